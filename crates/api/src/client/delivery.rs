@@ -1,0 +1,132 @@
+//! Versions on their way: versions, votes, promotions, targets, verifications, and the questions about them.
+
+use super::{ClientError, List, Workspace};
+use crate::{
+    Accepted, CastVotes, CreateVersion, DecideVerification, DeploymentVersion,
+    DeploymentVersionWithDependencies, Page, Promotion, PromotionDetail, PromotionsQuery, Release,
+    ReleaseTarget, ReleaseTargetStateQuery, ReleaseTargetStateResponse, ReleaseTargetWithState,
+    RerunVerification, Status, UpdateVersion, Verification, Why, WhyQuery,
+};
+use reqwest::Method;
+
+type Answer<T> = Result<T, ClientError>;
+
+/// Versions and votes. Every method fails as [`ClientError`] says.
+#[allow(clippy::missing_errors_doc, reason = "said once for all methods")]
+impl Workspace {
+    /// The deployment's versions, newest first.
+    #[must_use]
+    pub fn versions(&self, deployment: &str) -> List<DeploymentVersionWithDependencies> {
+        self.list(["deployments", deployment, "versions"])
+    }
+
+    /// Sending the same content again gives the version that is there.
+    pub async fn create_version(
+        &self,
+        deployment: &str,
+        body: &CreateVersion,
+    ) -> Answer<DeploymentVersion> {
+        let request = self.to_post(["deployments", deployment, "versions"]);
+        self.client.send(request.json(body)?).await
+    }
+
+    pub async fn update_version(
+        &self,
+        id: &str,
+        body: &UpdateVersion,
+    ) -> Answer<DeploymentVersion> {
+        let request = self.to(Method::PATCH, ["deploymentversions", id]);
+        self.client.send(request.json(body)?).await
+    }
+
+    /// Votes as the key's owner, in all of the environments or in none.
+    pub async fn vote(&self, version: &str, body: &CastVotes) -> Answer<Accepted> {
+        let request = self.to_put(["deployment-versions", version, "user-approval-records"]);
+        self.client.send(request.json(body)?).await
+    }
+}
+
+/// Promotions and the questions about them. Every method fails as [`ClientError`] says.
+#[allow(clippy::missing_errors_doc, reason = "said once for all methods")]
+impl Workspace {
+    /// One page, as the query says.
+    pub async fn promotions(&self, query: &PromotionsQuery) -> Answer<Page<Promotion>> {
+        let request = self.to_get(["promotions"]).params(query);
+        self.client.send(request).await
+    }
+
+    /// All that fit the query, page by page; its limit and offset do not matter.
+    #[must_use]
+    pub fn all_promotions(&self, query: &PromotionsQuery) -> List<Promotion> {
+        List::new(
+            self.client.clone(),
+            self.to_get(["promotions"]).params(query),
+        )
+    }
+
+    pub async fn promotion(&self, id: &str) -> Answer<PromotionDetail> {
+        self.client.send(self.to_get(["promotions", id])).await
+    }
+
+    /// Why a version is, or is not, in an environment, and when it will be.
+    pub async fn why(&self, query: &WhyQuery) -> Answer<Why> {
+        self.client.send(self.to_get(["why"]).params(query)).await
+    }
+
+    /// What runs where; of one deployment (slug or id) or of all.
+    pub async fn status(&self, deployment: Option<&str>) -> Answer<Status> {
+        let mut request = self.to_get(["status"]);
+        if let Some(deployment) = deployment {
+            request = request.param("deployment", deployment);
+        }
+        self.client.send(request).await
+    }
+}
+
+/// Targets, releases and verifications. Every method fails as [`ClientError`] says.
+#[allow(clippy::missing_errors_doc, reason = "said once for all methods")]
+impl Workspace {
+    pub async fn target_states(
+        &self,
+        query: &ReleaseTargetStateQuery,
+        limit: usize,
+        offset: usize,
+    ) -> Answer<Page<ReleaseTargetWithState>> {
+        let request = self.to_post(["release-targets", "state"]);
+        let request = request.param("limit", limit).param("offset", offset);
+        self.client.send(request.json(query)?).await
+    }
+
+    pub async fn target_state(&self, target: &ReleaseTarget) -> Answer<ReleaseTargetStateResponse> {
+        let request = self.to_get(["release-targets", &target.to_string(), "state"]);
+        self.client.send(request).await
+    }
+
+    pub async fn release(&self, id: &str) -> Answer<Release> {
+        self.client.send(self.to_get(["releases", id])).await
+    }
+
+    pub async fn verification(&self, id: &str) -> Answer<Verification> {
+        self.client.send(self.to_get(["verifications", id])).await
+    }
+
+    /// Decides where measurements could not.
+    pub async fn decide_verification(
+        &self,
+        id: &str,
+        body: &DecideVerification,
+    ) -> Answer<Verification> {
+        let request = self.to_post(["verifications", id, "decide"]);
+        self.client.send(request.json(body)?).await
+    }
+
+    /// Measures again; gives the new verification.
+    pub async fn rerun_verification(
+        &self,
+        id: &str,
+        body: &RerunVerification,
+    ) -> Answer<Verification> {
+        let request = self.to_post(["verifications", id, "rerun"]);
+        self.client.send(request.json(body)?).await
+    }
+}

@@ -1,0 +1,151 @@
+//! Every error code a user can see. Each has a page in `docs/errors/`; a new one is one line here, one page
+//! there and one row in `docs/errors.md`.
+
+/// Code, HTTP status, title. Grouped as in `docs/errors.md`.
+#[rustfmt::skip]
+pub const CODES: &[(&str, u16, &str)] = &[
+    // Requests
+    ("unauthorized", 401, "No valid API key was sent"),
+    ("forbidden", 403, "The key may not do this"),
+    ("not_found", 404, "There is nothing at this path"),
+    ("method_not_allowed", 405, "This path does not know the method"),
+    ("invalid_body", 400, "The request's body cannot be read"),
+    ("invalid_query", 400, "A query parameter cannot be read"),
+    ("invalid_id", 400, "An id is not well-formed"),
+    ("payload_too_large", 413, "The request's body is too large"),
+    ("unsupported_media_type", 415, "The body's media type is not understood"),
+    ("overloaded", 503, "The server has too much to do"),
+    ("internal", 500, "Something went wrong inside Stagegate"),
+    // Things that do not exist
+    ("workspace_not_found", 404, "There is no such workspace"),
+    ("system_not_found", 404, "There is no such system"),
+    ("environment_not_found", 404, "There is no such environment"),
+    ("deployment_not_found", 404, "There is no such deployment"),
+    ("version_not_found", 404, "There is no such version"),
+    ("policy_not_found", 404, "There is no such policy"),
+    ("rule_not_found", 404, "There is no such policy rule"),
+    ("resource_not_found", 404, "There is no such resource"),
+    ("job_agent_not_found", 404, "There is no such job agent"),
+    ("job_not_found", 404, "There is no such job"),
+    ("release_not_found", 404, "There is no such release"),
+    ("release_target_not_found", 404, "There is no such release target"),
+    ("promotion_not_found", 404, "There is no such promotion"),
+    ("verification_not_found", 404, "There is no such verification"),
+    ("user_not_found", 404, "There is no such user"),
+    ("key_not_found", 404, "There is no such key"),
+    // Documents
+    ("yaml_syntax", 400, "The file is not valid YAML"),
+    ("unknown_type", 400, "The document's type is not known"),
+    ("missing_field", 400, "A required field is missing"),
+    ("unknown_field", 400, "A field is not known here"),
+    ("wrong_type", 400, "A value has the wrong type"),
+    ("invalid_value", 400, "A value is outside what is allowed"),
+    ("duplicate_document", 400, "Two documents describe the same thing"),
+    ("duplicate_key", 400, "A key appears twice in one map"),
+    ("unknown_system", 400, "No system has this name"),
+    ("ambiguous_system", 400, "It is not clear which system is meant"),
+    ("unknown_policy", 400, "No policy has this name"),
+    ("unknown_environment", 400, "No environment has this name"),
+    ("unknown_deployment", 400, "No deployment has this name or slug"),
+    ("unknown_job_agent", 400, "No job agent has this name"),
+    ("too_large", 400, "A text or a document is too large"),
+    ("too_many", 400, "There are more items than allowed"),
+    ("invalid_name", 400, "The name cannot be used"),
+    // Expressions and templates
+    ("cel_syntax", 400, "The expression is not valid CEL"),
+    ("cel_too_long", 400, "The expression is too long"),
+    ("cel_too_deep", 400, "The expression is nested too deeply"),
+    ("cel_too_large", 400, "The expression has too many parts"),
+    ("cel_unknown_field", 400, "The expression uses a field that does not exist"),
+    ("cel_unknown_root", 400, "The expression uses a name that is not available here"),
+    ("cel_unknown_function", 400, "The expression calls an unknown function"),
+    ("cel_bad_regex", 400, "A regular expression in the expression is not valid"),
+    ("cel_comprehension_depth", 400, "Loops in the expression are nested too deeply"),
+    ("cel_evaluation", 400, "The expression failed while it was evaluated"),
+    ("template_syntax", 400, "The template is not valid"),
+    ("template_unknown_path", 400, "The template uses a name that is not available here"),
+    ("template_unresolvable", 409, "The template's data is missing"),
+    ("template_too_expensive", 400, "The template takes too many steps"),
+    // Policies
+    ("unknown_rule", 400, "No rule is of this kind"),
+    ("invalid_rule", 400, "The rule's settings contradict each other"),
+    ("replaces_cycle", 400, "Policies replace each other in a circle"),
+    ("not_eligible", 403, "Your vote does not count here"),
+    // Conflicts
+    ("name_taken", 409, "Something else has this name already"),
+    ("slug_taken", 409, "Something else has this slug already"),
+    ("version_exists", 409, "The deployment has a version with this tag already"),
+    ("version_frozen", 409, "The version's content can no longer change"),
+    ("created_in_future", 400, "The version's time of creation lies in the future"),
+    ("invalid_status", 400, "This status cannot be set"),
+    ("job_claimed", 409, "Another runner has the job"),
+    ("job_ended", 409, "The job has ended"),
+    ("verification_running", 409, "The verification is still running"),
+    ("verification_ended", 409, "The verification has its verdict"),
+    ("in_use", 409, "Something still depends on it"),
+    ("self_dependency", 400, "A version cannot depend on its own deployment"),
+    ("dependency_cycle", 400, "Deployments depend on each other in a circle"),
+    ("last_admin", 409, "The workspace needs an admin's key"),
+    // Job agents
+    ("no_job_agent", 409, "No job agent fits the deployment"),
+    ("ambiguous_job_agent", 409, "Several job agents fit the deployment"),
+    ("invalid_agent_config", 400, "The job's configuration does not fit its agent"),
+    // Storage and start
+    ("storage_full", 503, "The disk is full"),
+    ("storage_locked", 503, "The database is in use by another process"),
+    ("storage_io", 503, "The disk reported an error"),
+    ("storage_newer", 503, "The database was written by a newer Stagegate"),
+    ("log_corrupt", 503, "The workspace's log is not what was written"),
+    ("port_taken", 503, "The port is in use"),
+    ("unreachable", 503, "No server answers at this address"),
+];
+
+/// The status and title of a code.
+#[must_use]
+pub fn find(code: &str) -> Option<(u16, &'static str)> {
+    CODES
+        .iter()
+        .find(|(known, _, _)| *known == code)
+        .map(|&(_, status, title)| (status, title))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    #[test]
+    fn every_code_has_a_page_and_every_page_a_code() {
+        let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
+        let index = std::fs::read_to_string(docs.join("errors.md")).unwrap();
+        let mut codes = BTreeSet::new();
+        for &(code, status, title) in CODES {
+            assert!(codes.insert(code.to_owned()), "`{code}` stands twice");
+            let page = std::fs::read_to_string(docs.join(format!("errors/{code}.md")))
+                .unwrap_or_else(|error| panic!("docs/errors/{code}.md: {error}"));
+            assert_eq!(page.lines().next(), Some(&*format!("# {code}")));
+            assert!(
+                page.contains(&format!("**{title}.** HTTP status {status}.")),
+                "docs/errors/{code}.md states another title or status"
+            );
+            assert!(page.contains("*Where it comes from:*") && page.contains("*How to mend it:*"));
+            let row = format!("| [`{code}`](errors/{code}.md) | {status} | {title} |");
+            assert!(index.contains(&row), "docs/errors.md lacks {row}");
+        }
+        for page in std::fs::read_dir(docs.join("errors")).unwrap() {
+            let name = page.unwrap().file_name().into_string().unwrap();
+            let code = name.trim_end_matches(".md");
+            assert!(
+                codes.contains(code),
+                "docs/errors/{name} has no line in CODES"
+            );
+        }
+    }
+
+    #[test]
+    fn codes_are_found() {
+        assert_eq!(find("version_exists").map(|(status, _)| status), Some(409));
+        assert_eq!(find("nonsense"), None);
+    }
+}

@@ -1,0 +1,71 @@
+//! What is spoken over HTTP: the wire types of API v1, the error codes and, with the feature `client`, a
+//! typed client.
+//!
+//! Ids and times are text here: ids as they stand in the log, times in RFC 3339. Statuses are text too, so
+//! that an older client reads what a newer server answers. Nothing here decides anything.
+
+mod apply;
+mod approval;
+pub mod codes;
+mod deployment;
+mod entry;
+mod environment;
+mod gate;
+mod job;
+mod job_agent;
+mod null;
+mod paging;
+mod policy;
+mod problem;
+mod promotion;
+mod release;
+mod resource;
+mod status;
+mod system;
+mod target;
+mod user;
+mod verification;
+mod version;
+mod why;
+mod workspace;
+
+#[cfg(feature = "client")]
+pub mod client;
+
+pub use apply::*;
+pub use approval::*;
+pub use deployment::*;
+pub use entry::*;
+pub use environment::*;
+pub use gate::*;
+pub use job::*;
+pub use job_agent::*;
+pub use paging::*;
+pub use policy::*;
+pub use problem::*;
+pub use promotion::*;
+pub use release::*;
+pub use resource::*;
+pub use status::*;
+pub use system::*;
+pub use target::*;
+pub use user::*;
+pub use verification::*;
+pub use version::*;
+pub use why::*;
+pub use workspace::*;
+
+/// Where the API lives under a server's URL.
+pub const API_PREFIX: &str = "/api/v1";
+
+/// The header that carries the key.
+pub const KEY_HEADER: &str = "X-API-Key";
+
+/// Free-form JSON: configs, specs, measured data.
+pub type Json = serde_json::Value;
+
+/// A JSON object.
+pub type JsonMap = serde_json::Map<String, Json>;
+
+/// Text pairs on entities.
+pub type Metadata = std::collections::BTreeMap<String, String>;

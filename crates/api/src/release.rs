@@ -1,0 +1,25 @@
+//! Releases: what a target was given.
+
+use crate::{DeploymentVersion, Json, ReleaseTarget};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// An immutable snapshot of a version and its variables for one target.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Release {
+    /// Ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Ours: 1, 2, 3… per target.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<u64>,
+    /// Ours: `pending`, `running`, `succeeded`, `failed`, `rolledBack` or `cancelled`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    pub version: DeploymentVersion,
+    pub release_target: ReleaseTarget,
+    pub variables: BTreeMap<String, Json>,
+    pub encrypted_variables: Vec<String>,
+    pub created_at: String,
+}

@@ -1,0 +1,12 @@
+//! Documents as people write them, against a workspace in memory.
+
+mod arbitrary;
+mod example;
+mod export;
+mod links;
+mod locate;
+mod policies;
+mod refusals;
+mod shapes;
+mod syntax;
+mod workspace;

@@ -1,0 +1,132 @@
+//! The engine: state and what is compiled from it, and the one way in for commands and for the log.
+
+use crate::expressions::Compiled;
+use crate::handle;
+use crate::settle::Turn;
+use crate::state::State;
+use stagegate_expressions::cel::Program;
+use stagegate_model::{Actor, Command, Entry, EntryId, Fact, Rejection, Timestamp};
+use std::collections::BTreeMap;
+
+/// How many targets the entry of a command decides at most; further ones follow in entries of their own, so
+/// that one large fan-out does not hold up everything else.
+pub const SETTLE_TARGETS_MAX: usize = 10_000;
+
+/// A workspace's state with what is compiled from it.
+#[derive(Clone, Default)]
+pub struct Engine {
+    pub(crate) state: State,
+    pub(crate) compiled: Compiled,
+    /// Conditions of metrics, by their text; a cache.
+    pub(crate) conditions: BTreeMap<String, Program>,
+}
+
+/// When and by whom; made by the shell.
+#[derive(Clone, Copy, Debug)]
+pub struct Context {
+    /// The id the entry will have, should one be written.
+    pub entry: EntryId,
+    /// The shell's clock; an entry's time is the later of this and the previous entry's.
+    pub now: Timestamp,
+    pub actor: Actor,
+}
+
+impl Engine {
+    /// An engine over a state that was folded or read from a snapshot; everything is looked at again.
+    #[must_use]
+    pub fn new(mut state: State) -> Self {
+        state.mark_all();
+        Self {
+            compiled: Compiled::build(&state),
+            state,
+            conditions: BTreeMap::new(),
+        }
+    }
+
+    #[must_use]
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Takes what left memory since the last call; to be stored with the entry just made.
+    pub fn take_archive(&mut self) -> Vec<crate::Archived> {
+        self.state.take_archive()
+    }
+
+    /// Folds an entry of the log. Call [`Self::resume`] after the last one.
+    pub fn replay(&mut self, entry: &Entry) {
+        self.state.apply_entry(entry);
+        for fact in &entry.facts {
+            self.compiled.follow(fact);
+        }
+        self.state.archive.clear();
+    }
+
+    /// Marks everything as to be decided again, since time has passed.
+    pub fn resume(&mut self) {
+        self.state.mark_all();
+    }
+
+    /// Carries out a command: the facts of it and of what follows, already folded into the state. They are to be
+    /// written as one entry; if that fails, this engine must be dropped.
+    ///
+    /// No facts means nothing changed and nothing is to be written.
+    ///
+    /// # Errors
+    /// A [`Rejection`]; the state is as before.
+    pub fn execute(&mut self, command: Command, context: Context) -> Result<Vec<Fact>, Rejection> {
+        let now = context.now.max(self.state.head.time);
+        let facts = handle::handle(self, command, Context { now, ..context })?;
+        let head = self.state.head;
+        self.state.begin(head.seq + 1, context.entry, now);
+        let mut turn = Turn::new(self, context.entry, SETTLE_TARGETS_MAX);
+        for fact in facts {
+            turn.push(fact);
+        }
+        turn.settle();
+        let facts = turn.finish();
+        if facts.is_empty() {
+            self.state.head = crate::Head {
+                time: head.time,
+                ..head
+            };
+        }
+        Ok(facts)
+    }
+
+    /// Goes on deciding what an earlier entry left over, or what time has opened.
+    pub fn settle(&mut self, context: Context) -> Vec<Fact> {
+        let now = context.now.max(self.state.head.time);
+        self.wake(now);
+        // A wake is never refused.
+        self.execute(Command::Wake, Context { now, ..context })
+            .unwrap_or_default()
+    }
+
+    /// Whether decisions are left over.
+    #[must_use]
+    pub fn is_dirty(&self) -> bool {
+        self.state.is_dirty()
+    }
+
+    /// The earliest moment at which time alone may change a decision.
+    #[must_use]
+    pub fn next_wake(&self) -> Option<Timestamp> {
+        self.state
+            .lanes
+            .values()
+            .filter_map(|lane| lane.next_at)
+            .min()
+    }
+
+    /// Marks what time may have changed.
+    fn wake(&mut self, now: Timestamp) {
+        let due = self
+            .state
+            .lanes
+            .iter()
+            .filter(|(_, lane)| lane.next_at.is_some_and(|at| at <= now));
+        let due: Vec<_> = due.map(|(key, _)| *key).collect();
+        self.state.dirty.lanes.extend(due);
+    }
+}

@@ -1,0 +1,647 @@
+//! Commands: each is refused whole, with a reason for the caller, or becomes facts. Nothing is folded here.
+
+use crate::catalog::{self, NAME_CHARS_MAX};
+use crate::engine::{Context, Engine};
+use crate::expressions::{condition_schema, template_rejection, template_schema};
+use crate::rules::verification::measurement;
+use crate::state::State;
+use stagegate_expressions::cel::Program;
+use stagegate_expressions::{Roots, View, template};
+use stagegate_model::{
+    Actor, Command, Digest, EnvironmentId, Fact, JobId, JobReport, JobStatus, Json,
+    MeasurementStatus, NewVersion, Rejection, UserId, VerificationId, VerificationStatus,
+    VerificationTrigger, Version, VersionId, VersionPatch, VersionStatus, Vote, derive_id,
+};
+
+/// Bytes of a reason, a message, or one metadata value, at most.
+pub(crate) const TEXT_BYTES_MAX: usize = 4096;
+/// Bytes of a job's output kept with it.
+pub(crate) const OUTPUT_TAIL_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of a version's `config` or `jobAgentConfig` as JSON, at most.
+pub(crate) const CONFIG_BYTES_MAX: usize = 256 * 1024;
+/// Entries of a version's metadata, at most.
+pub(crate) const METADATA_ENTRIES_MAX: usize = 100;
+/// Bytes of what was measured that are kept in the log.
+const MEASURED_BYTES_MAX: usize = 4096;
+/// How many compiled conditions are kept.
+const CONDITIONS_MAX: usize = 1000;
+
+pub(crate) fn handle(
+    engine: &mut Engine,
+    command: Command,
+    context: Context,
+) -> Result<Vec<Fact>, Rejection> {
+    let state = &engine.state;
+    match command {
+        Command::CreateWorkspace { id, name, slug } => {
+            if state.workspace.is_some() {
+                return Err(Rejection::conflict(
+                    "name_taken",
+                    "the workspace exists already",
+                ));
+            }
+            Ok(vec![Fact::WorkspaceCreated { id, name, slug }])
+        }
+        Command::Configure(changes) => catalog::configure(state, changes),
+        Command::CreateVersion(new) => create_version(state, new, context),
+        Command::UpdateVersion(patch) => update_version(state, patch),
+        Command::CastVote {
+            version,
+            environments,
+            vote,
+            reason,
+        } => cast_vote(state, version, &environments, vote, &reason, context.actor),
+        Command::ClaimJob { job, runner } => claim_job(state, job, &runner),
+        Command::ReportJob(report) => report_job(engine, report, context),
+        Command::RecordMeasurement {
+            verification,
+            metric,
+            ordinal,
+            outcome,
+        } => record_measurement(engine, verification, metric, ordinal, outcome),
+        Command::DecideVerification {
+            verification,
+            pass,
+            reason,
+        } => decide_verification(state, verification, pass, reason, context.actor),
+        Command::RerunVerification {
+            verification,
+            reason,
+        } => rerun_verification(state, verification, &reason, context),
+        Command::CreateUser { id, role } => {
+            if state.users.contains_key(&id) {
+                return Err(Rejection::conflict(
+                    "name_taken",
+                    format!("there is a user `{id}` already"),
+                ));
+            }
+            Ok(vec![Fact::UserCreated { id, role }])
+        }
+        Command::CreateKey {
+            id,
+            owner,
+            role,
+            name: _,
+        } => {
+            if !state.users.contains_key(&owner) {
+                return Err(Rejection::not_found(
+                    "user_not_found",
+                    format!("there is no user `{owner}`"),
+                ));
+            }
+            Ok(vec![Fact::KeyCreated { id, owner, role }])
+        }
+        Command::RevokeKey { id } => match state.keys.get(&id) {
+            None => Err(Rejection::not_found(
+                "key_not_found",
+                format!("there is no key `{id}`"),
+            )),
+            Some(key) if key.revoked => Ok(Vec::new()),
+            Some(_) => Ok(vec![Fact::KeyRevoked { id }]),
+        },
+        Command::Wake => Ok(Vec::new()),
+    }
+}
+
+fn version_of(state: &State, id: VersionId) -> Result<&Version, Rejection> {
+    let version = state.versions.get(&id);
+    version.map(|it| &**it).ok_or_else(|| {
+        Rejection::not_found("version_not_found", format!("there is no version `{id}`"))
+    })
+}
+
+fn too_large(field: &str, bytes: usize, max: usize) -> Result<(), Rejection> {
+    if bytes <= max {
+        return Ok(());
+    }
+    Err(Rejection::invalid(
+        "too_large",
+        format!("it has {bytes} bytes; {max} are allowed"),
+    )
+    .at(field))
+}
+
+fn check_tag(tag: &str) -> Result<(), Rejection> {
+    let message = if tag.trim().is_empty() {
+        "it is empty"
+    } else if tag.chars().count() > NAME_CHARS_MAX || tag.chars().any(char::is_control) {
+        "it is longer than 200 characters or contains control characters"
+    } else {
+        return Ok(());
+    };
+    Err(Rejection::invalid("invalid_name", message).at("tag"))
+}
+
+fn check_content(config: &Json, job_agent_config: &Json) -> Result<(), Rejection> {
+    for (field, json) in [("config", config), ("jobAgentConfig", job_agent_config)] {
+        if !json.is_object() {
+            return Err(Rejection::invalid("wrong_type", "it must be an object").at(field));
+        }
+        too_large(field, json.to_string().len(), CONFIG_BYTES_MAX)?;
+    }
+    template::check_json(job_agent_config, template_schema())
+        .map_err(|error| template_rejection(&error, "jobAgentConfig"))
+}
+
+fn check_metadata(metadata: &stagegate_model::Metadata) -> Result<(), Rejection> {
+    if metadata.len() > METADATA_ENTRIES_MAX {
+        let message = format!(
+            "it has {} entries; {METADATA_ENTRIES_MAX} are allowed",
+            metadata.len()
+        );
+        return Err(Rejection::invalid("too_large", message).at("metadata"));
+    }
+    let mut entries = metadata.iter();
+    entries.try_for_each(|(key, value)| {
+        too_large(
+            &format!("metadata.{key}"),
+            key.len() + value.len(),
+            TEXT_BYTES_MAX,
+        )
+    })
+}
+
+fn create_version(
+    state: &State,
+    new: NewVersion,
+    context: Context,
+) -> Result<Vec<Fact>, Rejection> {
+    let Some(deployment) = state.deployments.get(&new.deployment) else {
+        let message = format!("there is no deployment `{}`", new.deployment);
+        return Err(Rejection::not_found("deployment_not_found", message));
+    };
+    check_tag(&new.tag)?;
+    check_content(&new.config, &new.job_agent_config)?;
+    check_metadata(&new.metadata)?;
+    too_large("message", new.message.len(), TEXT_BYTES_MAX)?;
+    if new.created_at.is_some_and(|at| at > context.now) {
+        let message = format!("it lies in the future; now is {}", context.now);
+        return Err(Rejection::invalid("created_in_future", message).at("createdAt"));
+    }
+    let digest = Digest::of(&new.tag, &new.config, &new.job_agent_config);
+    if let Some(known) = state.version_by_tag(new.deployment, &new.tag) {
+        // CI that asks again for the same content is told that it is there.
+        if known.digest == digest {
+            return Ok(Vec::new());
+        }
+        let message = format!(
+            "{} has a version `{}` with other content",
+            deployment.name, new.tag
+        );
+        return Err(Rejection::conflict("version_exists", message)
+            .at("tag")
+            .hint("give the new content a new tag"));
+    }
+    let name = if new.name.is_empty() {
+        new.tag.clone()
+    } else {
+        new.name
+    };
+    Ok(vec![Fact::VersionCreated {
+        version: Version {
+            id: new.id,
+            deployment: new.deployment,
+            tag: new.tag,
+            name,
+            config: new.config,
+            job_agent_config: new.job_agent_config,
+            status: new.status,
+            message: new.message,
+            metadata: new.metadata,
+            created_at: new.created_at.unwrap_or(context.now),
+            created_by: context.actor.user(),
+            digest,
+        },
+    }])
+}
+
+fn update_version(state: &State, patch: VersionPatch) -> Result<Vec<Fact>, Rejection> {
+    let version = version_of(state, patch.id)?;
+    let tag = patch.tag.filter(|tag| *tag != version.tag);
+    let config = patch.config.filter(|config| *config != version.config);
+    let job_agent_config = patch
+        .job_agent_config
+        .filter(|config| *config != version.job_agent_config);
+    if let Some(tag) = &tag {
+        check_tag(tag)?;
+        if state.version_by_tag(version.deployment, tag).is_some() {
+            let message = format!("there is another version `{tag}`");
+            return Err(Rejection::conflict("version_exists", message).at("tag"));
+        }
+    }
+    let digest = Digest::of(
+        tag.as_ref().unwrap_or(&version.tag),
+        config.as_ref().unwrap_or(&version.config),
+        job_agent_config
+            .as_ref()
+            .unwrap_or(&version.job_agent_config),
+    );
+    if digest != version.digest {
+        if state.is_frozen(version.id) {
+            let message = format!(
+                "the content of {} is frozen: it was voted on or has had a job",
+                version.tag
+            );
+            return Err(Rejection::conflict("version_frozen", message).hint("create a new version"));
+        }
+        check_content(
+            config.as_ref().unwrap_or(&version.config),
+            job_agent_config
+                .as_ref()
+                .unwrap_or(&version.job_agent_config),
+        )?;
+    }
+    let metadata = patch.metadata.and_then(|added| {
+        let mut metadata = version.metadata.clone();
+        metadata.extend(added);
+        (metadata != version.metadata).then_some(metadata)
+    });
+    if let Some(metadata) = &metadata {
+        check_metadata(metadata)?;
+    }
+    let name = patch.name.filter(|name| *name != version.name);
+    let message = patch.message.filter(|message| *message != version.message);
+    let status = patch.status.filter(|status| *status != version.status);
+    too_large(
+        "message",
+        message.as_ref().map_or(0, String::len),
+        TEXT_BYTES_MAX,
+    )?;
+    too_large("name", name.as_ref().map_or(0, String::len), TEXT_BYTES_MAX)?;
+    if version.status == VersionStatus::Ready
+        && matches!(
+            status,
+            Some(VersionStatus::Building | VersionStatus::Unspecified)
+        )
+    {
+        let message = format!(
+            "{} is ready and cannot go back to {}",
+            version.tag,
+            status.map_or("", VersionStatus::as_str)
+        );
+        return Err(Rejection::conflict("invalid_status", message)
+            .at("status")
+            .hint("set it to `paused` to hold it"));
+    }
+    let unchanged = digest == version.digest
+        && tag.is_none()
+        && name.is_none()
+        && message.is_none()
+        && status.is_none()
+        && metadata.is_none();
+    if unchanged {
+        return Ok(Vec::new());
+    }
+    let id = version.id;
+    Ok(vec![Fact::VersionChanged {
+        id,
+        tag,
+        name,
+        config,
+        job_agent_config,
+        status,
+        message,
+        metadata,
+        digest,
+    }])
+}
+
+fn cast_vote(
+    state: &State,
+    id: VersionId,
+    environments: &[EnvironmentId],
+    vote: Vote,
+    reason: &str,
+    actor: Actor,
+) -> Result<Vec<Fact>, Rejection> {
+    let version = version_of(state, id)?;
+    too_large("reason", reason.len(), TEXT_BYTES_MAX)?;
+    let Actor::User { user, key } = actor else {
+        return Err(Rejection::forbidden("not_eligible", "only a person votes"));
+    };
+    let may = state
+        .keys
+        .get(&key)
+        .is_some_and(|it| !it.revoked && it.role.allows(stagegate_model::Role::Approver));
+    if !may {
+        return Err(
+            Rejection::forbidden("not_eligible", "this key may not vote")
+                .hint("use a key with the role approver or admin"),
+        );
+    }
+    if environments.is_empty() {
+        return Err(
+            Rejection::invalid("missing_field", "it names no environment").at("environmentIds"),
+        );
+    }
+    if version.status == VersionStatus::Rejected && vote == Vote::Approved {
+        let message = format!("{} was rejected as a version", version.tag);
+        return Err(Rejection::conflict("invalid_status", message)
+            .hint("set its status to ready first, or create a new version"));
+    }
+    let mut facts = Vec::new();
+    for (index, environment) in environments.iter().enumerate() {
+        if !state.environments.contains_key(environment) {
+            let message = format!("there is no environment `{environment}`");
+            return Err(Rejection::not_found("environment_not_found", message)
+                .at(format!("environmentIds[{index}]")));
+        }
+        let standing = state
+            .votes(id, *environment)
+            .and_then(|votes| votes.get(&user));
+        let repeated = standing.is_some_and(|it| {
+            it.vote == vote && it.digest == version.digest && it.reason == reason
+        });
+        if repeated {
+            continue;
+        }
+        if vote == Vote::Withdrawn && standing.is_none_or(|it| it.vote == Vote::Withdrawn) {
+            return Err(Rejection::conflict(
+                "no_vote",
+                "there is no vote of yours to withdraw",
+            ));
+        }
+        facts.push(Fact::VoteCast {
+            version: id,
+            environment: *environment,
+            user,
+            vote,
+            reason: reason.to_owned(),
+            digest: version.digest,
+        });
+    }
+    Ok(facts)
+}
+
+fn claim_job(state: &State, id: JobId, runner: &str) -> Result<Vec<Fact>, Rejection> {
+    let job = job_of(state, id)?;
+    match (job.status, &job.runner) {
+        (JobStatus::Pending | JobStatus::Queued, _) => Ok(vec![Fact::JobClaimed {
+            id,
+            runner: runner.to_owned(),
+            epoch: job.epoch + 1,
+        }]),
+        (status, Some(holder)) if holder == runner && !status.is_terminal() => Ok(Vec::new()),
+        (status, _) if status.is_terminal() => Err(Rejection::conflict(
+            "job_ended",
+            format!("the job has ended: {status}"),
+        )),
+        _ => Err(Rejection::conflict(
+            "job_claimed",
+            "another runner has claimed the job",
+        )),
+    }
+}
+
+fn job_of(state: &State, id: JobId) -> Result<&crate::Job, Rejection> {
+    state
+        .jobs
+        .get(&id)
+        .ok_or_else(|| Rejection::not_found("job_not_found", format!("there is no job `{id}`")))
+}
+
+fn report_job(
+    engine: &Engine,
+    report: JobReport,
+    context: Context,
+) -> Result<Vec<Fact>, Rejection> {
+    let state = &engine.state;
+    let job = job_of(state, report.job)?;
+    too_large("message", report.message.len(), TEXT_BYTES_MAX * 4)?;
+    if let (Some(reporter), Some(holder)) = (&report.runner, &job.runner)
+        && reporter != holder
+        && !job.status.is_terminal()
+    {
+        let message = format!("the job is held by the runner `{holder}`, not by `{reporter}`");
+        return Err(Rejection::conflict("job_claimed", message));
+    }
+    if job.status == report.status && !job.status.is_terminal() {
+        return Ok(Vec::new());
+    }
+    if !job.status.may_become(report.status) {
+        return Ok(vec![Fact::ReportIgnored {
+            job: job.id,
+            status: report.status,
+            standing: job.status,
+        }]);
+    }
+    let mut facts = vec![Fact::JobChanged {
+        id: job.id,
+        status: report.status,
+        message: report.message,
+        external_id: report.external_id,
+        output_tail: report
+            .output_tail
+            .filter(|_| report.status.is_terminal())
+            .map(|text| tail(&text, OUTPUT_TAIL_BYTES_MAX)),
+    }];
+    // A trigger that is not the job's success is decided here, in the entry of its cause, and never again.
+    let trigger = match report.status {
+        JobStatus::InProgress => Some(VerificationTrigger::JobStarted),
+        status if status.is_terminal() && status != JobStatus::Successful => {
+            Some(VerificationTrigger::JobFailure)
+        }
+        _ => None,
+    };
+    if let Some(trigger) = trigger {
+        facts.extend(crate::settle::start_on_trigger(
+            engine,
+            job,
+            trigger,
+            derive_id(context.entry, 0).into(),
+        ));
+    }
+    Ok(facts)
+}
+
+/// The last `max` bytes of a text, at a character's boundary.
+fn tail(text: &str, max: usize) -> String {
+    let mut start = text.len().saturating_sub(max);
+    while !text.is_char_boundary(start) {
+        start += 1;
+    }
+    text[start..].to_owned()
+}
+
+fn record_measurement(
+    engine: &mut Engine,
+    id: VerificationId,
+    index: usize,
+    ordinal: u32,
+    outcome: Result<Json, String>,
+) -> Result<Vec<Fact>, Rejection> {
+    let verification = verification_of(&engine.state, id)?;
+    let Some(run) = verification.metrics.get(index) else {
+        return Err(Rejection::invalid(
+            "invalid_body",
+            format!("the verification has no metric {index}"),
+        ));
+    };
+    // Late, repeated, or overtaken by the end of the verification: nothing to record.
+    if verification.status != VerificationStatus::Running || ordinal != run.taken {
+        return Ok(Vec::new());
+    }
+    let metric = run.planned.metric.clone();
+    let (status, message, data) = match outcome {
+        Err(message) => (MeasurementStatus::Error, message, Json::Null),
+        Ok(data) => {
+            let mut judge = |condition: &Option<String>| {
+                condition.as_ref().map(|text| holds(engine, text, &data))
+            };
+            let (success, failure) = (
+                judge(&metric.success_condition),
+                judge(&metric.failure_condition),
+            );
+            let (status, message) = measurement(&metric, success, failure);
+            (status, message, bounded(data))
+        }
+    };
+    Ok(vec![Fact::Measured {
+        verification: id,
+        metric: index,
+        ordinal,
+        status,
+        message,
+        data,
+    }])
+}
+
+fn holds(engine: &mut Engine, condition: &str, data: &Json) -> Result<bool, String> {
+    if !engine.conditions.contains_key(condition) {
+        let program = Program::compile_condition(condition, condition_schema())
+            .map_err(|error| error.to_string())?;
+        if engine.conditions.len() >= CONDITIONS_MAX {
+            engine.conditions.clear();
+        }
+        engine.conditions.insert(condition.to_owned(), program);
+    }
+    let Some(program) = engine.conditions.get(condition) else {
+        return Err("not compiled".to_owned());
+    };
+    let roots = Roots::new().with("result", View::Json(data));
+    let answer = program
+        .eval_explained(&roots)
+        .map_err(|error| error.to_string())?;
+    // A condition whose data is missing says nothing, least of all that all is well.
+    match answer.missing {
+        Some(path) if !answer.value => Err(format!("`{path}` does not exist in what was measured")),
+        _ => Ok(answer.value),
+    }
+}
+
+/// What was measured, with long texts cut, so that the log does not keep whole pages.
+fn bounded(data: Json) -> Json {
+    if data.to_string().len() <= MEASURED_BYTES_MAX {
+        return data;
+    }
+    let Json::Object(mut members) = data else {
+        return serde_json::json!({ "cut": true });
+    };
+    for value in members.values_mut() {
+        let long = value.to_string().len() > MEASURED_BYTES_MAX / 8;
+        if long {
+            *value = match value.as_str() {
+                Some(text) => Json::String(text.chars().take(MEASURED_BYTES_MAX / 16).collect()),
+                None => Json::Null,
+            };
+        }
+    }
+    members.insert("cut".to_owned(), Json::Bool(true));
+    Json::Object(members)
+}
+
+fn verification_of(state: &State, id: VerificationId) -> Result<&crate::Verification, Rejection> {
+    let verification = state.verifications.get(&id);
+    verification.ok_or_else(|| {
+        Rejection::not_found(
+            "verification_not_found",
+            format!("there is no verification `{id}`"),
+        )
+    })
+}
+
+fn person(actor: Actor) -> Result<UserId, Rejection> {
+    actor
+        .user()
+        .ok_or_else(|| Rejection::forbidden("not_eligible", "only a person decides this"))
+}
+
+fn decide_verification(
+    state: &State,
+    id: VerificationId,
+    pass: bool,
+    reason: String,
+    actor: Actor,
+) -> Result<Vec<Fact>, Rejection> {
+    let user = person(actor)?;
+    let verification = verification_of(state, id)?;
+    check_paused(state, verification)?;
+    if reason.trim().is_empty() {
+        return Err(Rejection::invalid("missing_field", "a decision needs a reason").at("reason"));
+    }
+    too_large("reason", reason.len(), TEXT_BYTES_MAX)?;
+    let status = if pass {
+        VerificationStatus::Passed
+    } else {
+        VerificationStatus::Failed
+    };
+    Ok(vec![Fact::VerificationEnded {
+        id,
+        status,
+        reason,
+        decided_by: Some(user),
+    }])
+}
+
+/// Only what measurements could not decide is open to a person, and only while its release waits for it.
+fn check_paused(state: &State, verification: &crate::Verification) -> Result<(), Rejection> {
+    let again = state
+        .verifications
+        .values()
+        .any(|it| it.rerun_of == Some(verification.id));
+    let waits = state
+        .jobs
+        .get(&verification.job)
+        .and_then(|job| state.releases.get(&job.release))
+        .is_some_and(|release| release.ended_at.is_none());
+    match verification.status {
+        VerificationStatus::Running => Err(Rejection::conflict(
+            "verification_running",
+            "the verification is still running",
+        )
+        .hint("wait for its end")),
+        VerificationStatus::Passed | VerificationStatus::Failed => {
+            let message = format!("the verification has ended: {}", verification.status);
+            Err(Rejection::conflict("verification_ended", message)
+                .hint("deploy again for a new verification"))
+        }
+        _ if again || !waits => Err(Rejection::conflict(
+            "verification_ended",
+            "it was run again, or its release has ended",
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn rerun_verification(
+    state: &State,
+    id: VerificationId,
+    reason: &str,
+    context: Context,
+) -> Result<Vec<Fact>, Rejection> {
+    person(context.actor)?;
+    too_large("reason", reason.len(), TEXT_BYTES_MAX)?;
+    let verification = verification_of(state, id)?;
+    check_paused(state, verification)?;
+    Ok(vec![Fact::VerificationStarted {
+        id: derive_id(context.entry, 0).into(),
+        job: verification.job,
+        trigger: verification.trigger,
+        metrics: verification
+            .metrics
+            .iter()
+            .map(|run| run.planned.clone())
+            .collect(),
+        rerun_of: Some(id),
+    }])
+}

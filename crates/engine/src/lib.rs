@@ -1,0 +1,26 @@
+//! The decision core: a fold over a workspace's log, the commands that add to it, and the decisions that follow.
+//!
+//! Architecture Invariant: nothing here knows a clock, randomness, tasks, a network or a database. What time it
+//! is and which id an entry has come in with each call; the same calls give the same facts on every machine.
+
+mod catalog;
+mod engine;
+mod explain;
+mod expressions;
+mod handle;
+pub mod rules;
+mod settle;
+mod state;
+mod touched;
+
+pub use catalog::{NAME_CHARS_MAX, RULES_MAX};
+pub use engine::{Context, Engine, SETTLE_TARGETS_MAX};
+pub use explain::{Explanation, Gate, TargetStanding, TargetState};
+pub use rules::verification::{MetricOutcome, metric_outcome, next_due};
+pub use rules::{Action, REGISTRY, Reason, RuleKind, Verdict, documentation};
+pub use state::{
+    Archived, Head, Job, Key, Lane, LaneKey, Measurement, MetricRun, Promotion, Release,
+    SNAPSHOT_SCHEMA, State, Success, Target, Track, Verification, Verified, VoteRecord,
+    WorkspaceInfo,
+};
+pub use touched::{Touched, touched};

@@ -1,0 +1,236 @@
+//! Rules: one folder each (user documentation, spec, evaluation), one line each in [`REGISTRY`].
+//!
+//! A policy is stored as `{kind, spec}` pairs; only this module knows what a spec means.
+
+mod any_approval;
+mod environment_progression;
+pub mod verification;
+
+use crate::catalog::Draft;
+use crate::state::State;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use stagegate_model::{Deployment, Environment, Json, Rejection, Timestamp, Version};
+use std::sync::Arc;
+
+/// Every kind of rule, in the order in which they are shown.
+pub const REGISTRY: &[RuleKind] = &[
+    environment_progression::KIND,
+    any_approval::KIND,
+    verification::KIND,
+];
+
+/// A kind of rule.
+pub struct RuleKind {
+    /// The key in a policy's `rules`.
+    pub kind: &'static str,
+    /// The page for users, in Markdown.
+    pub doc: &'static str,
+    /// Refuses a spec that is wrong in itself or does not fit what else there is.
+    check: fn(&Json, &Draft<'_>) -> Result<(), Rejection>,
+    /// Makes a spec ready to be evaluated.
+    compile: fn(&Json) -> Result<Arc<dyn RuleEvaluator>, Rejection>,
+}
+
+/// A rule, ready to be asked. Synchronous and total.
+pub(crate) trait RuleEvaluator: Send + Sync {
+    /// How the rule stands for a version in an environment; `None` when this kind is no gate.
+    fn evaluate(&self, context: &GateContext<'_>) -> Option<Verdict>;
+
+    /// Whether passing stays passed once the first job of the version in the environment was created under it.
+    fn latches(&self) -> bool {
+        false
+    }
+
+    /// What is measured, for a verification rule.
+    fn verification(&self) -> Option<&verification::Spec> {
+        None
+    }
+}
+
+/// What a rule is asked about.
+#[derive(Clone, Copy)]
+pub(crate) struct GateContext<'a> {
+    pub state: &'a State,
+    pub version: &'a Version,
+    pub environment: &'a Environment,
+    pub deployment: &'a Deployment,
+    /// When this rule was satisfied, if its passing has latched.
+    pub latched: Option<Timestamp>,
+    pub now: Timestamp,
+}
+
+/// How a rule stands.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase",
+    tag = "state"
+)]
+pub enum Verdict {
+    /// Open, since `satisfied_at`; closes by itself at `lapses_at`.
+    Allow {
+        satisfied_at: Timestamp,
+        lapses_at: Option<Timestamp>,
+        why: Reason,
+    },
+    /// Something expected is pending; `until` is when time alone opens it or is worth asking again.
+    Wait {
+        until: Option<Timestamp>,
+        why: Reason,
+    },
+    /// Evaluated and refused; someone must change something.
+    Deny { why: Reason },
+}
+
+/// Why a rule stands as it does, for people and programs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Reason {
+    /// Stable, for programs.
+    pub code: &'static str,
+    /// What is the case.
+    pub message: String,
+    /// What would open the gate; empty when it is open.
+    pub opens: String,
+    /// Who can do that; empty when nobody needs to.
+    pub who: String,
+    pub action: Action,
+    pub details: Json,
+}
+
+/// What the outside is waited for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Action {
+    Approval,
+    Wait,
+    #[default]
+    None,
+}
+
+impl Reason {
+    pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn opens(mut self, opens: impl Into<String>) -> Self {
+        self.opens = opens.into();
+        self
+    }
+
+    pub(crate) fn who(mut self, who: impl Into<String>) -> Self {
+        self.who = who.into();
+        self
+    }
+
+    pub(crate) fn action(mut self, action: Action) -> Self {
+        self.action = action;
+        self
+    }
+
+    pub(crate) fn details(mut self, details: Json) -> Self {
+        self.details = details;
+        self
+    }
+}
+
+impl Verdict {
+    /// Open since a time, for as long as nothing else happens.
+    pub(crate) fn allow(satisfied_at: Timestamp, why: Reason) -> Self {
+        Self::Allow {
+            satisfied_at,
+            lapses_at: None,
+            why,
+        }
+    }
+
+    /// Whether the gate is open.
+    #[must_use]
+    pub fn is_allowed(&self) -> bool {
+        matches!(self, Self::Allow { .. })
+    }
+
+    /// Why it stands so.
+    #[must_use]
+    pub fn why(&self) -> &Reason {
+        match self {
+            Self::Allow { why, .. } | Self::Wait { why, .. } | Self::Deny { why } => why,
+        }
+    }
+
+    /// When time alone may change it.
+    #[must_use]
+    pub fn changes_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Allow { lapses_at, .. } => *lapses_at,
+            Self::Wait { until, .. } => *until,
+            Self::Deny { .. } => None,
+        }
+    }
+}
+
+/// The page for users of one kind of rule.
+#[must_use]
+pub fn documentation(kind: &str) -> Option<&'static str> {
+    find(kind).map(|rule| rule.doc)
+}
+
+fn find(kind: &str) -> Option<&'static RuleKind> {
+    REGISTRY.iter().find(|rule| rule.kind == kind)
+}
+
+/// The registry's own spelling of a kind; a kind that is not known any more has none.
+pub(crate) fn kind_name(kind: &str) -> &'static str {
+    find(kind).map_or("unknown", |rule| rule.kind)
+}
+
+/// Refuses a rule of a policy that is being written.
+pub(crate) fn check(kind: &str, spec: &Json, draft: &Draft<'_>) -> Result<(), Rejection> {
+    let Some(rule) = find(kind) else {
+        let known: Vec<_> = REGISTRY.iter().map(|rule| rule.kind).collect();
+        return Err(
+            Rejection::invalid("unknown_rule", format!("there is no rule kind `{kind}`"))
+                .hint(format!("the kinds are: {}", known.join(", "))),
+        );
+    };
+    (rule.check)(spec, draft).map_err(|rejection| rejection.at(kind))
+}
+
+/// Makes a stored rule ready to be asked.
+pub(crate) fn compile(kind: &str, spec: &Json) -> Result<Arc<dyn RuleEvaluator>, Rejection> {
+    match find(kind) {
+        Some(rule) => (rule.compile)(spec),
+        None => Err(Rejection::invalid(
+            "unknown_rule",
+            format!("this server does not know the rule kind `{kind}`"),
+        )),
+    }
+}
+
+/// Reads a spec, naming the member that is wrong.
+fn read_spec<S: DeserializeOwned>(spec: &Json) -> Result<S, Rejection> {
+    serde_path_to_error::deserialize(spec).map_err(|error| {
+        let path = error.path().to_string();
+        let rejection = Rejection::invalid("invalid_rule", error.into_inner().to_string());
+        if path == "." {
+            rejection
+        } else {
+            rejection.at(path)
+        }
+    })
+}
+
+/// The environments other than `environment` that share a system with it.
+fn siblings<'a>(
+    state: &'a State,
+    environment: &'a Environment,
+) -> impl Iterator<Item = &'a Arc<Environment>> {
+    state.environments.values().filter(|other| {
+        other.id != environment.id && !other.systems.is_disjoint(&environment.systems)
+    })
+}

@@ -1,0 +1,172 @@
+//! Which policies apply to a version on a target. What does not depend on the target is asked once per lane.
+
+use crate::engine::Engine;
+use crate::expressions::{CompiledPolicy, Match, Subject};
+use crate::state::{LaneKey, State};
+use stagegate_model::{Deployment, Environment, PolicyId, Resource, ResourceId, System, Version};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// A lane with its entities, and the policies that may apply in it.
+pub(crate) struct LaneView<'e> {
+    pub engine: &'e Engine,
+    pub key: LaneKey,
+    pub environment: &'e Arc<Environment>,
+    pub deployment: &'e Arc<Deployment>,
+    systems: Vec<Arc<System>>,
+    /// Policies that what is known of the lane does not exclude.
+    policies: Vec<&'e Arc<CompiledPolicy>>,
+}
+
+/// Targets of a lane to which the same policies apply, whatever the version.
+pub(crate) struct Class {
+    pub resources: Vec<ResourceId>,
+    /// Asked where a policy looks at the resource; any of the class gives the same answer.
+    pub representative: Option<Arc<Resource>>,
+}
+
+/// A policy that applies, and the error if that could not be said.
+pub(crate) struct Applicable<'e> {
+    pub policy: &'e Arc<CompiledPolicy>,
+    pub error: Option<String>,
+}
+
+impl<'e> LaneView<'e> {
+    /// `None` when the environment or the deployment is gone.
+    pub fn new(engine: &'e Engine, key: LaneKey) -> Option<Self> {
+        let state: &State = &engine.state;
+        let environment = state.environments.get(&key.environment)?;
+        let deployment = state.deployments.get(&key.deployment)?;
+        let shared = environment.systems.intersection(&deployment.systems);
+        let systems = shared
+            .filter_map(|id| state.systems.get(id))
+            .cloned()
+            .collect();
+        let mut lane = Self {
+            engine,
+            key,
+            environment,
+            deployment,
+            systems,
+            policies: Vec::new(),
+        };
+        let subject = lane.subject(None, None);
+        let policies = engine.compiled.enabled_policies();
+        lane.policies = policies
+            .filter(|policy| policy.matches(subject) != Match::No)
+            .collect();
+        Some(lane)
+    }
+
+    fn subject<'a>(
+        &'a self,
+        version: Option<&'a Version>,
+        resource: Option<&'a Resource>,
+    ) -> Subject<'a> {
+        Subject {
+            environment: self.environment,
+            deployment: self.deployment,
+            systems: &self.systems,
+            version,
+            resource,
+        }
+    }
+
+    /// The lane's targets by the policies that look at resources; one class when none does.
+    pub fn classes(&self) -> Vec<Class> {
+        let Some(lane) = self.engine.state.lane(self.key) else {
+            return Vec::new();
+        };
+        if lane.targets.is_empty() {
+            return Vec::new();
+        }
+        let looking: Vec<_> = self
+            .policies
+            .iter()
+            .filter(|policy| policy.looks_at_resource())
+            .collect();
+        if looking.is_empty() {
+            let resources = lane.targets.keys().copied().collect();
+            return vec![Class {
+                resources,
+                representative: None,
+            }];
+        }
+        // A policy whose selector looks at resource and version in one breath cannot be asked about the resource
+        // alone; what it says then is the same for no two resources that can be known here.
+        let mixed = looking.iter().any(|policy| policy.is_mixed());
+        let mut classes: BTreeMap<(Vec<bool>, Option<ResourceId>), Class> = BTreeMap::new();
+        for id in lane.targets.keys() {
+            let Some(resource) = self.engine.state.resource(*id) else {
+                continue;
+            };
+            let subject = self.subject(None, Some(resource));
+            let pattern = looking
+                .iter()
+                .map(|policy| policy.matches(subject) != Match::No)
+                .collect();
+            let class = classes
+                .entry((pattern, mixed.then_some(*id)))
+                .or_insert_with(|| Class {
+                    resources: Vec::new(),
+                    representative: Some(Arc::clone(resource)),
+                });
+            class.resources.push(*id);
+        }
+        classes.into_values().collect()
+    }
+
+    /// The policies that apply to a version on targets like `resource`, in the order of their ids; those that an
+    /// applying one replaces are left out.
+    pub fn applicable(
+        &self,
+        version: &Version,
+        resource: Option<&Resource>,
+    ) -> Vec<Applicable<'e>> {
+        let subject = self.subject(Some(version), resource);
+        let matching: Vec<Applicable<'e>> = self
+            .policies
+            .iter()
+            .filter_map(|policy| match policy.matches(subject) {
+                Match::No => None,
+                Match::Yes => Some(Applicable {
+                    policy,
+                    error: None,
+                }),
+                Match::Error(error) => Some(Applicable {
+                    policy,
+                    error: Some(error),
+                }),
+            })
+            .collect();
+        let effective = effective(&matching);
+        matching
+            .into_iter()
+            .filter(|it| effective.contains(&it.policy.policy.id))
+            .collect()
+    }
+}
+
+/// The policies that are not replaced by one that is itself in effect. A policy that may not apply (its selector
+/// failed) replaces nothing. Chains are resolved from their head; the catalog refuses circles.
+fn effective(matching: &[Applicable<'_>]) -> BTreeSet<PolicyId> {
+    let mut effective: BTreeSet<PolicyId> = matching.iter().map(|it| it.policy.policy.id).collect();
+    // Each pass settles at least one more link of every chain.
+    for _ in 0..=matching.len() {
+        let replaced: BTreeSet<PolicyId> = matching
+            .iter()
+            .filter(|it| it.error.is_none() && effective.contains(&it.policy.policy.id))
+            .flat_map(|it| it.policy.policy.replaces.iter().copied())
+            .collect();
+        let next: BTreeSet<PolicyId> = matching
+            .iter()
+            .map(|it| it.policy.policy.id)
+            .filter(|id| !replaced.contains(id))
+            .collect();
+        if next == effective {
+            break;
+        }
+        effective = next;
+    }
+    effective
+}

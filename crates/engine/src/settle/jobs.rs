@@ -1,0 +1,371 @@
+//! What follows when a job has ended: its verification, and the end of its release.
+
+use super::Turn;
+use super::applicable::LaneView;
+use crate::engine::Engine;
+use crate::expressions::template_schema;
+use crate::expressions::{
+    DeploymentView, EnvironmentView, JobAgentView, PromotionView, ReleaseView, ResourceView,
+    VersionView,
+};
+use crate::state::{Job, Verification};
+use stagegate_expressions::{Roots, View, template};
+use stagegate_model::{
+    Fact, JobAgent, JobId, JobStatus, Json, PlannedMetric, PromotionId, ReleaseId, ReleaseStatus,
+    ResourceId, Timestamp, VerificationId, VerificationStatus, VerificationTrigger, Version,
+};
+use std::sync::Arc;
+
+impl Turn<'_> {
+    /// Decides one ended job. Gives whether there was one.
+    pub(super) fn settle_job(&mut self) -> bool {
+        let Some(id) = self.engine.state.dirty.jobs.pop_first() else {
+            return false;
+        };
+        let now = self.state().head.time;
+        let Some(job) = self
+            .state()
+            .jobs
+            .get(&id)
+            .filter(|job| job.status.is_terminal())
+            .cloned()
+        else {
+            return true;
+        };
+        let ended = self
+            .state()
+            .releases
+            .get(&job.release)
+            .is_none_or(|release| release.ended_at.is_some());
+        if ended {
+            return true;
+        }
+        self.budget = self.budget.saturating_sub(1);
+        if job.status == JobStatus::Successful {
+            self.settle_successful(&job, now);
+        } else {
+            self.settle_unsuccessful(&job);
+        }
+        true
+    }
+
+    fn settle_successful(&mut self, job: &Job, now: Timestamp) {
+        let latest = latest_runs(&self.engine.state, job);
+        let asked = latest
+            .iter()
+            .any(|it| it.trigger == VerificationTrigger::JobSuccess);
+        if !asked {
+            match self.start_verification(job.id, VerificationTrigger::JobSuccess, now) {
+                Started::Yes => return,
+                Started::Nothing => {}
+                // It was measurable when the job was created and is not any more: not verified, so not succeeded.
+                Started::Impossible(message) => {
+                    let reason = format!("its verification cannot be measured: {message}");
+                    self.end_release(job, ReleaseStatus::Failed, reason);
+                    return;
+                }
+            }
+        }
+        let latest = latest_runs(&self.engine.state, job);
+        let failed = latest
+            .iter()
+            .find(|it| it.status == VerificationStatus::Failed);
+        if let Some(failed) = failed {
+            let reason = format!("its verification failed: {}", failed.reason);
+            self.end_release(job, ReleaseStatus::Failed, reason);
+        } else if latest
+            .iter()
+            .all(|it| it.status == VerificationStatus::Passed)
+        {
+            self.end_release(job, ReleaseStatus::Succeeded, String::new());
+        }
+        // Else something runs, or a person has to decide; the target stays busy.
+    }
+
+    fn settle_unsuccessful(&mut self, job: &Job) {
+        let mut running: Vec<_> = latest_runs(&self.engine.state, job)
+            .iter()
+            .map(|it| (it.id, it.trigger, it.status))
+            .collect();
+        // What is measured because the job failed goes on; it decides nothing.
+        running.retain(|(_, trigger, status)| {
+            *trigger != VerificationTrigger::JobFailure && *status == VerificationStatus::Running
+        });
+        for (id, ..) in running {
+            let reason = format!("the job ended: {}", job.status);
+            self.push(Fact::VerificationEnded {
+                id,
+                status: VerificationStatus::Cancelled,
+                reason,
+                decided_by: None,
+            });
+        }
+        let status = match job.status {
+            JobStatus::Cancelled | JobStatus::Skipped => ReleaseStatus::Cancelled,
+            _ => ReleaseStatus::Failed,
+        };
+        let reason = if job.message.is_empty() {
+            format!("the job ended: {}", job.status)
+        } else {
+            job.message.clone()
+        };
+        self.end_release(job, status, reason);
+    }
+
+    fn end_release(&mut self, job: &Job, status: ReleaseStatus, reason: String) {
+        self.push(Fact::ReleaseEnded {
+            id: job.release,
+            job: job.id,
+            status,
+            reason,
+        });
+    }
+
+    /// Starts what the policies that apply want measured at `trigger`.
+    pub(crate) fn start_verification(
+        &mut self,
+        id: JobId,
+        trigger: VerificationTrigger,
+        _now: Timestamp,
+    ) -> Started {
+        let Some(job) = self.state().jobs.get(&id) else {
+            return Started::Nothing;
+        };
+        let planned = plan_for(self.engine, job, trigger);
+        match planned {
+            Ok(metrics) if metrics.is_empty() => Started::Nothing,
+            Ok(metrics) => {
+                let verification = self.new_id().into();
+                self.push(Fact::VerificationStarted {
+                    id: verification,
+                    job: id,
+                    trigger,
+                    metrics,
+                    rerun_of: None,
+                });
+                Started::Yes
+            }
+            Err(message) => Started::Impossible(message),
+        }
+    }
+}
+
+/// The fact that starts what is wanted at a trigger that is not the job's success; none when nothing is wanted or
+/// it cannot be measured (what runs beside a job decides nothing that the job's own end does not).
+pub(crate) fn start_on_trigger(
+    engine: &Engine,
+    job: &Job,
+    trigger: VerificationTrigger,
+    id: VerificationId,
+) -> Option<Fact> {
+    let metrics = plan_for(engine, job, trigger)
+        .ok()
+        .filter(|metrics| !metrics.is_empty())?;
+    Some(Fact::VerificationStarted {
+        id,
+        job: job.id,
+        trigger,
+        metrics,
+        rerun_of: None,
+    })
+}
+
+fn plan_for(
+    engine: &Engine,
+    job: &Job,
+    trigger: VerificationTrigger,
+) -> Result<Vec<PlannedMetric>, String> {
+    let state = &engine.state;
+    let (Some(view), Some(version), Some(release)) = (
+        LaneView::new(engine, job.target.into()),
+        state.versions.get(&job.version),
+        state.releases.get(&job.release),
+    ) else {
+        return Ok(Vec::new());
+    };
+    view.plan_metrics(
+        version,
+        job.target.resource,
+        job.promotion,
+        release.id,
+        release.number,
+        Some(trigger),
+    )
+}
+
+/// What came of starting a verification.
+pub(crate) enum Started {
+    Yes,
+    /// No policy wants anything measured.
+    Nothing,
+    Impossible(String),
+}
+
+/// A job's verifications, each only in its latest run; those after a failure left out, since they decide nothing.
+pub(crate) fn latest_runs<'s>(state: &'s crate::State, job: &Job) -> Vec<&'s Verification> {
+    let all: Vec<&Verification> = job
+        .verifications
+        .iter()
+        .filter_map(|id| state.verifications.get(id))
+        .collect();
+    let superseded: Vec<_> = all.iter().filter_map(|it| it.rerun_of).collect();
+    all.into_iter()
+        .filter(|it| !superseded.contains(&it.id))
+        .collect()
+}
+
+impl LaneView<'_> {
+    /// The one agent the deployment's selector takes.
+    pub fn choose_agent(&self) -> Result<Arc<JobAgent>, String> {
+        let name = &self.deployment.name;
+        let selector = match self.engine.compiled.agent_selector(self.deployment.id) {
+            Some(Ok(selector)) => selector,
+            Some(Err(error)) => {
+                return Err(format!(
+                    "the job agent selector of {name} does not compile: {error}"
+                ));
+            }
+            None => return Err(format!("{name} has no job agent selector")),
+        };
+        let mut matching = Vec::new();
+        for agent in self.engine.state.agents.values() {
+            let view = JobAgentView(agent);
+            match selector.eval(&Roots::new().with("jobAgent", View::Object(&view))) {
+                Ok(true) => matching.push(agent),
+                Ok(false) => {}
+                Err(error) => {
+                    return Err(format!(
+                        "the job agent selector of {name} cannot be evaluated: {error}"
+                    ));
+                }
+            }
+        }
+        match matching.as_slice() {
+            [agent] => Ok(Arc::clone(agent)),
+            [] => Err(format!(
+                "no job agent matches `{}` of {name}; create one or change the selector",
+                selector.text()
+            )),
+            [first, second, ..] => Err(format!(
+                "several job agents match `{}` of {name}: `{}`, `{}`; make the selector match one",
+                selector.text(),
+                first.name,
+                second.name
+            )),
+        }
+    }
+
+    /// The agent's configuration with the deployment's and the version's laid over it, rendered for one target.
+    pub fn render_config(
+        &self,
+        agent: &JobAgent,
+        version: &Version,
+        resource: ResourceId,
+        promotion: PromotionId,
+        release: ReleaseId,
+        number: u64,
+    ) -> Result<Json, String> {
+        let mut config = agent.config.clone();
+        lay_over(&mut config, &self.deployment.job_agent_config);
+        lay_over(&mut config, &version.job_agent_config);
+        self.render(&config, version, resource, promotion, release, number)
+    }
+
+    fn render(
+        &self,
+        json: &Json,
+        version: &Version,
+        resource: ResourceId,
+        promotion: PromotionId,
+        release: ReleaseId,
+        number: u64,
+    ) -> Result<Json, String> {
+        let stored = self
+            .engine
+            .state
+            .resource(resource)
+            .ok_or("the resource is gone")?;
+        let resource = ResourceView(stored);
+        let environment = EnvironmentView(self.environment);
+        let deployment = DeploymentView(self.deployment);
+        let version = VersionView(version);
+        let release = ReleaseView {
+            id: release,
+            number,
+        };
+        let promotion = PromotionView(promotion);
+        let roots = Roots::new()
+            .with("resource", View::Object(&resource))
+            .with("environment", View::Object(&environment))
+            .with("deployment", View::Object(&deployment))
+            .with("version", View::Object(&version))
+            .with("release", View::Object(&release))
+            .with("promotion", View::Object(&promotion));
+        template::render_json(json, template_schema(), &roots)
+            .map_err(|error| format!("{error} (on resource `{}`)", stored.identifier))
+    }
+
+    /// What the policies that apply want measured at `trigger` (at any, when `None`), rendered.
+    pub fn plan_metrics(
+        &self,
+        version: &Version,
+        resource: ResourceId,
+        promotion: PromotionId,
+        release: ReleaseId,
+        number: u64,
+        trigger: Option<VerificationTrigger>,
+    ) -> Result<Vec<PlannedMetric>, String> {
+        let stored = self.engine.state.resource(resource);
+        let mut metrics = Vec::new();
+        for applicable in self.applicable(version, stored.map(|it| &**it)) {
+            if let Some(error) = &applicable.error {
+                return Err(format!(
+                    "whether `{}` applies cannot be said: {error}",
+                    applicable.policy.policy.name
+                ));
+            }
+            for rule in &applicable.policy.rules {
+                let evaluator = rule.evaluator.as_ref().map_err(Clone::clone)?;
+                let Some(spec) = evaluator.verification() else {
+                    continue;
+                };
+                if trigger.is_some_and(|trigger| trigger != spec.trigger_on) {
+                    continue;
+                }
+                for metric in &spec.metrics {
+                    let provider = self.render(
+                        &metric.provider,
+                        version,
+                        resource,
+                        promotion,
+                        release,
+                        number,
+                    );
+                    let provider =
+                        provider.map_err(|error| format!("metric `{}`: {error}", metric.name))?;
+                    let metric = stagegate_model::Metric {
+                        provider,
+                        ..metric.clone()
+                    };
+                    metrics.push(PlannedMetric {
+                        rule: rule.id,
+                        metric,
+                    });
+                }
+            }
+        }
+        Ok(metrics)
+    }
+}
+
+/// Lays `over` over `base`: objects member by member, anything else as a whole.
+fn lay_over(base: &mut Json, over: &Json) {
+    match (base, over) {
+        (Json::Object(base), Json::Object(over)) => {
+            for (key, value) in over {
+                lay_over(base.entry(key.clone()).or_insert(Json::Null), value);
+            }
+        }
+        (base, over) => base.clone_from(over),
+    }
+}

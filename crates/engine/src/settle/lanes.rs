@@ -1,0 +1,456 @@
+//! What a lane should do: which version each target should have, which promotions are open, what starts now.
+
+use super::applicable::LaneView;
+use super::plan::{Asked, GateStanding};
+use super::{Class, Turn};
+use crate::engine::Engine;
+use crate::rules::Verdict;
+use crate::state::{LaneKey, Promotion, State};
+use stagegate_model::{
+    Block, Fact, GateRecord, GateState, JobAgentId, JobId, Json, NewJob, PromotionId,
+    PromotionStatus, ReleaseId, ResourceId, RuleId, Timestamp, Version, VersionId, VersionOrder,
+    VersionStatus,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// What looking at a lane found; nothing is written while looking.
+#[derive(Default)]
+struct Outlook {
+    /// Candidates that were looked at, newest first, with their gates over all classes.
+    looked_at: Vec<(Arc<Version>, BTreeMap<RuleId, GateStanding>)>,
+    /// Per desired version: the targets that should be brought to it now.
+    starts: BTreeMap<VersionId, Start>,
+    /// Every version that is desired by some target.
+    desired: BTreeSet<VersionId>,
+    next_at: Option<Timestamp>,
+}
+
+struct Start {
+    version: Arc<Version>,
+    resources: Vec<ResourceId>,
+    latches: BTreeSet<RuleId>,
+}
+
+impl Turn<'_> {
+    /// Decides one dirty lane. Gives whether there was one.
+    pub(super) fn settle_lane(&mut self) -> bool {
+        let Some(key) = self.engine.state.dirty.lanes.pop_first() else {
+            return false;
+        };
+        let now = self.state().head.time;
+        let outlook = look(self.engine, key, now);
+        self.open_promotions(key, &outlook);
+        self.record_gates(key, &outlook);
+        self.start_jobs(key, &outlook, now);
+        self.move_promotions(key, &outlook);
+        if let Some(lane) = self.engine.state.lanes.get_mut(&key) {
+            lane.next_at = outlook.next_at;
+        }
+        true
+    }
+
+    /// A version's promotion opens when it is first a candidate; again when it starts anew after its end.
+    fn open_promotions(&mut self, key: LaneKey, outlook: &Outlook) {
+        for (version, _) in &outlook.looked_at {
+            let track = self.state().track(version.id, key.environment);
+            let (previous, attempts) =
+                track.map_or((None, 0), |track| (track.promotion, track.attempts));
+            let open = previous
+                .and_then(|id| self.state().promotions.get(&id))
+                .is_some_and(|it| it.status.is_open());
+            let starts = outlook.starts.contains_key(&version.id);
+            if previous.is_none() || (starts && !open) {
+                let id = self.new_id().into();
+                let (version, environment, attempt) = (version.id, key.environment, attempts + 1);
+                self.push(Fact::PromotionOpened {
+                    id,
+                    version,
+                    environment,
+                    attempt,
+                    previous,
+                });
+            }
+        }
+    }
+
+    /// Records each gate whose standing changed in kind.
+    fn record_gates(&mut self, key: LaneKey, outlook: &Outlook) {
+        for (version, gates) in &outlook.looked_at {
+            let Some(track) = self.state().track(version.id, key.environment) else {
+                continue;
+            };
+            let Some(promotion) = track.promotion else {
+                continue;
+            };
+            let open = self
+                .state()
+                .promotions
+                .get(&promotion)
+                .is_some_and(|it| it.status.is_open());
+            if !open {
+                continue;
+            }
+            let mut changed: Vec<GateRecord> = Vec::new();
+            for gate in gates.values() {
+                let record = record(gate);
+                if track
+                    .gates
+                    .get(&gate.rule)
+                    .is_none_or(|known| differs(known, &record))
+                {
+                    changed.push(record);
+                }
+            }
+            for (rule, known) in &track.gates {
+                if !gates.contains_key(rule) {
+                    changed.push(GateRecord {
+                        state: GateState::Gone,
+                        code: "not_applicable".to_owned(),
+                        message: "its policy no longer applies".to_owned(),
+                        satisfied_at: None,
+                        until: None,
+                        ..known.clone()
+                    });
+                }
+            }
+            for gate in changed {
+                self.push(Fact::GateChanged { promotion, gate });
+            }
+        }
+    }
+
+    fn start_jobs(&mut self, key: LaneKey, outlook: &Outlook, now: Timestamp) {
+        for start in outlook.starts.values() {
+            let Some(promotion) = self
+                .state()
+                .track(start.version.id, key.environment)
+                .and_then(|it| it.promotion)
+            else {
+                continue;
+            };
+            // What the budget does not allow stays dirty.
+            let count = start.resources.len().min(self.budget);
+            if count < start.resources.len() {
+                self.engine.state.dirty.lanes.insert(key);
+            }
+            self.budget -= count;
+            let ids: Vec<(JobId, ReleaseId)> = (0..count)
+                .map(|_| (self.new_id().into(), self.new_id().into()))
+                .collect();
+            let Some(view) = LaneView::new(self.engine, key) else {
+                continue;
+            };
+            let mut jobs: BTreeMap<JobAgentId, Vec<NewJob>> = BTreeMap::new();
+            let mut blocked = Vec::new();
+            for (resource, (job, release)) in start.resources[..count].iter().copied().zip(ids) {
+                match prepare(&view, &start.version, resource, promotion, release) {
+                    Ok((agent, number, config)) => {
+                        let new = NewJob {
+                            job,
+                            release,
+                            number,
+                            resource,
+                            attempt: 1,
+                            config,
+                        };
+                        jobs.entry(agent).or_default().push(new);
+                    }
+                    Err(block) => {
+                        let known = self
+                            .state()
+                            .lane(key)
+                            .and_then(|lane| lane.targets.get(&resource));
+                        if known.is_some_and(|known| known.block.as_ref() != Some(&block)) {
+                            blocked.push(Fact::TargetBlocked {
+                                target: key.target(resource),
+                                block: Some(block),
+                            });
+                        }
+                    }
+                }
+            }
+            for fact in blocked {
+                self.push(fact);
+            }
+            for (agent, jobs) in jobs {
+                let ids: Vec<_> = jobs.iter().map(|job| job.job).collect();
+                self.push(Fact::JobsCreated {
+                    promotion,
+                    version: start.version.id,
+                    environment: key.environment,
+                    agent,
+                    latches: start.latches.iter().copied().collect(),
+                    jobs,
+                });
+                for job in ids {
+                    self.start_verification(
+                        job,
+                        stagegate_model::VerificationTrigger::JobCreated,
+                        now,
+                    );
+                }
+            }
+        }
+    }
+
+    /// Moves the lane's open promotions on, and ends those that have come to their end.
+    fn move_promotions(&mut self, key: LaneKey, outlook: &Outlook) {
+        let Some(lane) = self.state().lane(key) else {
+            return;
+        };
+        let open: Vec<_> = lane.open.iter().copied().collect();
+        for id in open {
+            match next_status(self.state(), key, id, outlook) {
+                Some(Next::Move(status)) => self.push(Fact::PromotionMoved { id, status }),
+                Some(Next::End { status, reason, by }) => {
+                    self.push(Fact::PromotionEnded {
+                        id,
+                        status,
+                        reason,
+                        by,
+                    });
+                    // A dependant may be waiting for just this end.
+                    let lanes = self
+                        .state()
+                        .lanes
+                        .keys()
+                        .filter(|other| other.deployment == key.deployment);
+                    let lanes: Vec<_> = lanes.filter(|other| **other != key).copied().collect();
+                    self.engine.state.dirty.lanes.extend(lanes);
+                }
+                None => {}
+            }
+        }
+    }
+}
+
+/// Looks at a lane: what each class of targets should have.
+fn look(engine: &Engine, key: LaneKey, now: Timestamp) -> Outlook {
+    let mut outlook = Outlook::default();
+    let Some(view) = LaneView::new(engine, key) else {
+        return outlook;
+    };
+    let mut asked = Asked::new();
+    let mut looked_at: BTreeMap<VersionOrder, (Arc<Version>, BTreeMap<RuleId, GateStanding>)> =
+        BTreeMap::new();
+    for class in view.classes() {
+        look_at_class(&view, &class, now, &mut asked, &mut looked_at, &mut outlook);
+    }
+    let gates = looked_at.values().flat_map(|(_, gates)| gates.values());
+    outlook.next_at = gates
+        .filter_map(|gate| gate.verdict.changes_at())
+        .filter(|at| *at > now)
+        .min();
+    outlook.looked_at = looked_at.into_values().rev().collect();
+    outlook
+}
+
+fn look_at_class(
+    view: &LaneView<'_>,
+    class: &Class,
+    now: Timestamp,
+    asked: &mut Asked,
+    looked_at: &mut BTreeMap<VersionOrder, (Arc<Version>, BTreeMap<RuleId, GateStanding>)>,
+    outlook: &mut Outlook,
+) {
+    let state = &view.engine.state;
+    let Some(lane) = state.lane(view.key) else {
+        return;
+    };
+    let targets = || {
+        class
+            .resources
+            .iter()
+            .filter_map(|id| Some((*id, lane.targets.get(id)?)))
+    };
+    // Nothing moves backwards: what is not newer than the oldest target's latest is no candidate here.
+    let Some(floor) = targets().map(|(_, target)| target.latest_order).min() else {
+        return;
+    };
+    for version in state.versions_of(view.key.deployment) {
+        if Some(version.order()) <= floor {
+            break;
+        }
+        if version.status != VersionStatus::Ready {
+            continue;
+        }
+        let gates = view.gates(version, class.representative.as_deref(), now, asked);
+        let allowed =
+            view.stopped(version).is_none() && gates.iter().all(|gate| gate.verdict.is_allowed());
+        let entry = looked_at
+            .entry(version.order())
+            .or_insert_with(|| (Arc::clone(version), BTreeMap::new()));
+        entry
+            .1
+            .extend(gates.iter().map(|gate| (gate.rule, gate.clone())));
+        if !allowed {
+            continue;
+        }
+        outlook.desired.insert(version.id);
+        let free = targets().filter(|(_, target)| {
+            target.active.is_none()
+                && !target.leaving
+                && target.latest_order < Some(version.order())
+        });
+        let free: Vec<ResourceId> = free.map(|(id, _)| id).collect();
+        if !free.is_empty() {
+            let start = outlook.starts.entry(version.id).or_insert_with(|| Start {
+                version: Arc::clone(version),
+                resources: Vec::new(),
+                latches: BTreeSet::new(),
+            });
+            start.resources.extend(free);
+            start.latches.extend(
+                gates
+                    .iter()
+                    .filter(|gate| gate.latches)
+                    .map(|gate| gate.rule),
+            );
+        }
+        break;
+    }
+}
+
+/// Chooses the agent, numbers the release and renders the configuration for one target; also renders what would be
+/// measured after it, so that nothing is deployed that could not be verified.
+fn prepare(
+    view: &LaneView<'_>,
+    version: &Version,
+    resource: ResourceId,
+    promotion: PromotionId,
+    release: ReleaseId,
+) -> Result<(JobAgentId, u64, Json), Block> {
+    let block = |code: &str, message: String| Block {
+        version: version.id,
+        code: code.to_owned(),
+        message,
+    };
+    let lane = view.engine.state.lane(view.key);
+    let number = lane
+        .and_then(|lane| lane.targets.get(&resource))
+        .map_or(0, |it| it.number)
+        + 1;
+    let agent = view
+        .choose_agent()
+        .map_err(|message| block("no_job_agent", message))?;
+    let config = view.render_config(&agent, version, resource, promotion, release, number);
+    let config = config.map_err(|message| block("template_unresolvable", message))?;
+    view.plan_metrics(version, resource, promotion, release, number, None)
+        .map_err(|message| {
+            block(
+                "template_unresolvable",
+                format!("its verification could not be measured: {message}"),
+            )
+        })?;
+    Ok((agent.id, number, config))
+}
+
+fn record(gate: &GateStanding) -> GateRecord {
+    let (state, satisfied_at, until) = match &gate.verdict {
+        Verdict::Allow { satisfied_at, .. } => (GateState::Allow, Some(*satisfied_at), None),
+        Verdict::Wait { until, .. } => (GateState::Wait, None, *until),
+        Verdict::Deny { .. } => (GateState::Deny, None, None),
+    };
+    let why = gate.verdict.why();
+    GateRecord {
+        policy: gate.policy,
+        rule: gate.rule,
+        kind: gate.kind.to_owned(),
+        state,
+        code: why.code.to_owned(),
+        message: why.message.clone(),
+        satisfied_at,
+        until,
+    }
+}
+
+/// Whether a gate stands differently in kind. Its message may count things; that alone is no news.
+fn differs(a: &GateRecord, b: &GateRecord) -> bool {
+    (a.state, &a.code, a.satisfied_at, a.until) != (b.state, &b.code, b.satisfied_at, b.until)
+}
+
+enum Next {
+    Move(PromotionStatus),
+    End {
+        status: PromotionStatus,
+        reason: String,
+        by: Option<VersionId>,
+    },
+}
+
+fn next_status(state: &State, key: LaneKey, id: PromotionId, outlook: &Outlook) -> Option<Next> {
+    let promotion: &Promotion = state.promotions.get(&id)?;
+    let version = state.versions.get(&promotion.version)?;
+    let lane = state.lane(key)?;
+    let end = |status, reason: &str, by| {
+        Some(Next::End {
+            status,
+            reason: reason.to_owned(),
+            by,
+        })
+    };
+    let moved = |status| (promotion.status != status).then_some(Next::Move(status));
+    if promotion.running > 0 {
+        return moved(PromotionStatus::Deploying);
+    }
+    if promotion.verifying > 0 {
+        return moved(PromotionStatus::Verifying);
+    }
+    let behind = lane.behind(version.order());
+    if promotion.started() && behind == 0 {
+        return if promotion.failed > 0 {
+            end(PromotionStatus::Failed, &failures(promotion), None)
+        } else if promotion.succeeded > 0 {
+            end(PromotionStatus::Succeeded, "every target succeeded", None)
+        } else {
+            end(PromotionStatus::Cancelled, "its jobs were cancelled", None)
+        };
+    }
+    match version.status {
+        VersionStatus::Rejected => {
+            return end(PromotionStatus::Rejected, "the version was rejected", None);
+        }
+        VersionStatus::Failed => {
+            return end(
+                PromotionStatus::Cancelled,
+                "the version's build failed",
+                None,
+            );
+        }
+        _ => {}
+    }
+    let newer = outlook
+        .desired
+        .iter()
+        .filter_map(|id| state.versions.get(id))
+        .max_by_key(|it| it.order());
+    if let Some(newer) = newer.filter(|newer| newer.order() > version.order()) {
+        return end(
+            PromotionStatus::Superseded,
+            &format!("{} took its place", newer.tag),
+            Some(newer.id),
+        );
+    }
+    let overtaken = !promotion.started() && behind == 0 && !lane.targets.is_empty();
+    if overtaken {
+        let newest = lane.by_latest.keys().flatten().max().map(|order| order.1);
+        return end(
+            PromotionStatus::Superseded,
+            "every target already has a newer version",
+            newest,
+        );
+    }
+    let failed_here = state
+        .track(version.id, key.environment)
+        .is_some_and(|track| track.failed_verifications > 0);
+    if promotion.started() && failed_here {
+        return end(PromotionStatus::Failed, &failures(promotion), None);
+    }
+    None
+}
+
+fn failures(promotion: &Promotion) -> String {
+    let ended = promotion.failed + promotion.succeeded + promotion.cancelled;
+    format!("{} of {ended} targets failed", promotion.failed)
+}

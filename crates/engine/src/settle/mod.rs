@@ -1,0 +1,81 @@
+//! Settling: deciding anew exactly what is dirty, until nothing is.
+//!
+//! Rounds go in the order in which one thing can follow from another: who is a target, what was measured, which
+//! jobs ended, what each lane should do.
+
+mod applicable;
+mod jobs;
+mod lanes;
+mod membership;
+mod plan;
+mod verifications;
+
+pub(crate) use applicable::{Class, LaneView};
+pub(crate) use jobs::start_on_trigger;
+pub(crate) use plan::GateStanding;
+
+use crate::engine::Engine;
+use crate::state::State;
+use stagegate_model::{EntryId, Fact, derive_id};
+use uuid::Uuid;
+
+/// One entry in the making.
+pub(crate) struct Turn<'e> {
+    pub engine: &'e mut Engine,
+    entry: EntryId,
+    ordinal: u64,
+    /// How many more targets may be decided in this entry.
+    pub budget: usize,
+    facts: Vec<Fact>,
+}
+
+impl<'e> Turn<'e> {
+    pub fn new(engine: &'e mut Engine, entry: EntryId, budget: usize) -> Self {
+        Self {
+            engine,
+            entry,
+            ordinal: 0,
+            budget,
+            facts: Vec::new(),
+        }
+    }
+
+    pub fn state(&self) -> &State {
+        &self.engine.state
+    }
+
+    /// Folds a fact and keeps it for the entry.
+    pub fn push(&mut self, fact: Fact) {
+        self.engine.state.apply(&fact);
+        self.engine.compiled.follow(&fact);
+        self.facts.push(fact);
+    }
+
+    /// The id of the next thing this entry decides.
+    pub fn new_id(&mut self) -> Uuid {
+        self.ordinal += 1;
+        derive_id(self.entry, self.ordinal)
+    }
+
+    pub fn finish(self) -> Vec<Fact> {
+        self.facts
+    }
+
+    /// Decides until quiet or until the budget is used up; what is left stays dirty.
+    pub fn settle(&mut self) {
+        // INVARIANT: every round takes something out of the dirty sets, and what a decision marks again is further
+        // along a finite path (a release ends once, a promotion ends once), so this terminates; the bound is a net.
+        for _ in 0..1_000_000 {
+            if self.budget == 0 {
+                return;
+            }
+            let more = self.settle_membership()
+                || self.settle_verification()
+                || self.settle_job()
+                || self.settle_lane();
+            if !more {
+                return;
+            }
+        }
+    }
+}

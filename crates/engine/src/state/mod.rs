@@ -1,0 +1,334 @@
+//! The state of a workspace: a fold over its log. Nothing here evaluates an expression or reads a clock.
+
+mod apply;
+mod lane;
+mod runs;
+
+pub use lane::{Lane, LaneKey, Success, Target, Track, Verified};
+pub use runs::{Archived, Job, Measurement, MetricRun, Promotion, Release, Verification};
+
+use serde::{Deserialize, Serialize};
+use stagegate_model::{
+    Deployment, DeploymentId, Digest, EntryId, Environment, EnvironmentId, JobAgent, JobAgentId,
+    JobId, KeyId, Policy, PolicyId, PromotionId, ReleaseId, Resource, ResourceId, Role, System,
+    SystemId, Timestamp, UserId, VerificationId, Version, VersionId, VersionOrder, Vote,
+    WorkspaceId,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Raised whenever the shape of [`State`] changes, so that an older snapshot is passed over and refolded.
+pub const SNAPSHOT_SCHEMA: u32 = 1;
+
+/// Everything a workspace's decisions depend on.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct State {
+    pub(crate) head: Head,
+    pub(crate) workspace: Option<WorkspaceInfo>,
+    pub(crate) users: BTreeMap<UserId, Role>,
+    pub(crate) keys: BTreeMap<KeyId, Key>,
+    pub(crate) systems: BTreeMap<SystemId, Arc<System>>,
+    pub(crate) environments: BTreeMap<EnvironmentId, Arc<Environment>>,
+    pub(crate) deployments: BTreeMap<DeploymentId, Arc<Deployment>>,
+    pub(crate) resources: BTreeMap<ResourceId, StoredResource>,
+    /// Of resources that are not deleted.
+    pub(crate) identifiers: BTreeMap<String, ResourceId>,
+    pub(crate) agents: BTreeMap<JobAgentId, Arc<JobAgent>>,
+    pub(crate) policies: BTreeMap<PolicyId, Arc<Policy>>,
+    pub(crate) versions: BTreeMap<VersionId, Arc<Version>>,
+    pub(crate) version_order: BTreeMap<DeploymentId, BTreeSet<VersionOrder>>,
+    pub(crate) tags: BTreeMap<DeploymentId, BTreeMap<String, VersionId>>,
+    /// Versions whose content can no longer change: they were voted on or have had a job.
+    pub(crate) frozen: BTreeSet<VersionId>,
+    pub(crate) votes: BTreeMap<(VersionId, EnvironmentId), BTreeMap<UserId, VoteRecord>>,
+    pub(crate) lanes: BTreeMap<LaneKey, Lane>,
+    pub(crate) tracks: BTreeMap<(VersionId, EnvironmentId), Track>,
+    pub(crate) promotions: BTreeMap<PromotionId, Promotion>,
+    pub(crate) releases: BTreeMap<ReleaseId, Release>,
+    pub(crate) jobs: BTreeMap<JobId, Job>,
+    pub(crate) verifications: BTreeMap<VerificationId, Verification>,
+    pub(crate) dirty: Dirty,
+    /// What left memory since the shell last took it; written in the same transaction as the entry.
+    #[serde(skip)]
+    pub(crate) archive: Vec<Archived>,
+}
+
+/// The last entry that was folded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    pub seq: u64,
+    pub entry: EntryId,
+    pub time: Timestamp,
+}
+
+impl Default for Head {
+    fn default() -> Self {
+        Self {
+            seq: 0,
+            entry: EntryId(Default::default()),
+            time: Timestamp(0),
+        }
+    }
+}
+
+/// The tenant.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct WorkspaceInfo {
+    pub id: WorkspaceId,
+    pub name: String,
+    pub slug: String,
+    pub created_at: Timestamp,
+}
+
+/// An API key as far as the log knows it; its hash is elsewhere.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Key {
+    pub owner: UserId,
+    pub role: Role,
+    pub revoked: bool,
+}
+
+/// A resource, kept after its deletion while a target still runs a job there.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct StoredResource {
+    pub resource: Arc<Resource>,
+    pub deleted: bool,
+    /// How many release targets are on it.
+    pub targets: u32,
+}
+
+/// The latest vote of a person.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct VoteRecord {
+    pub vote: Vote,
+    pub at: Timestamp,
+    pub reason: String,
+    pub digest: Digest,
+}
+
+/// What may have to be decided anew.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Dirty {
+    /// Resources whose membership in lanes may have changed.
+    pub resources: BTreeSet<ResourceId>,
+    /// Environments whose selector or systems changed.
+    pub environments: BTreeSet<EnvironmentId>,
+    /// Deployments whose selector or systems changed.
+    pub deployments: BTreeSet<DeploymentId>,
+    pub lanes: BTreeSet<LaneKey>,
+    /// Jobs that ended while their release has not.
+    pub jobs: BTreeSet<JobId>,
+    pub verifications: BTreeSet<VerificationId>,
+}
+
+impl Dirty {
+    pub fn is_empty(&self) -> bool {
+        self.resources.is_empty()
+            && self.environments.is_empty()
+            && self.deployments.is_empty()
+            && self.lanes.is_empty()
+            && self.jobs.is_empty()
+            && self.verifications.is_empty()
+    }
+}
+
+/// Reads for faces: everything in the order of its key.
+impl State {
+    #[must_use]
+    pub fn head(&self) -> Head {
+        self.head
+    }
+
+    #[must_use]
+    pub fn workspace(&self) -> Option<&WorkspaceInfo> {
+        self.workspace.as_ref()
+    }
+
+    #[must_use]
+    pub fn users(&self) -> &BTreeMap<UserId, Role> {
+        &self.users
+    }
+
+    #[must_use]
+    pub fn keys(&self) -> &BTreeMap<KeyId, Key> {
+        &self.keys
+    }
+
+    #[must_use]
+    pub fn systems(&self) -> &BTreeMap<SystemId, Arc<System>> {
+        &self.systems
+    }
+
+    #[must_use]
+    pub fn environments(&self) -> &BTreeMap<EnvironmentId, Arc<Environment>> {
+        &self.environments
+    }
+
+    #[must_use]
+    pub fn deployments(&self) -> &BTreeMap<DeploymentId, Arc<Deployment>> {
+        &self.deployments
+    }
+
+    #[must_use]
+    pub fn agents(&self) -> &BTreeMap<JobAgentId, Arc<JobAgent>> {
+        &self.agents
+    }
+
+    #[must_use]
+    pub fn policies(&self) -> &BTreeMap<PolicyId, Arc<Policy>> {
+        &self.policies
+    }
+
+    #[must_use]
+    pub fn versions(&self) -> &BTreeMap<VersionId, Arc<Version>> {
+        &self.versions
+    }
+
+    #[must_use]
+    pub fn promotions(&self) -> &BTreeMap<PromotionId, Promotion> {
+        &self.promotions
+    }
+
+    #[must_use]
+    pub fn releases(&self) -> &BTreeMap<ReleaseId, Release> {
+        &self.releases
+    }
+
+    #[must_use]
+    pub fn jobs(&self) -> &BTreeMap<JobId, Job> {
+        &self.jobs
+    }
+
+    #[must_use]
+    pub fn verifications(&self) -> &BTreeMap<VerificationId, Verification> {
+        &self.verifications
+    }
+
+    #[must_use]
+    pub fn lanes(&self) -> &BTreeMap<LaneKey, Lane> {
+        &self.lanes
+    }
+
+    /// Resources that exist, in the order of their ids.
+    pub fn resources(&self) -> impl Iterator<Item = &Arc<Resource>> {
+        self.resources
+            .values()
+            .filter(|stored| !stored.deleted)
+            .map(|stored| &stored.resource)
+    }
+
+    /// A resource, also one that was deleted while a target still runs a job there.
+    #[must_use]
+    pub fn resource(&self, id: ResourceId) -> Option<&Arc<Resource>> {
+        self.resources.get(&id).map(|stored| &stored.resource)
+    }
+
+    #[must_use]
+    pub fn resource_by_identifier(&self, identifier: &str) -> Option<&Arc<Resource>> {
+        self.resource(*self.identifiers.get(identifier)?)
+    }
+
+    /// Names compare whatever the case of their letters.
+    #[must_use]
+    pub fn environment_by_name(&self, name: &str) -> Option<&Arc<Environment>> {
+        self.environments
+            .values()
+            .find(|environment| same_name(&environment.name, name))
+    }
+
+    #[must_use]
+    pub fn system_by_name(&self, name: &str) -> Option<&Arc<System>> {
+        self.systems
+            .values()
+            .find(|system| same_name(&system.name, name))
+    }
+
+    #[must_use]
+    pub fn policy_by_name(&self, name: &str) -> Option<&Arc<Policy>> {
+        self.policies
+            .values()
+            .find(|policy| same_name(&policy.name, name))
+    }
+
+    #[must_use]
+    pub fn agent_by_name(&self, name: &str) -> Option<&Arc<JobAgent>> {
+        self.agents
+            .values()
+            .find(|agent| same_name(&agent.name, name))
+    }
+
+    #[must_use]
+    pub fn deployment_by_slug(&self, slug: &str) -> Option<&Arc<Deployment>> {
+        self.deployments
+            .values()
+            .find(|deployment| deployment.slug == slug)
+    }
+
+    #[must_use]
+    pub fn version_by_tag(&self, deployment: DeploymentId, tag: &str) -> Option<&Arc<Version>> {
+        self.versions.get(self.tags.get(&deployment)?.get(tag)?)
+    }
+
+    /// The versions of a deployment, newest first.
+    pub fn versions_of(&self, deployment: DeploymentId) -> impl Iterator<Item = &Arc<Version>> {
+        self.version_order
+            .get(&deployment)
+            .into_iter()
+            .flat_map(|order| order.iter().rev())
+            .filter_map(|order| self.versions.get(&order.1))
+    }
+
+    #[must_use]
+    pub fn lane(&self, key: LaneKey) -> Option<&Lane> {
+        self.lanes.get(&key)
+    }
+
+    #[must_use]
+    pub fn track(&self, version: VersionId, environment: EnvironmentId) -> Option<&Track> {
+        self.tracks.get(&(version, environment))
+    }
+
+    /// The latest votes on a version in an environment.
+    #[must_use]
+    pub fn votes(
+        &self,
+        version: VersionId,
+        environment: EnvironmentId,
+    ) -> Option<&BTreeMap<UserId, VoteRecord>> {
+        self.votes.get(&(version, environment))
+    }
+
+    /// Whether the version's content can no longer change.
+    #[must_use]
+    pub fn is_frozen(&self, version: VersionId) -> bool {
+        self.frozen.contains(&version)
+    }
+
+    /// Whether something is left to decide.
+    #[must_use]
+    pub fn is_dirty(&self) -> bool {
+        !self.dirty.is_empty()
+    }
+
+    /// Takes what left memory; to be stored with the entry that was just made.
+    pub fn take_archive(&mut self) -> Vec<Archived> {
+        std::mem::take(&mut self.archive)
+    }
+
+    /// The same state without what is only bookkeeping of the running process: for comparing folds.
+    #[must_use]
+    pub fn settled_form(&self) -> Self {
+        let mut state = self.clone();
+        state.dirty = Dirty::default();
+        state.archive.clear();
+        for lane in state.lanes.values_mut() {
+            lane.next_at = None;
+        }
+        state
+    }
+}
+
+/// Whether two names are the same to a person.
+pub(crate) fn same_name(a: &str, b: &str) -> bool {
+    a == b || a.to_lowercase() == b.to_lowercase()
+}

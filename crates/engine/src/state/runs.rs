@@ -1,0 +1,231 @@
+//! What runs and ends: promotions, releases, jobs, verifications.
+
+use serde::{Deserialize, Serialize};
+use stagegate_model::{
+    DeploymentId, EnvironmentId, JobAgentId, JobId, JobStatus, Json, MeasurementStatus,
+    PlannedMetric, PromotionId, PromotionStatus, ReleaseId, ReleaseStatus, TargetKey, Timestamp,
+    UserId, VerificationId, VerificationStatus, VerificationTrigger, VersionId,
+};
+use uuid::Uuid;
+
+/// One version moving into one environment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Promotion {
+    pub id: PromotionId,
+    pub version: VersionId,
+    pub deployment: DeploymentId,
+    pub environment: EnvironmentId,
+    pub attempt: u32,
+    pub previous: Option<PromotionId>,
+    pub status: PromotionStatus,
+    pub opened_at: Timestamp,
+    pub ended_at: Option<Timestamp>,
+    pub reason: String,
+    pub superseded_by: Option<VersionId>,
+    /// Jobs under way.
+    pub running: u32,
+    /// Jobs that succeeded and whose verification has not ended.
+    pub verifying: u32,
+    pub succeeded: u32,
+    pub failed: u32,
+    pub cancelled: u32,
+}
+
+impl Promotion {
+    /// Whether a job was ever created for it.
+    #[must_use]
+    pub fn started(&self) -> bool {
+        self.running + self.verifying + self.succeeded + self.failed + self.cancelled > 0
+    }
+}
+
+/// A version on one target.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Release {
+    pub id: ReleaseId,
+    pub target: TargetKey,
+    pub number: u64,
+    pub version: VersionId,
+    pub promotion: PromotionId,
+    pub job: JobId,
+    pub status: ReleaseStatus,
+    pub created_at: Timestamp,
+    pub ended_at: Option<Timestamp>,
+    pub reason: String,
+}
+
+/// One attempt to bring a target to a release.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Job {
+    pub id: JobId,
+    pub release: ReleaseId,
+    pub promotion: PromotionId,
+    pub target: TargetKey,
+    pub version: VersionId,
+    pub agent: JobAgentId,
+    pub attempt: u32,
+    pub status: JobStatus,
+    /// Which runner holds it.
+    pub runner: Option<String>,
+    /// Grows with every claim.
+    pub epoch: u64,
+    pub config: Json,
+    pub message: String,
+    pub external_id: Option<String>,
+    pub output_tail: Option<String>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    pub started_at: Option<Timestamp>,
+    pub completed_at: Option<Timestamp>,
+    /// Its verifications; a re-run stands behind the one it runs again.
+    pub verifications: Vec<VerificationId>,
+}
+
+/// A run of measurements for a job.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Verification {
+    pub id: VerificationId,
+    pub job: JobId,
+    pub trigger: VerificationTrigger,
+    pub metrics: Vec<MetricRun>,
+    pub status: VerificationStatus,
+    pub started_at: Timestamp,
+    pub ended_at: Option<Timestamp>,
+    pub reason: String,
+    pub decided_by: Option<UserId>,
+    pub rerun_of: Option<VerificationId>,
+}
+
+/// A metric with what was measured so far.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MetricRun {
+    #[serde(flatten)]
+    pub planned: PlannedMetric,
+    /// How many measurements were taken.
+    pub taken: u32,
+    pub passed: u32,
+    pub failed: u32,
+    pub inconclusive: u32,
+    pub errors: u32,
+    pub consecutive_passes: u32,
+    pub consecutive_errors: u32,
+    pub last: Option<MeasurementStatus>,
+    pub last_at: Option<Timestamp>,
+    /// The latest [`MetricRun::KEPT`] measurements; all are in the log.
+    pub measurements: Vec<Measurement>,
+}
+
+impl MetricRun {
+    /// How many measurements a metric keeps in memory.
+    pub const KEPT: usize = 20;
+
+    #[must_use]
+    pub fn new(planned: PlannedMetric) -> Self {
+        Self {
+            planned,
+            taken: 0,
+            passed: 0,
+            failed: 0,
+            inconclusive: 0,
+            errors: 0,
+            consecutive_passes: 0,
+            consecutive_errors: 0,
+            last: None,
+            last_at: None,
+            measurements: Vec::new(),
+        }
+    }
+}
+
+/// One measurement, judged.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Measurement {
+    pub ordinal: u32,
+    pub status: MeasurementStatus,
+    pub message: String,
+    pub data: Json,
+    pub measured_at: Timestamp,
+}
+
+/// Something that ended and left memory.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Archived {
+    /// `promotion`, `release`, `job` or `verification`.
+    pub kind: &'static str,
+    pub id: Uuid,
+    /// The release target, where it has one.
+    pub target: Option<TargetKey>,
+    /// The release's number on its target.
+    pub number: Option<u64>,
+    /// A job's promotion; a verification's job; a promotion's environment.
+    pub parent: Option<Uuid>,
+    /// The thing itself, as JSON.
+    pub body: Json,
+}
+
+/// Keeps the archive's records in one place: each noun says how it is kept.
+pub(crate) trait Archive {
+    fn archived(&self) -> Archived;
+}
+
+fn json(value: &impl Serialize) -> Json {
+    serde_json::to_value(value).unwrap_or_default()
+}
+
+impl Archive for Promotion {
+    fn archived(&self) -> Archived {
+        Archived {
+            kind: "promotion",
+            id: self.id.0,
+            target: None,
+            number: None,
+            parent: Some(self.environment.0),
+            body: json(self),
+        }
+    }
+}
+
+impl Archive for Release {
+    fn archived(&self) -> Archived {
+        Archived {
+            kind: "release",
+            id: self.id.0,
+            target: Some(self.target),
+            number: Some(self.number),
+            parent: Some(self.promotion.0),
+            body: json(self),
+        }
+    }
+}
+
+impl Archive for Job {
+    fn archived(&self) -> Archived {
+        Archived {
+            kind: "job",
+            id: self.id.0,
+            target: Some(self.target),
+            number: None,
+            parent: Some(self.promotion.0),
+            body: json(self),
+        }
+    }
+}
+
+impl Archive for Verification {
+    fn archived(&self) -> Archived {
+        Archived {
+            kind: "verification",
+            id: self.id.0,
+            target: None,
+            number: None,
+            parent: Some(self.job.0),
+            body: json(self),
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Which entities an entry is about: the side index that audit queries use.
+
+use crate::state::State;
+use stagegate_model::{Actor, Fact, JobId, PromotionId};
+use std::collections::BTreeSet;
+use uuid::Uuid;
+
+/// An entity an entry is about: its noun and id.
+pub type Touched = (&'static str, Uuid);
+
+/// The promotions, versions, environments, policies and persons that the facts of an entry are about; not every
+/// job. `state` is the one after the entry.
+#[must_use]
+pub fn touched(state: &State, actor: &Actor, facts: &[Fact]) -> BTreeSet<Touched> {
+    let mut touched = BTreeSet::new();
+    if let Some(user) = actor.user() {
+        touched.insert(("user", user.0));
+    }
+    for fact in facts {
+        touch(state, fact, &mut touched);
+    }
+    touched
+}
+
+fn touch(state: &State, fact: &Fact, touched: &mut BTreeSet<Touched>) {
+    match fact {
+        Fact::UserCreated { id, .. } => {
+            touched.insert(("user", id.0));
+        }
+        Fact::EnvironmentPut { environment } => {
+            touched.insert(("environment", environment.id.0));
+        }
+        Fact::EnvironmentDeleted { id } => {
+            touched.insert(("environment", id.0));
+        }
+        Fact::PolicyPut { policy } => {
+            touched.insert(("policy", policy.id.0));
+        }
+        Fact::PolicyDeleted { id } => {
+            touched.insert(("policy", id.0));
+        }
+        Fact::VersionCreated { version } => {
+            touched.insert(("version", version.id.0));
+        }
+        Fact::VersionChanged { id, .. } => {
+            touched.insert(("version", id.0));
+        }
+        Fact::VoteCast {
+            version,
+            environment,
+            user,
+            ..
+        } => {
+            touched.insert(("version", version.0));
+            touched.insert(("environment", environment.0));
+            touched.insert(("user", user.0));
+            let promotion = state
+                .track(*version, *environment)
+                .and_then(|track| track.promotion);
+            touched.extend(promotion.map(|id| ("promotion", id.0)));
+        }
+        Fact::PromotionOpened {
+            id,
+            version,
+            environment,
+            ..
+        } => {
+            touched.insert(("promotion", id.0));
+            touched.insert(("version", version.0));
+            touched.insert(("environment", environment.0));
+        }
+        Fact::GateChanged { promotion, .. } => promotion_and_version(state, *promotion, touched),
+        Fact::PromotionMoved { id, .. } | Fact::PromotionEnded { id, .. } => {
+            promotion_and_version(state, *id, touched)
+        }
+        Fact::JobsCreated {
+            promotion,
+            version,
+            environment,
+            ..
+        } => {
+            touched.insert(("promotion", promotion.0));
+            touched.insert(("version", version.0));
+            touched.insert(("environment", environment.0));
+        }
+        Fact::JobClaimed { id, .. } | Fact::JobChanged { id, .. } => of_job(state, *id, touched),
+        Fact::ReportIgnored { job, .. }
+        | Fact::ReleaseEnded { job, .. }
+        | Fact::VerificationStarted { job, .. } => of_job(state, *job, touched),
+        Fact::Measured { verification, .. } => of_verification(state, *verification, touched),
+        Fact::VerificationEnded { id, decided_by, .. } => {
+            of_verification(state, *id, touched);
+            touched.extend(decided_by.map(|user| ("user", user.0)));
+        }
+        _ => {}
+    }
+}
+
+fn promotion_and_version(state: &State, id: PromotionId, touched: &mut BTreeSet<Touched>) {
+    touched.insert(("promotion", id.0));
+    touched.extend(
+        state
+            .promotions
+            .get(&id)
+            .map(|promotion| ("version", promotion.version.0)),
+    );
+}
+
+fn of_job(state: &State, id: JobId, touched: &mut BTreeSet<Touched>) {
+    touched.extend(
+        state
+            .jobs
+            .get(&id)
+            .map(|job| ("promotion", job.promotion.0)),
+    );
+}
+
+fn of_verification(
+    state: &State,
+    id: stagegate_model::VerificationId,
+    touched: &mut BTreeSet<Touched>,
+) {
+    if let Some(verification) = state.verifications.get(&id) {
+        of_job(state, verification.job, touched);
+    }
+}

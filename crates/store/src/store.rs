@@ -1,0 +1,186 @@
+//! The one interface to storage.
+
+use crate::{
+    ApiKey, Append, ArchiveRecord, Cursor, EntityRef, Hash, Head, Lease, Row, Session, SideWrite,
+    Snapshot, StoreError, User,
+};
+use stagegate_model::{KeyId, Timestamp, UserId, WorkspaceId};
+use uuid::Uuid;
+
+/// Durable storage of every workspace's log and of what belongs beside it.
+///
+/// Every method blocks. What a method acknowledged is durable, snapshots excepted.
+///
+/// Unless a method says otherwise, its errors are [`StoreError::Io`], [`StoreError::Corrupt`] and, for
+/// writes, [`StoreError::Full`] and [`StoreError::Unknown`].
+pub trait Store: Send + Sync {
+    // ---- the log -------------------------------------------------------------------------------
+
+    /// Appends the batch in one transaction: all of it or nothing. Entries of several workspaces may be
+    /// mixed; those of one workspace are in order.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when a row does not follow its log's head (seq and hash);
+    /// [`StoreError::Fenced`] when the workspace has or had a lease and the epoch is not the current one;
+    /// [`StoreError::Invalid`] when a row's hash is wrong or something is larger than allowed;
+    /// [`StoreError::Unknown`] when it is open whether the batch is durable.
+    fn append(&self, batch: &[Append]) -> Result<(), StoreError>;
+
+    /// The last entry of a log; `None` when there is none.
+    fn head(&self, workspace: WorkspaceId) -> Result<Option<Head>, StoreError>;
+
+    /// One row, checked against its own hash; `None` behind the head and before 1.
+    fn row(&self, workspace: WorkspaceId, seq: u64) -> Result<Option<Row>, StoreError>;
+
+    /// The rows after `after_seq`, in order, checked against their hashes and against each other.
+    ///
+    /// At most `limit`; fewer when they are large. **Only an empty answer means the end.**
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] names the first row that is missing or wrong, wherever in the page it is.
+    fn read(
+        &self,
+        workspace: WorkspaceId,
+        after_seq: u64,
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError>;
+
+    /// The seqs of the entries that touch `entity`, newest first, below `before_seq` if given.
+    fn touching(
+        &self,
+        workspace: WorkspaceId,
+        entity: &EntityRef,
+        before_seq: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<u64>, StoreError>;
+
+    /// The workspaces that have a log, ordered by id.
+    fn workspaces(&self) -> Result<Vec<WorkspaceId>, StoreError>;
+
+    /// The size of all bodies of a log as they were handed in, in bytes.
+    fn log_size_bytes(&self, workspace: WorkspaceId) -> Result<u64, StoreError>;
+
+    // ---- snapshots -----------------------------------------------------------------------------
+
+    /// Keeps this snapshot and the newest other one of its workspace; older ones go in the same
+    /// transaction. Does not hold up appends. One older than both that are kept changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Invalid`] when the log has no entry `seq` with that hash.
+    fn put_snapshot(&self, snapshot: &Snapshot) -> Result<(), StoreError>;
+
+    /// The newest snapshot with this schema version that is undamaged and whose entry is in the log.
+    fn latest_snapshot(
+        &self,
+        workspace: WorkspaceId,
+        schema_version: u32,
+    ) -> Result<Option<Snapshot>, StoreError>;
+
+    // ---- leases --------------------------------------------------------------------------------
+
+    /// Takes the workspace's lease until `now + ttl_millis`; `None` when another holds it.
+    ///
+    /// Every acquisition starts a new epoch, also by the holder itself: should two processes carry the
+    /// same name by mistake, the earlier one is fenced. Use [`Store::renew_lease`] to keep one.
+    fn acquire_lease(
+        &self,
+        workspace: WorkspaceId,
+        holder: &str,
+        now: Timestamp,
+        ttl_millis: i64,
+    ) -> Result<Option<Lease>, StoreError>;
+
+    /// Extends the lease of this epoch until `now + ttl_millis`, never shortening it; `None` when it has
+    /// been taken over or released. One that ran out but was not taken over can be renewed.
+    fn renew_lease(
+        &self,
+        workspace: WorkspaceId,
+        holder: &str,
+        epoch: u64,
+        now: Timestamp,
+        ttl_millis: i64,
+    ) -> Result<Option<Lease>, StoreError>;
+
+    /// Gives the lease of this epoch back; nothing can be appended under it any more. False when it was
+    /// no longer held.
+    fn release_lease(
+        &self,
+        workspace: WorkspaceId,
+        holder: &str,
+        epoch: u64,
+    ) -> Result<bool, StoreError>;
+
+    /// Who holds (or last held, if it ran out) the workspace's lease; `None` when nobody does.
+    fn lease(&self, workspace: WorkspaceId) -> Result<Option<Lease>, StoreError>;
+
+    // ---- the archive ---------------------------------------------------------------------------
+
+    /// One archived record.
+    fn archived(
+        &self,
+        workspace: WorkspaceId,
+        kind: &str,
+        id: Uuid,
+    ) -> Result<Option<ArchiveRecord>, StoreError>;
+
+    /// A target's records of one kind, highest number first, after the cursor
+    /// ([`ArchiveRecord::cursor_of_target`] of the last one seen).
+    fn archived_of_target(
+        &self,
+        workspace: WorkspaceId,
+        kind: &str,
+        target: &str,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Vec<ArchiveRecord>, StoreError>;
+
+    /// The records of one kind that belong to `parent`, by id, after the id if given.
+    fn archived_of_parent(
+        &self,
+        workspace: WorkspaceId,
+        kind: &str,
+        parent: Uuid,
+        after: Option<Uuid>,
+        limit: usize,
+    ) -> Result<Vec<ArchiveRecord>, StoreError>;
+
+    /// The records of one kind, last archived first, after the cursor
+    /// ([`ArchiveRecord::cursor_of_recent`] of the last one seen).
+    fn archived_recent(
+        &self,
+        workspace: WorkspaceId,
+        kind: &str,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Vec<ArchiveRecord>, StoreError>;
+
+    // ---- side tables ---------------------------------------------------------------------------
+
+    /// Writes side tables alone, in one transaction.
+    ///
+    /// # Errors
+    /// [`StoreError::Invalid`] when another key has the same hash, or a session's key does not exist.
+    fn write_side(&self, writes: &[SideWrite]) -> Result<(), StoreError>;
+
+    /// The key with this hash, revoked or not.
+    fn key_by_hash(&self, hash: &Hash) -> Result<Option<ApiKey>, StoreError>;
+
+    /// The key with this id, revoked or not.
+    fn key(&self, workspace: WorkspaceId, id: KeyId) -> Result<Option<ApiKey>, StoreError>;
+
+    /// A workspace's keys by id, revoked ones included.
+    fn keys(&self, workspace: WorkspaceId) -> Result<Vec<ApiKey>, StoreError>;
+
+    /// A person, unless unknown or erased.
+    fn user(&self, workspace: WorkspaceId, id: UserId) -> Result<Option<User>, StoreError>;
+
+    /// A workspace's persons by id.
+    fn users(&self, workspace: WorkspaceId) -> Result<Vec<User>, StoreError>;
+
+    /// The session with this hash and its key, unless it ended or the key is revoked.
+    fn session(&self, hash: &Hash, now: Timestamp)
+    -> Result<Option<(Session, ApiKey)>, StoreError>;
+
+    /// Forgets the sessions that ended before `now`; how many there were.
+    fn purge_sessions(&self, now: Timestamp) -> Result<u64, StoreError>;
+}
