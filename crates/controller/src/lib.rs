@@ -1,1 +1,373 @@
+//! The shell around the engine: the only place with a clock, threads and the network.
+//!
+//! One thread decides ([`decide`]), one writes ([`write`]); between them entries queue, so that the commits of many
+//! commands share one flush. Nothing leaves before it is durable: replies, reads and what is done to the outside
+//! world wait until the entry they saw has been written. What is to be done follows from the state
+//! ([`measure`]), so nothing has to be remembered across a crash.
 
+mod checks;
+mod clock;
+mod decide;
+mod load;
+mod measure;
+mod workspace;
+mod write;
+
+pub use clock::{Clock, SystemClock};
+pub use load::LoadError;
+pub use stagegate_store::SideWrite;
+pub use workspace::Durable;
+
+use decide::Message;
+use stagegate_engine::Engine;
+use stagegate_integrations::metrics::Measurer;
+use stagegate_model::{Actor, Command, Fact, Rejection, Timestamp, WorkspaceId};
+use stagegate_store::{Store, StoreError};
+use std::collections::BTreeMap;
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::thread::JoinHandle;
+use tokio::sync::{oneshot, watch};
+use workspace::Workspace;
+
+/// How many commands may wait to be decided before callers are turned away.
+const COMMANDS_QUEUED_MAX: usize = 4096;
+/// How many entries may wait to be written.
+const ENTRIES_QUEUED_MAX: usize = 1024;
+
+/// The running control plane of one process. Cheap to clone.
+#[derive(Clone)]
+pub struct Controller {
+    shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    workspaces: RwLock<BTreeMap<WorkspaceId, Arc<Workspace>>>,
+    commands: SyncSender<Message>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    stopping: watch::Sender<bool>,
+    measurer: Measurer,
+}
+
+/// A command that was carried out and is durable.
+#[derive(Clone, Debug)]
+pub struct Committed {
+    /// The log's head the caller may rely on: the command's own entry, or the one that made it superfluous.
+    pub seq: u64,
+    pub time: Timestamp,
+    /// What happened; empty when nothing changed.
+    pub facts: Arc<[Fact]>,
+}
+
+/// Why a command was not carried out. Unless the outcome is said to be unknown, nothing was written.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum SubmitError {
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+    /// Too much is waiting; try again after a moment.
+    #[error("too many commands are waiting; try again in a moment")]
+    Overloaded,
+    /// Storage failed or the process is stopping.
+    #[error("{message}")]
+    Unavailable { code: &'static str, message: String },
+    #[error("there is no such workspace")]
+    NoWorkspace,
+}
+
+/// Why something could not be read.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ReadError {
+    #[error("there is no such workspace")]
+    NoWorkspace,
+    #[error("{message}")]
+    Unavailable { code: &'static str, message: String },
+}
+
+impl Controller {
+    /// Loads every workspace of the store and starts deciding. Must be called inside a Tokio runtime.
+    ///
+    /// # Errors
+    /// When a log cannot be read or does not fold; the error names the record.
+    pub fn start(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Result<Self, LoadError> {
+        let measurer = Measurer::new().map_err(|error| LoadError::Client(error.to_string()))?;
+        let mut workspaces = BTreeMap::new();
+        let mut verified_later = Vec::new();
+        for id in store.workspaces()? {
+            if store.log_size_bytes(id)? <= load::VERIFIED_FIRST_BYTES_MAX {
+                load::verify(&*store, id)?;
+            } else {
+                verified_later.push(id);
+            }
+            let live = load::load(&*store, id)?;
+            workspaces.insert(id, Arc::new(Workspace::new(id, live)));
+        }
+        let (commands, inbox) = sync_channel(COMMANDS_QUEUED_MAX);
+        let (entries, outbox) = sync_channel(ENTRIES_QUEUED_MAX);
+        let shared = Arc::new(Shared {
+            store,
+            clock,
+            workspaces: RwLock::new(workspaces),
+            commands,
+            threads: Mutex::new(Vec::new()),
+            stopping: watch::Sender::new(false),
+            measurer,
+        });
+        let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
+            std::thread::Builder::new()
+                .name(name.to_owned())
+                .spawn(run)
+                .map_err(|error| LoadError::Thread(error.to_string()))
+        };
+        let (deciding, writing) = (Arc::clone(&shared), Arc::clone(&shared));
+        let decider = spawn(
+            "decide",
+            Box::new(move || decide::run(&deciding, &inbox, entries)),
+        )?;
+        let writer = spawn("write", Box::new(move || write::run(&writing, &outbox)))?;
+        lock(&shared.threads).extend([decider, writer]);
+        let controller = Self { shared };
+        for workspace in controller.all() {
+            controller.watch_over(workspace);
+        }
+        for id in verified_later {
+            controller.verify_beside(id)?;
+        }
+        Ok(controller)
+    }
+
+    /// Checks a large log while it is served already; what is found to be damaged is halted.
+    fn verify_beside(&self, id: WorkspaceId) -> Result<(), LoadError> {
+        let controller = self.clone();
+        let verify = move || {
+            if let Err(error) = load::verify(&**controller.store(), id)
+                && let Some(workspace) = controller.find(id)
+            {
+                workspace.live_mut().halted = Some(format!("the workspace is halted: {error}"));
+            }
+        };
+        let thread = std::thread::Builder::new()
+            .name("verify".to_owned())
+            .spawn(verify);
+        thread
+            .map(drop)
+            .map_err(|error| LoadError::Thread(error.to_string()))
+    }
+
+    /// Recomputes the whole chain of a workspace's log from the database.
+    ///
+    /// # Errors
+    /// The first record that is wrong.
+    pub async fn verify(
+        &self,
+        workspace: WorkspaceId,
+    ) -> Result<stagegate_store::VerifyReport, StoreError> {
+        let store = Arc::clone(self.store());
+        let verified = tokio::task::spawn_blocking(move || load::verify(&*store, workspace)).await;
+        verified.unwrap_or_else(|_| {
+            Err(StoreError::Invalid {
+                what: "the check failed inside the server".to_owned(),
+            })
+        })
+    }
+
+    fn all(&self) -> Vec<Arc<Workspace>> {
+        self.shared
+            .workspaces
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .cloned()
+            .collect()
+    }
+
+    /// Starts the loops that work off what the workspace's state says is to be done.
+    fn watch_over(&self, workspace: Arc<Workspace>) {
+        tokio::spawn(measure::run(self.clone(), workspace));
+    }
+
+    /// The workspaces of this process.
+    #[must_use]
+    pub fn workspaces(&self) -> Vec<WorkspaceId> {
+        self.all().iter().map(|workspace| workspace.id).collect()
+    }
+
+    /// Makes a workspace. What else it needs (users, keys) are commands like any other.
+    ///
+    /// # Errors
+    /// When it exists or cannot be written.
+    pub async fn create_workspace(
+        &self,
+        id: WorkspaceId,
+        name: &str,
+        slug: &str,
+    ) -> Result<Committed, SubmitError> {
+        let workspace = Arc::new(Workspace::new(id, workspace::Live::default()));
+        {
+            let mut all = self
+                .shared
+                .workspaces
+                .write()
+                .unwrap_or_else(PoisonError::into_inner);
+            if all.contains_key(&id) {
+                return Err(
+                    Rejection::conflict("name_taken", "the workspace exists already").into(),
+                );
+            }
+            all.insert(id, Arc::clone(&workspace));
+        }
+        let command = Command::CreateWorkspace {
+            id,
+            name: name.to_owned(),
+            slug: slug.to_owned(),
+        };
+        let created = self.submit(id, Actor::System, command, Vec::new()).await;
+        if created.is_ok() {
+            self.watch_over(workspace);
+        } else {
+            self.shared
+                .workspaces
+                .write()
+                .unwrap_or_else(PoisonError::into_inner)
+                .remove(&id);
+        }
+        created
+    }
+
+    /// Carries out a command; returns once its entry is durable. `side` is written in the same transaction.
+    ///
+    /// # Errors
+    /// A rejection, or why it could not be written.
+    pub async fn submit(
+        &self,
+        workspace: WorkspaceId,
+        actor: Actor,
+        command: Command,
+        side: Vec<SideWrite>,
+    ) -> Result<Committed, SubmitError> {
+        let Some(workspace) = self.find(workspace) else {
+            return Err(SubmitError::NoWorkspace);
+        };
+        checks::check(&command)?;
+        let (reply, answer) = oneshot::channel();
+        let message = Message::Command {
+            workspace,
+            actor,
+            command: Box::new(command),
+            side,
+            reply,
+        };
+        self.shared
+            .commands
+            .try_send(message)
+            .map_err(|error| match error {
+                TrySendError::Full(_) => SubmitError::Overloaded,
+                TrySendError::Disconnected(_) => stopping(),
+            })?;
+        answer.await.unwrap_or_else(|_| Err(stopping()))
+    }
+
+    /// Looks at a workspace as it is now; returns once everything that was seen is durable.
+    ///
+    /// # Errors
+    /// When there is no such workspace or its log can no longer be written or read.
+    pub async fn read<T, F>(&self, workspace: WorkspaceId, look: F) -> Result<T, ReadError>
+    where
+        T: Send + 'static,
+        F: Fn(&Engine) -> T + Send + Sync + 'static,
+    {
+        let workspace = self.find(workspace).ok_or(ReadError::NoWorkspace)?;
+        let look = Arc::new(look);
+        loop {
+            let (seen, looking) = (Arc::clone(&workspace), Arc::clone(&look));
+            let looked = tokio::task::spawn_blocking(move || {
+                let live = seen.live();
+                if let Some(reason) = &live.halted {
+                    return Err(ReadError::Unavailable {
+                        code: "log_corrupt",
+                        message: reason.clone(),
+                    });
+                }
+                Ok((looking(&live.engine), live.seen()))
+            });
+            let (value, seen) = looked.await.map_err(|_| ReadError::Unavailable {
+                code: "internal",
+                message: "the read failed inside the server".to_owned(),
+            })??;
+            if workspace.wait_durable(seen).await {
+                return Ok(value);
+            }
+            // What was seen never became durable; look again.
+        }
+    }
+
+    /// The number of the last durable entry; changes wake whoever waits on it.
+    #[must_use]
+    pub fn durable(&self, workspace: WorkspaceId) -> Option<watch::Receiver<Durable>> {
+        self.find(workspace)
+            .map(|workspace| workspace.durable.subscribe())
+    }
+
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.shared.store
+    }
+
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.shared.clock.now()
+    }
+
+    fn find(&self, id: WorkspaceId) -> Option<Arc<Workspace>> {
+        self.shared
+            .workspaces
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&id)
+            .cloned()
+    }
+
+    /// Becomes true when the process is to stop.
+    pub(crate) fn stopping(&self) -> watch::Receiver<bool> {
+        self.shared.stopping.subscribe()
+    }
+
+    pub(crate) fn measurer(&self) -> &Measurer {
+        &self.shared.measurer
+    }
+
+    /// Stops: what was accepted is written, a snapshot is left behind, later commands are refused.
+    pub async fn shutdown(&self) {
+        self.shared.stopping.send_replace(true);
+        let shared = Arc::clone(&self.shared);
+        let stopped = tokio::task::spawn_blocking(move || {
+            // A failure means that the thread is gone already.
+            let _ = shared.commands.send(Message::Stop);
+            let threads = std::mem::take(&mut *lock(&shared.threads));
+            for thread in threads {
+                let _ = thread.join();
+            }
+        });
+        let _ = stopped.await;
+    }
+}
+
+fn stopping() -> SubmitError {
+    SubmitError::Unavailable {
+        code: "stopping",
+        message: "the server is stopping; try again in a moment".to_owned(),
+    }
+}
+
+fn unavailable(error: &StoreError) -> SubmitError {
+    SubmitError::Unavailable {
+        code: error.code(),
+        message: error.to_string(),
+    }
+}
+
+/// A lock whose holder panicked holds data that is still good: every change to it is a single assignment.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

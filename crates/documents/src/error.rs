@@ -94,6 +94,9 @@ impl fmt::Display for DocumentError {
     }
 }
 
+/// Past so many errors the rest is not even counted, so that hostile text cannot fill the memory with them.
+pub(crate) const ERRORS_KEPT_MAX: usize = 1_000;
+
 /// How many errors are reported before the rest is only counted.
 const ERRORS_MAX: usize = 100;
 
@@ -104,13 +107,17 @@ pub(crate) fn arrange(mut errors: Vec<DocumentError>, files: &[&str]) -> Vec<Doc
         (rank(a), a.line, a.column, &a.field).cmp(&(rank(b), b.line, b.column, &b.field))
     });
     errors.dedup();
+    let counted = match errors.len() < ERRORS_KEPT_MAX {
+        true => "",
+        false => "at least ",
+    };
     let rest = errors.len().saturating_sub(ERRORS_MAX);
     if rest > 0 {
         errors.truncate(ERRORS_MAX);
         if let Some(mut last) = errors.last().cloned() {
             last.field.clear();
             last.code = code::TOO_MANY_ERRORS.to_owned();
-            last.message = format!("and {rest} more errors after this one");
+            last.message = format!("and {counted}{rest} more errors after this one");
             last.hint.clear();
             errors.push(last);
         }

@@ -1,6 +1,6 @@
 //! Reading fields of the wanted kinds. What is wrong is noted and reading goes on, so that one pass finds all.
 
-use crate::error::{DocumentError, code};
+use crate::error::{DocumentError, ERRORS_KEPT_MAX, code};
 use crate::limits::NAME_CHARS_MAX;
 use crate::wording::{clip, known_hint, quoted_list};
 use crate::yaml::{Entry, Meaning, Node, Position, Scalar, Value, join};
@@ -52,6 +52,9 @@ impl Reader<'_> {
         message: impl Into<String>,
         hint: impl Into<String>,
     ) {
+        if self.errors.len() >= ERRORS_KEPT_MAX {
+            return;
+        }
         self.errors.push(DocumentError {
             file: self.file.to_owned(),
             document: self.document,
@@ -87,6 +90,9 @@ impl Reader<'_> {
     /// Every field must be one of the known ones.
     pub fn refuse_unknown(&mut self, fields: Fields<'_>, known: &[&str]) {
         for entry in fields.entries {
+            if self.errors.len() >= ERRORS_KEPT_MAX {
+                return;
+            }
             if !known.contains(&&*entry.key) {
                 self.refuse(
                     entry.at,
@@ -102,10 +108,13 @@ impl Reader<'_> {
     /// Of two ways to say the same, only one may be used.
     pub fn refuse_both(&mut self, fields: Fields<'_>, one: &str, other: &str) {
         if let (Some(first), Some(second)) = (fields.entry(one), fields.entry(other)) {
-            let later = first.at.max(second.at);
+            let later = match first.at > second.at {
+                true => first,
+                false => second,
+            };
             self.refuse(
-                later,
-                fields.path,
+                later.at,
+                &fields.path_of(&later.key),
                 code::CONFLICTING_FIELDS,
                 format!("`{one}` and `{other}` say the same in two ways"),
                 "keep one of them",

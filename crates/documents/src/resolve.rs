@@ -52,6 +52,7 @@ pub(crate) fn resolve(
         errors,
         names: Names::default(),
         systems: BTreeMap::new(),
+        agents: BTreeMap::new(),
         by_file: BTreeMap::new(),
         homes: BTreeMap::new(),
         default_system: None,
@@ -77,6 +78,8 @@ struct Resolver<'a> {
     names: Names,
     /// Declared in the texts and in the workspace, by folded name.
     systems: BTreeMap<String, SystemId>,
+    /// Names as they are spelled where they are declared, by folded name; the texts go before the workspace.
+    agents: BTreeMap<String, String>,
     /// Declared in each file.
     by_file: BTreeMap<&'a str, Vec<SystemId>>,
     /// Where things of each file belong that do not say so.
@@ -108,6 +111,10 @@ impl<'a> Resolver<'a> {
         let intake = self.intake;
         let mut first: BTreeMap<(Kind, String), usize> = BTreeMap::new();
         for (index, draft) in intake.drafts.iter().enumerate() {
+            // Without a usable slug or identifier it is not known what is declared.
+            if draft.identity().is_empty() {
+                continue;
+            }
             let earlier = *first
                 .entry((draft.kind(), draft.identity()))
                 .or_insert(index);
@@ -205,6 +212,7 @@ impl<'a> Resolver<'a> {
     fn put_agents(&mut self) {
         for agent in self.catalog.job_agents() {
             self.names.add_agent(&agent.name);
+            self.agents.insert(folded(&agent.name), agent.name);
         }
         let intake = self.intake;
         for (index, draft) in intake.drafts.iter().enumerate() {
@@ -222,6 +230,7 @@ impl<'a> Resolver<'a> {
                 metadata: body.metadata.clone(),
             };
             self.names.add_agent(&agent.name);
+            self.agents.insert(folded(&agent.name), agent.name.clone());
             let equal = old.as_ref() == Some(&agent);
             let old = old.as_ref().map(form::job_agent);
             let new = form::job_agent(&agent);
@@ -334,20 +343,8 @@ impl<'a> Resolver<'a> {
             AgentChoice::Selector(selector) => return selector.clone(),
             AgentChoice::Named(reference) => reference,
         };
-        let wanted = folded(&reference.name);
-        let declared =
-            self.intake.drafts.iter().find(|draft| {
-                matches!(draft.body, Body::JobAgent(_)) && folded(&draft.name) == wanted
-            });
-        let name = match declared {
-            Some(draft) => Some(draft.name.clone()),
-            None => self
-                .catalog
-                .job_agent_by_name(&reference.name)
-                .map(|agent| agent.name),
-        };
-        if let Some(name) = name {
-            return agent_selector(&name);
+        if let Some(name) = self.agents.get(&folded(&reference.name)) {
+            return agent_selector(name);
         }
         let known: Vec<String> = self.names.agents.values().cloned().collect();
         self.unknown(

@@ -13,7 +13,7 @@ fn refused(text: &str) -> CompileError {
 }
 
 #[track_caller]
-fn check(text: &str, code: &str, column: usize, fragment: &str, hint: Option<&str>) {
+fn check(text: &str, code: &str, column: u32, fragment: &str, hint: Option<&str>) {
     let error = refused(text);
     assert_eq!(error.code, code, "{text}: {error}");
     assert_eq!((error.line, error.column), (1, column), "{text}: {error}");

@@ -247,7 +247,7 @@ fn syntax_errors_carry_their_place() {
         ("{{ resource.kind", 1, 1),
         ("a\nb {{ resource..kind }}", 2, 15),
         ("{{ 'a' } }}", 1, 8),
-        ("{% if result.a %}", 1, 18),
+        ("{% if result.a %}", 1, 16),
         ("{% endif %}", 1, 4),
         ("{{ }}", 1, 4),
     ] {

@@ -7,6 +7,7 @@ use crate::runner::{InHand, Runner};
 use stagegate_api::client::ClientError;
 use stagegate_api::{ClaimJob, Job, JobReport};
 use stagegate_integrations::agents::exec::{ExecEvent, Outcome};
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
@@ -78,13 +79,13 @@ impl Runner {
     /// Goes on with what the journal knows from before.
     pub(crate) fn resume(self: &Arc<Self>, entry: Entry, in_hand: InHand) {
         let runner = Arc::clone(self);
-        self.tell(&RunnerEvent::Resumed {
-            job: entry.job_id.clone(),
-        });
         self.spawn(async move {
             if let Some(report) = &entry.report {
                 runner.deliver_end(&entry.job_id, report).await;
             } else if let Some(job) = entry.job.clone() {
+                runner.tell(&RunnerEvent::Resumed {
+                    job: entry.job_id.clone(),
+                });
                 // It may run already, so it does not wait for a free place.
                 let slot = Arc::clone(&runner.slots).try_acquire_owned().ok();
                 runner.carry_out(entry, &job, slot, true).await;
@@ -159,12 +160,11 @@ impl Runner {
                 self.watch_standing(&job.id, &cancel),
                 self.watch_exit(&cancel),
             );
-            std::future::pending::<()>().await;
+            std::future::pending::<Infallible>().await
         };
         let outcome = tokio::select! {
             outcome = self.exec.run(spec(job), output, cancelled) => outcome,
-            // Pending for ever; only the agent ends a job.
-            () = meanwhile => unreachable!("waiting ended before the job did"),
+            never = meanwhile => match never {},
         };
         while let Ok(piece) = pieces.try_recv() {
             self.tell_output(&job.id, piece);

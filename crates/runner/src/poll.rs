@@ -50,33 +50,27 @@ impl Runner {
     /// Waits for a free place, then for pending jobs, and starts them. `Ok(false)`: jobs were there, and none
     /// of them became ours.
     async fn poll(self: &Arc<Self>, agent_id: &str) -> Result<bool, ClientError> {
-        let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await else {
-            return Ok(false);
-        };
+        // Not kept while asking: agents that have nothing to do must not take places from others.
+        drop(self.slots.acquire().await);
         let query = AgentJobsQuery {
             status: Some("pending".to_owned()),
             wait: Some(self.poll_wait_seconds),
             runner: Some(self.name.clone()),
-            limit: Some(1 + self.slots.available_permits()),
+            limit: Some(self.slots.available_permits().max(1)),
             ..AgentJobsQuery::default()
         };
         let asked = Instant::now();
         let page = self.workspace.agent_jobs(agent_id, &query).await?;
         if page.items.is_empty() {
-            drop(slot);
             tokio::time::sleep_until(asked + POLL_PERIOD_MIN).await;
             return Ok(true);
         }
-        let mut slot = Some(slot);
         let mut started = false;
         for job in page.items {
-            let place = slot
-                .take()
-                .or_else(|| Arc::clone(&self.slots).try_acquire_owned().ok());
-            if place.is_none() {
+            let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else {
                 break;
-            }
-            started |= self.begin(agent_id, &job.id, place).await?;
+            };
+            started |= self.begin(agent_id, &job.id, Some(slot)).await?;
         }
         Ok(started)
     }
@@ -111,7 +105,7 @@ impl Runner {
             // Its end may have been acknowledged since the list was made.
             let job = self.workspace.job(&job_id).await?;
             if !job.has_ended() && job.runner.as_ref() == Some(&self.name) {
-                self.report_lost_records(&job_id);
+
             }
         }
         Ok(true)

@@ -98,11 +98,14 @@ pub async fn run(
     mut shutdown: watch::Receiver<bool>,
 ) -> Result<(), RunnerError> {
     let runner = Arc::new(open(&options)?);
+    let mut serving = JoinSet::new();
     let served = tokio::select! {
-        result = work(&runner, &options) => result,
+        result = work(&runner, &options, &mut serving) => result,
         // A sender that is gone can no longer ask for anything else.
         _ = shutdown.wait_for(|stop| *stop) => Ok(()),
     };
+    // From here on no job is begun.
+    serving.shutdown().await;
     runner.stop(options.stop_services_on_exit).await;
     served
 }
@@ -147,7 +150,11 @@ fn open_records(data_dir: &Path, name: Option<&str>) -> io::Result<(String, Jour
     Ok((identity::name(data_dir, name, may_rename)?, journal))
 }
 
-async fn work(runner: &Arc<Runner>, options: &RunnerOptions) -> Result<(), RunnerError> {
+async fn work(
+    runner: &Arc<Runner>,
+    options: &RunnerOptions,
+    serving: &mut JoinSet<RunnerError>,
+) -> Result<(), RunnerError> {
     // Before the server is asked: what runs needs looking after whether or not there is a server.
     let recovered = runner.exec.recover().await;
     recovered.map_err(|error| RunnerError::Records {
@@ -167,7 +174,6 @@ async fn work(runner: &Arc<Runner>, options: &RunnerOptions) -> Result<(), Runne
         runner: runner.name.clone(),
         agents: agents.iter().map(|agent| agent.name.clone()).collect(),
     });
-    let mut serving = JoinSet::new();
     for agent in agents {
         serving.spawn(Arc::clone(runner).serve(agent.id));
     }

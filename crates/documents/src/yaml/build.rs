@@ -2,7 +2,7 @@
 
 use super::scalar::meaning;
 use super::{Entry, Meaning, Node, Position, Scalar, Value, join, join_index};
-use crate::error::code;
+use crate::error::{ERRORS_KEPT_MAX, code};
 use crate::limits::{ALIAS_EXPANSION_MAX, DEPTH_MAX, NODES_MAX};
 use crate::wording::clip;
 use granit_parser::{Event, Marker, Parser, ScalarStyle, Span, Tag};
@@ -271,6 +271,9 @@ impl Builder {
                 }
                 Some(earlier) => {
                     repeats.push(index);
+                    if self.faults.len() >= ERRORS_KEPT_MAX {
+                        continue;
+                    }
                     self.faults.push(Fault {
                         document: self.ordinal.max(1),
                         at: entry.at,
@@ -385,6 +388,9 @@ impl Builder {
                         }
                         _ => {
                             *key = Some(Key { text: None, at });
+                            if self.faults.len() >= ERRORS_KEPT_MAX {
+                                return Ok(());
+                            }
                             let fault = self.fault(at, code::YAML_SYNTAX, "a key must be text");
                             self.faults.push(fault.hint(
                                 "a value that starts with `{` or `[` needs quotes: \"{{ … }}\"",

@@ -147,7 +147,7 @@ fn names_are_not_missed_while_a_document_is_unreadable() {
         refusals(&format!(
             "{STAGING}system: Shop\n---\ntype: System\nname: [Shop\n"
         )),
-        ["yaml_syntax 7:1 name[1]"]
+        ["yaml_syntax 6:7 name[0]"]
     );
     assert_eq!(
         refusals(&format!(
@@ -163,7 +163,7 @@ fn system_and_systems_exclude_each_other() {
         refusals(
             "type: System\nname: A\n---\ntype: Environment\nname: B\nsystem: A\nsystems: [A]\n"
         ),
-        ["conflicting_fields 7:1"]
+        ["conflicting_fields 7:1 systems"]
     );
 }
 
@@ -234,10 +234,10 @@ fn the_ways_to_pick_an_agent_exclude_each_other() {
         "type: JobAgent\nname: a\nagentType: exec\n---\ntype: Deployment\nname: API\njobAgent: a\n";
     assert_eq!(
         refusals(&format!("{agent}jobAgentSelector: \"true\"\n")),
-        ["conflicting_fields 8:1"]
+        ["conflicting_fields 8:1 jobAgentSelector"]
     );
     assert_eq!(
         refusals(&format!("{agent}jobAgentConfig: {{}}\n")),
-        ["conflicting_fields 8:1"]
+        ["conflicting_fields 8:1 jobAgentConfig"]
     );
 }

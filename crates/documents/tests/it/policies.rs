@@ -95,7 +95,7 @@ fn a_new_id_alone_is_a_change_and_shown() {
 fn an_id_stands_for_one_rule_only() {
     let id = "00000000-0000-7000-8000-000000000001";
     let twice = policy(&format!("{{id: {id}, a: {{}}}}, {{id: {id}, b: {{}}}}"));
-    assert_eq!(refusals(&twice), ["duplicate_rule_id 3:66 rules[1].id"]);
+    assert_eq!(refusals(&twice), ["duplicate_rule_id 3:65 rules[1].id"]);
 
     let mut workspace = Workspace::default();
     workspace.apply(&policy(&format!("{{id: {id}, a: {{}}}}")));
@@ -176,7 +176,7 @@ fn selectors_are_refused_where_they_are_wrong() {
     assert_eq!(open.field, "selectors[1].resource");
     assert_eq!(
         refusals(&text("[]\nselector: a")),
-        ["conflicting_fields 4:1"]
+        ["conflicting_fields 4:1 selector"]
     );
 }
 

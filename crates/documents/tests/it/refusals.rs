@@ -306,3 +306,22 @@ fn errors_are_json_for_machines() {
     );
     assert!(code::ALL.contains(&error.code.as_str()));
 }
+
+#[test]
+fn hostile_numbers_of_errors_stay_bounded() {
+    let fields: String = (0..100_000)
+        .map(|number| format!("x{number}: 1\n"))
+        .collect();
+    let errors = Workspace::default().refused(&format!("type: System\nname: A\n{fields}"));
+    assert_eq!(
+        errors[100].message,
+        "and at least 900 more errors after this one"
+    );
+
+    let repeats = "a: 1\n".repeat(100_000);
+    let errors = Workspace::default().refused(&repeats);
+    assert_eq!(errors.len(), 101);
+
+    let keys = "? []\n: 1\n".repeat(50_000);
+    assert_eq!(Workspace::default().refused(&keys).len(), 101);
+}

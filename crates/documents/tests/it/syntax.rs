@@ -58,7 +58,7 @@ fn a_key_may_stand_once() {
     assert_eq!(error.code, "duplicate_key");
     assert_eq!(
         config_refusals("  a: [{b: 1, \"b\": 2}]"),
-        ["duplicate_key 5:15 config.a[0].b"]
+        ["duplicate_key 5:14 config.a[0].b"]
     );
 }
 
@@ -196,7 +196,7 @@ fn texts_of_several_lines_keep_them() {
 #[test]
 fn columns_count_characters() {
     assert_eq!(
-        refusals("{type: System, name: äöü, x: 1}\n"),
+        refusals("{type: Policy, name: äöü, x: 1}\n"),
         ["unknown_field 1:27 x"]
     );
     assert_eq!(

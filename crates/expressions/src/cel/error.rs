@@ -12,9 +12,9 @@ pub struct CompileError {
     /// What is wrong, without the position.
     pub message: String,
     /// Line of the fragment, from 1.
-    pub line: usize,
+    pub line: u32,
     /// Column of the fragment in characters, from 1.
-    pub column: usize,
+    pub column: u32,
     /// The part of the text that is meant; may be empty at the text's end.
     pub fragment: String,
     /// How to mend it, where that is known.
@@ -65,12 +65,13 @@ fn floor(text: &str, mut offset: usize) -> usize {
 }
 
 /// Line and column, both from 1, of a byte offset.
-pub(crate) fn position(text: &str, offset: usize) -> (usize, usize) {
+pub(crate) fn position(text: &str, offset: usize) -> (u32, u32) {
     let before = &text[..floor(text, offset)];
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    let from_one = |count: usize| u32::try_from(count).map_or(u32::MAX, |n| n.saturating_add(1));
     (
-        before.matches('\n').count() + 1,
-        before[line_start..].chars().count() + 1,
+        from_one(before.matches('\n').count()),
+        from_one(before[line_start..].chars().count()),
     )
 }
 

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use minijinja::syntax::SyntaxConfig;
 use minijinja::value::ValueKind;
 use minijinja::{
     Environment, Error, ErrorKind, Output, State, UndefinedBehavior, Value, filters, tests,
@@ -51,6 +52,9 @@ pub(super) const NULL: &str = "a null cannot be written";
 
 pub(super) fn environment() -> Environment<'static> {
     let mut env = Environment::empty();
+    if let Ok(syntax) = SyntaxConfig::builder().keep_trailing_newline(true).build() {
+        env.set_syntax(syntax);
+    }
     env.set_undefined_behavior(UndefinedBehavior::Strict);
     env.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
     env.set_fuel(Some(FUEL));
@@ -103,10 +107,7 @@ fn spelled(value: &Value) -> Result<String, Error> {
         ValueKind::None => Err(Error::new(ErrorKind::InvalidOperation, NULL)),
         ValueKind::Bool => Ok(value.is_true().to_string()),
         ValueKind::Seq | ValueKind::Map | ValueKind::Iterable => json(value),
-        ValueKind::Undefined => Err(Error::new(
-            ErrorKind::InvalidOperation,
-            "a value that does not exist cannot be written",
-        )),
+        ValueKind::Undefined => Err(undefined(value)),
         _ => Ok(value.to_string()),
     }
 }
@@ -115,12 +116,17 @@ fn string(value: &Value) -> Result<String, Error> {
     spelled(value)
 }
 
+/// The engine's own error, which names what was undefined.
+fn undefined(value: &Value) -> Error {
+    value
+        .get_attr("")
+        .err()
+        .unwrap_or_else(|| Error::from(ErrorKind::UndefinedError))
+}
+
 fn json(value: &Value) -> Result<String, Error> {
     if value.is_undefined() {
-        return Err(Error::new(
-            ErrorKind::InvalidOperation,
-            "a value that does not exist cannot be written as JSON",
-        ));
+        return Err(undefined(value));
     }
     serde_json::to_string(value).map_err(|error| {
         Error::new(

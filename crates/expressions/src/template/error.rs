@@ -16,9 +16,9 @@ pub struct TemplateError {
     /// Where in the JSON tree the template stands, as a JSON pointer such as `/url`; `None` for a lone template.
     pub path: Option<String>,
     /// Line in the template, from 1.
-    pub line: usize,
+    pub line: u32,
     /// Column in characters, from 1.
-    pub column: usize,
+    pub column: u32,
     /// The part of the template that is meant; may be empty.
     pub fragment: String,
     /// How to mend it, where that is known.

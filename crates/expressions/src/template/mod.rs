@@ -10,6 +10,7 @@ mod error;
 mod scan;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 use std::sync::Arc;
 
@@ -76,12 +77,12 @@ impl Template {
         }
         // Whatever the scan did not place is still checked, and given as a whole.
         for root in variables {
-            if !mentioned.contains_key(&root) {
-                schema.check(&root, &[]).map_err(|misfit| {
+            if let Entry::Vacant(place) = mentioned.entry(root) {
+                schema.check(place.key(), &[]).map_err(|misfit| {
                     TemplateError::new("template_unknown_root", misfit.message, text, 0, 0)
                         .hint(misfit.hint)
                 })?;
-                mentioned.insert(root, None);
+                place.insert(None);
             }
         }
         Ok(Self::new(text, Some(env), mentioned))
@@ -304,12 +305,19 @@ impl Chain<'_> {
 
 /// The engine's error in our words.
 fn told(text: &str, error: &minijinja::Error) -> TemplateError {
-    let range = error.range().unwrap_or(0..0);
+    let mut range = error.range().unwrap_or(0..0);
     let detail = error.detail().unwrap_or_default();
     let undefined = detail.strip_suffix(" is undefined").or_else(|| {
         let (_, origin) = detail.strip_suffix(" is undefined)")?.rsplit_once('(')?;
         Some(origin)
     });
+    // The engine points at the selections without the root that they start from.
+    if let Some((before, rest)) = text.split_at_checked(range.start)
+        && rest.starts_with(['.', '['])
+    {
+        let root = before.trim_end_matches(|c: char| c.is_ascii_alphanumeric() || c == '_');
+        range.start = root.len();
+    }
     let (code, message) = match error.kind() {
         _ if undefined.is_some() => (
             "template_unresolved",

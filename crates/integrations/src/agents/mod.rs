@@ -1,7 +1,7 @@
 //! Job agents: what brings a target to a release.
 //!
 //! An agent's configuration type says its kind and what it accepts; types are erased only in
-//! [`REGISTRY`]. How an agent runs is its own module's affair, because agents differ in where they run:
+//! `REGISTRY`. How an agent runs is its own module's affair, because agents differ in where they run:
 //! [`exec`] runs on a runner's machine.
 
 pub mod exec;

@@ -1,7 +1,7 @@
 //! Metric providers: one measurement of the outside world, as JSON that conditions are judged against.
 //!
 //! A provider is a type: its fields are its configuration, [`MetricProvider`] its behaviour. Types are
-//! erased only in [`REGISTRY`]. A provider says what it saw; whether that is good or bad is decided
+//! erased only in `REGISTRY`. A provider says what it saw; whether that is good or bad is decided
 //! elsewhere, so an HTTP 500 is a result and only "could not be measured" is an error.
 
 mod http;

@@ -2,7 +2,7 @@
 
 use crate::exec::{Agent, job, read, runs};
 use crate::support::until;
-use serde_json::json;
+use serde_json::{Value, json};
 use stagegate_integrations::agents::exec::{ExecAgent, OutcomeCode, OutcomeStatus};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -66,15 +66,17 @@ async fn a_command_that_ended_meanwhile_keeps_its_exit_code() {
     assert_eq!(read(&count), "x\n");
 }
 
-#[tokio::test]
-async fn a_command_that_was_killed_meanwhile_has_an_unknown_outcome_and_is_not_repeated() {
+/// A command that ran under an earlier runner and was killed, wrapper and all, before the next began.
+async fn killed_meanwhile() -> (Agent, Value) {
     let agent = Agent::new();
     let (count, pid) = (agent.file("count"), agent.file("pid"));
+    let again = agent.file("again");
     // The parent is the wrapper, which leads the group.
     let script = format!(
-        "echo x >> {0}; echo $PPID > {1}; sleep 600",
+        "echo x >> {}; echo $PPID > {}; [ -e {} ] || sleep 600",
         count.display(),
-        pid.display()
+        pid.display(),
+        again.display(),
     );
     let config = json!({"command": script});
     agent.begin("j", config.clone(), &pid).await;
@@ -85,6 +87,13 @@ async fn a_command_that_was_killed_meanwhile_has_an_unknown_outcome_and_is_not_r
         .args(["-KILL", "--", &group])
         .status();
     assert!(killed.unwrap().success());
+    std::fs::write(again, "").unwrap();
+    (agent, config)
+}
+
+#[tokio::test]
+async fn a_command_that_was_killed_meanwhile_has_an_unknown_outcome_and_is_not_repeated() {
+    let (agent, config) = killed_meanwhile().await;
     let outcome = agent.run("j", config.clone()).await;
     assert_eq!(outcome.status, OutcomeStatus::Failure);
     assert_eq!(
@@ -97,7 +106,50 @@ async fn a_command_that_was_killed_meanwhile_has_an_unknown_outcome_and_is_not_r
         "{outcome:?}"
     );
     assert_eq!(agent.run("j", config).await, outcome);
-    assert_eq!(read(&count), "x\n");
+    assert_eq!(read(&agent.file("count")), "x\n");
+}
+
+#[tokio::test]
+async fn a_command_that_was_never_let_go_is_started() {
+    let (agent, config) = killed_meanwhile().await;
+    std::fs::remove_file(agent.file("state/jobs/j/launched")).unwrap();
+    let outcome = agent.run("j", config).await;
+    assert_eq!(outcome.status, OutcomeStatus::Successful, "{outcome:?}");
+    assert_eq!(read(&agent.file("count")), "x\nx\n");
+}
+
+#[tokio::test]
+async fn after_a_reboot_a_missing_mark_proves_nothing() {
+    let (agent, config) = killed_meanwhile().await;
+    std::fs::remove_file(agent.file("state/jobs/j/launched")).unwrap();
+    let file = agent.file("state/jobs/j/state.json");
+    let mut state: Value = serde_json::from_str(&read(&file)).unwrap();
+    state["process"]["bootId"] = json!("the boot before");
+    std::fs::write(&file, state.to_string()).unwrap();
+    let outcome = agent.run("j", config).await;
+    assert_eq!(
+        outcome.code,
+        Some(OutcomeCode::OutcomeUnknown),
+        "{outcome:?}"
+    );
+    assert_eq!(read(&agent.file("count")), "x\n");
+}
+
+#[tokio::test]
+async fn a_stop_that_was_begun_is_finished() {
+    let agent = Agent::new();
+    let pid = agent.file("pid");
+    let config = json!({"command": format!("echo $$ > {}; sleep 600", pid.display())});
+    agent.begin("j", config.clone(), &pid).await;
+    let agent = agent.next_runner();
+    let file = agent.file("state/jobs/j/state.json");
+    let mut state: Value = serde_json::from_str(&read(&file)).unwrap();
+    state["phase"] = json!("stopping");
+    state["why"] = json!("cancelled");
+    std::fs::write(&file, state.to_string()).unwrap();
+    let outcome = agent.run("j", config).await;
+    assert_eq!(outcome.status, OutcomeStatus::Cancelled, "{outcome:?}");
+    assert!(!read(&pid).is_empty() && !runs(&read(&pid)));
 }
 
 #[tokio::test]

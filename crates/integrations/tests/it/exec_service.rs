@@ -285,6 +285,18 @@ async fn stopping_reaches_services_that_were_never_recovered() {
     );
 }
 
+#[tokio::test]
+async fn one_damaged_record_does_not_keep_the_others_down() {
+    let (agent, port) = (Agent::new(), free_port().await);
+    agent.run("j", sample(port, "v1", &[])).await;
+    let agent = agent.next_runner();
+    std::fs::write(agent.file("state/services/other.json"), "{").unwrap();
+    let recovered = agent.exec.recover().await.unwrap();
+    assert_eq!(recovered.services_adopted, [NAME]);
+    assert!(recovered.damaged[0].contains("other.json"), "{recovered:?}");
+    agent.exec.stop_all_services().await.unwrap();
+}
+
 fn kill(pid: &str) {
     let killed = std::process::Command::new("kill")
         .args(["-KILL", pid])

@@ -1,5 +1,6 @@
 //! A server that records what it is asked, and waiting until something holds.
 
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -99,8 +100,16 @@ pub fn answer(status: &str, headers: &str, body: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// A port nobody listens on (for the moment).
+/// A port nobody listens on, and that no outgoing connection gets by chance.
 pub async fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    listener.local_addr().unwrap().port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let step = NEXT.fetch_add(1, Relaxed);
+        // Below the ephemeral range; test processes that run at the same time begin elsewhere.
+        let port = 10_000 + (std::process::id().wrapping_mul(97) + step) % 20_000;
+        let port = u16::try_from(port).unwrap();
+        if TcpListener::bind(("127.0.0.1", port)).await.is_ok() {
+            return port;
+        }
+    }
 }

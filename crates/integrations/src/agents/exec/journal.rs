@@ -185,19 +185,21 @@ impl Journal {
         }
     }
 
-    pub(super) fn services(&self) -> io::Result<Vec<ServiceRecord>> {
-        let mut services = Vec::new();
+    /// Every readable record, and what is wrong with the others: one damaged file must not keep the rest
+    /// from being supervised.
+    pub(super) fn services(&self) -> io::Result<(Vec<ServiceRecord>, Vec<String>)> {
+        let (mut services, mut damaged) = (Vec::new(), Vec::new());
         for entry in fs::read_dir(self.root.join("services"))? {
             let path = entry?.path();
-            if path
-                .extension()
-                .is_some_and(|extension| extension == "json")
-                && let Some(record) = read_json(&path)?
-            {
-                services.push(record);
+            if path.extension().is_none_or(|extension| extension != "json") {
+                continue;
+            }
+            match read_json(&path) {
+                Ok(record) => services.extend(record),
+                Err(error) => damaged.push(error.to_string()),
             }
         }
-        Ok(services)
+        Ok((services, damaged))
     }
 
     /// Removes what finished long ago, except the logs that services still write to.

@@ -15,8 +15,8 @@
 //! which replaces what ran under that name and is successful once it was seen alive and, if so configured, answering.
 //! A service that dies later is restarted, after 0.5 s, 1 s, 2 s … 30 s.
 //!
-//! **Nothing runs twice and nothing is lost**, even if the runner is killed at any moment: see [`journal`]
-//! for what is written down when, and [`process`] for how a process is kept from running unrecorded.
+//! **Nothing runs twice and nothing is lost**, even if the runner is killed at any moment: see
+//! `journal.rs` for what is written down when, and `process.rs` for how a process is kept from running unrecorded.
 //!
 //! Works on Linux, where `/proc` tells processes apart.
 
@@ -41,7 +41,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{fmt, io};
 use supervise::Slot;
 use tokio::sync::{mpsc, watch};
@@ -49,6 +49,8 @@ use tokio::task::JoinHandle;
 
 /// How long a command may take to end after SIGTERM.
 const COMMAND_STOP_GRACE: Duration = Duration::from_secs(5);
+/// How often old jobs are looked for.
+const PRUNE_PERIOD: Duration = Duration::from_secs(3600);
 
 /// One job, as it was claimed.
 #[derive(Clone)]
@@ -124,6 +126,8 @@ pub struct Recovered {
     pub services_restarting: Vec<String>,
     /// Jobs that were started and have no outcome yet: [`ExecAgent::run`] goes on with them.
     pub unfinished_jobs: Vec<String>,
+    /// Records of services that cannot be read, in words. What they named may still run.
+    pub damaged: Vec<String>,
 }
 
 /// How a service is.
@@ -161,6 +165,8 @@ struct Inner {
     running: Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>,
     /// Enforce the deadlines of recovered commands until `run` takes over.
     watchers: Mutex<HashMap<String, JoinHandle<()>>>,
+    /// When old jobs were last looked for.
+    pruned: Mutex<Option<Instant>>,
 }
 
 impl fmt::Debug for ExecAgent {
@@ -205,6 +211,7 @@ impl ExecAgent {
                 slots: Mutex::default(),
                 running: Mutex::default(),
                 watchers: Mutex::default(),
+                pruned: Mutex::default(),
             }),
             _lock: lock,
         })
@@ -217,8 +224,9 @@ impl ExecAgent {
     /// When the state directory cannot be read.
     pub async fn recover(&self) -> io::Result<Recovered> {
         let mut recovered = Recovered::default();
-        let services = self.inner.journal.services()?;
-        self.inner.journal.prune(&services)?;
+        let (services, damaged) = self.inner.journal.services()?;
+        recovered.damaged = damaged;
+        self.inner.prune()?;
         for record in services {
             let name = record.name.clone();
             let (alive, ready) = (record.process.is_alive(), record.ready);
@@ -321,6 +329,10 @@ impl ExecAgent {
         };
         // What happened, happened: a full disk does not turn it into a failure.
         let _ = inner.put_phase(job, finished);
+        if locked(&inner.pruned).is_none_or(|at| at.elapsed() >= PRUNE_PERIOD) {
+            // Housekeeping; the next time will do as well.
+            let _ = inner.prune();
+        }
         Ok(outcome)
     }
 
@@ -345,7 +357,7 @@ impl ExecAgent {
     /// The first failure; the others are stopped all the same.
     pub async fn stop_all_services(&self) -> io::Result<()> {
         let mut names: Vec<String> = locked(&self.inner.slots).keys().cloned().collect();
-        let recorded = self.inner.journal.services()?;
+        let (recorded, _) = self.inner.journal.services()?;
         names.extend(recorded.into_iter().map(|record| record.name));
         names.sort();
         names.dedup();
@@ -383,6 +395,16 @@ impl ExecAgent {
 }
 
 impl Inner {
+    fn prune(&self) -> io::Result<()> {
+        *locked(&self.pruned) = Some(Instant::now());
+        let (services, damaged) = self.journal.services()?;
+        // A damaged record may name a log that is still written to.
+        if damaged.is_empty() {
+            self.journal.prune(&services)?;
+        }
+        Ok(())
+    }
+
     fn put_phase(&self, job: &JobSpec, phase: Phase) -> io::Result<()> {
         self.journal.put_job(&journal::JobRecord {
             job_id: job.id.clone(),

@@ -303,6 +303,37 @@ mod tests {
         assert!(Stat::parse("42 (a").is_none());
     }
 
+    fn touch(mark: &Path) -> Launch {
+        Launch {
+            argv: vec!["touch".to_owned(), mark.to_string_lossy().into_owned()],
+            working_directory: None,
+            env: BTreeMap::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_runs_unless_the_gate_is_opened() {
+        let root = tempfile::tempdir().unwrap();
+        let mark = root.path().join("mark");
+        let (launch, facts) = (touch(&mark), BTreeMap::new());
+        let log = root.path().join("service.log");
+        for gated in [
+            gate_command(&launch, &facts, root.path()).unwrap(),
+            gate_service(&launch, &facts, &log).unwrap(),
+        ] {
+            let mut waiting = Held::Adopted(gated.identity.clone());
+            assert!(gated.identity.is_alive());
+            // The agent dies here.
+            drop(gated);
+            waiting.gone().await;
+            assert!(!mark.exists() && !root.path().join("launched").exists());
+        }
+        let gated = gate_service(&launch, &facts, &log).unwrap();
+        let mut held = gated.open().await.unwrap();
+        assert!(held.gone().await.unwrap().success());
+        assert!(mark.exists());
+    }
+
     #[test]
     fn a_process_is_known_by_more_than_its_number() {
         let me = Identity::of(i32::try_from(std::process::id()).unwrap()).unwrap();

@@ -88,6 +88,14 @@ pub(super) async fn run(
             slot.set(None);
             inner.journal.remove_service(&name)?;
         }
+        if *cancel.borrow() {
+            return Ok(Outcome::failed(
+                OutcomeCode::Cancelled,
+                format!(
+                    "cancelled before service `{name}` was started; what ran before is stopped"
+                ),
+            ));
+        }
         if let Some(taken) = port_in_use(ready).await {
             return Ok(Outcome::failed(
                 OutcomeCode::PortInUse,

@@ -166,6 +166,7 @@ async fn keep_running(inner: Arc<Inner>, slot: Arc<Slot>, mut held: Held) {
         if now().millis_since(record.started_at) >= STEADY_AFTER_MS {
             backoff = BACKOFF_MIN;
         }
+        rotate(&record.log);
         record.note(&format!(
             "{}; restarting in {:.1} s",
             describe(status),

@@ -1,0 +1,5 @@
+//! The shell over the real store: durability, recovery, and what is done to the outside world.
+
+mod durability;
+mod measuring;
+mod world;

@@ -1,0 +1,315 @@
+//! A small workspace over a real SQLite store, with a switch for faults.
+
+use stagegate_controller::{Committed, Controller, SubmitError, SystemClock};
+use stagegate_model::{
+    Actor, Change, Command, Deployment, DeploymentId, Environment, EnvironmentId, Fact, JobAgent,
+    JobId, JobReport, JobStatus, KeyId, Metadata, NewVersion, Policy, Resource, Role, Rule, System,
+    Timestamp, UserId, VersionId, VersionStatus, WorkspaceId,
+};
+use stagegate_store::{
+    ApiKey, Append, ArchiveRecord, Cursor, EntityRef, Hash, Head, Lease, Row, Session, SideWrite,
+    Snapshot, SqliteStore, Store, StoreError, User,
+};
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use uuid::Uuid;
+
+/// What the next appends do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    None = 0,
+    /// Nothing is written.
+    Full = 1,
+    /// It is written, but the answer is that nobody knows; once.
+    UnknownWritten = 2,
+    /// It is not written, and the answer is that nobody knows; once.
+    UnknownLost = 3,
+}
+
+/// The real store behind a switch.
+pub struct FaultyStore {
+    inner: SqliteStore,
+    fault: AtomicU8,
+    pub commits: AtomicUsize,
+}
+
+impl FaultyStore {
+    /// The latest snapshot of the only workspace.
+    pub fn latest(&self) -> Option<Snapshot> {
+        let workspace = *self.inner.workspaces().unwrap().first()?;
+        self.inner
+            .latest_snapshot(workspace, stagegate_engine::SNAPSHOT_SCHEMA)
+            .unwrap()
+    }
+
+    pub fn set(&self, fault: Fault) {
+        self.fault.store(fault as u8, Ordering::SeqCst);
+    }
+}
+
+macro_rules! forward {
+    ($($name:ident($($arg:ident: $ty:ty),*) -> $ret:ty;)*) => {$(
+        fn $name(&self, $($arg: $ty),*) -> Result<$ret, StoreError> { self.inner.$name($($arg),*) }
+    )*};
+}
+
+impl Store for FaultyStore {
+    fn append(&self, batch: &[Append]) -> Result<(), StoreError> {
+        let detail = || "injected".to_owned();
+        match self.fault.load(Ordering::SeqCst) {
+            1 => Err(StoreError::Full { detail: detail() }),
+            2 => {
+                self.set(Fault::None);
+                self.inner.append(batch)?;
+                Err(StoreError::Unknown { detail: detail() })
+            }
+            3 => {
+                self.set(Fault::None);
+                Err(StoreError::Unknown { detail: detail() })
+            }
+            _ => {
+                self.commits.fetch_add(1, Ordering::SeqCst);
+                self.inner.append(batch)
+            }
+        }
+    }
+
+    forward! {
+        head(workspace: WorkspaceId) -> Option<Head>;
+        row(workspace: WorkspaceId, seq: u64) -> Option<Row>;
+        read(workspace: WorkspaceId, after_seq: u64, limit: usize) -> Vec<Row>;
+        touching(workspace: WorkspaceId, entity: &EntityRef, before_seq: Option<u64>, limit: usize) -> Vec<u64>;
+        workspaces() -> Vec<WorkspaceId>;
+        log_size_bytes(workspace: WorkspaceId) -> u64;
+        put_snapshot(snapshot: &Snapshot) -> ();
+        latest_snapshot(workspace: WorkspaceId, schema_version: u32) -> Option<Snapshot>;
+        acquire_lease(workspace: WorkspaceId, holder: &str, now: Timestamp, ttl_millis: i64) -> Option<Lease>;
+        renew_lease(workspace: WorkspaceId, holder: &str, epoch: u64, now: Timestamp, ttl_millis: i64) -> Option<Lease>;
+        release_lease(workspace: WorkspaceId, holder: &str, epoch: u64) -> bool;
+        lease(workspace: WorkspaceId) -> Option<Lease>;
+        archived(workspace: WorkspaceId, kind: &str, id: Uuid) -> Option<ArchiveRecord>;
+        archived_of_target(workspace: WorkspaceId, kind: &str, target: &str, after: Option<Cursor>, limit: usize) -> Vec<ArchiveRecord>;
+        archived_of_parent(workspace: WorkspaceId, kind: &str, parent: Uuid, after: Option<Uuid>, limit: usize) -> Vec<ArchiveRecord>;
+        archived_recent(workspace: WorkspaceId, kind: &str, after: Option<Cursor>, limit: usize) -> Vec<ArchiveRecord>;
+        write_side(writes: &[SideWrite]) -> ();
+        key_by_hash(hash: &Hash) -> Option<ApiKey>;
+        key(workspace: WorkspaceId, id: KeyId) -> Option<ApiKey>;
+        keys(workspace: WorkspaceId) -> Vec<ApiKey>;
+        user(workspace: WorkspaceId, id: UserId) -> Option<User>;
+        users(workspace: WorkspaceId) -> Vec<User>;
+        session(hash: &Hash, now: Timestamp) -> Option<(Session, ApiKey)>;
+        purge_sessions(now: Timestamp) -> u64;
+    }
+}
+
+fn id() -> Uuid {
+    Uuid::now_v7()
+}
+
+/// A running controller with one workspace.
+pub struct World {
+    pub controller: Controller,
+    pub store: Arc<FaultyStore>,
+    pub workspace: WorkspaceId,
+    pub actor: Actor,
+}
+
+impl World {
+    /// Opens what is in the directory, or makes a workspace with one person.
+    pub async fn open(dir: &Path) -> Self {
+        let inner = SqliteStore::open(dir).unwrap();
+        let store = Arc::new(FaultyStore {
+            inner,
+            fault: AtomicU8::new(0),
+            commits: AtomicUsize::new(0),
+        });
+        let controller = Controller::start(store.clone(), Arc::new(SystemClock)).unwrap();
+        if let Some(workspace) = controller.workspaces().first().copied() {
+            let state = controller
+                .read(workspace, |engine| engine.state().clone())
+                .await
+                .unwrap();
+            let (key, stored) = state.keys().iter().next().unwrap();
+            let actor = Actor::User {
+                user: stored.owner,
+                key: *key,
+            };
+            return Self {
+                controller,
+                store,
+                workspace,
+                actor,
+            };
+        }
+        let workspace = WorkspaceId(id());
+        controller
+            .create_workspace(workspace, "default", "default")
+            .await
+            .unwrap();
+        let (user, key) = (UserId(id()), KeyId(id()));
+        let world = Self {
+            controller,
+            store,
+            workspace,
+            actor: Actor::User { user, key },
+        };
+        world
+            .submit(Command::CreateUser {
+                id: user,
+                role: Role::Admin,
+            })
+            .await
+            .unwrap();
+        let command = Command::CreateKey {
+            id: key,
+            owner: user,
+            role: Role::Admin,
+            name: "test".to_owned(),
+        };
+        world.submit(command).await.unwrap();
+        world
+    }
+
+    pub async fn submit(&self, command: Command) -> Result<Committed, SubmitError> {
+        self.controller
+            .submit(self.workspace, self.actor, command, Vec::new())
+            .await
+    }
+
+    /// One system, `staging` and `production`, one resource in each, one deployment and its agent.
+    pub async fn configure(
+        &self,
+        rules: impl Fn(&str) -> Vec<(&'static str, serde_json::Value)>,
+    ) -> DeploymentId {
+        let now = self.controller.now();
+        let system = System {
+            id: id().into(),
+            name: "shop".to_owned(),
+            slug: "shop".to_owned(),
+            description: String::new(),
+            metadata: Metadata::new(),
+        };
+        let systems = BTreeSet::from([system.id]);
+        let deployment = DeploymentId(id());
+        let mut changes = vec![
+            Change::PutSystem(system),
+            Change::PutJobAgent(JobAgent {
+                id: id().into(),
+                name: "local".to_owned(),
+                kind: "exec".to_owned(),
+                config: serde_json::json!({}),
+                metadata: Metadata::new(),
+            }),
+            Change::PutDeployment(Deployment {
+                id: deployment,
+                name: "api".to_owned(),
+                slug: "api".to_owned(),
+                description: String::new(),
+                metadata: Metadata::new(),
+                resource_selector: "true".to_owned(),
+                job_agent_selector: "true".to_owned(),
+                job_agent_config: serde_json::json!({"command": ["true", "{{ resource.config.host }}"]}),
+                systems: systems.clone(),
+                created_at: now,
+            }),
+        ];
+        for name in ["staging", "production"] {
+            changes.push(Change::PutResource(Resource {
+                id: id().into(),
+                name: name.to_owned(),
+                identifier: name.to_owned(),
+                kind: "ProcessHost".to_owned(),
+                version: "v1".to_owned(),
+                metadata: Metadata::from([("env".to_owned(), name.to_owned())]),
+                config: serde_json::json!({"host": "127.0.0.1:1"}),
+                created_at: now,
+                updated_at: None,
+            }));
+            changes.push(Change::PutEnvironment(Environment {
+                id: EnvironmentId(id()),
+                name: name.to_owned(),
+                description: String::new(),
+                metadata: Metadata::new(),
+                resource_selector: format!("resource.metadata[\"env\"] == \"{name}\""),
+                systems: systems.clone(),
+                created_at: now,
+            }));
+            let rules = rules(name).into_iter().map(|(kind, spec)| Rule {
+                id: id().into(),
+                kind: kind.to_owned(),
+                spec,
+                created_at: now,
+            });
+            changes.push(Change::PutPolicy(Policy {
+                id: id().into(),
+                name: format!("rules of {name}"),
+                description: String::new(),
+                metadata: Metadata::new(),
+                enabled: true,
+                priority: 0,
+                selector: format!("environment.name == \"{name}\""),
+                replaces: BTreeSet::new(),
+                rules: rules.collect(),
+                created_at: now,
+            }));
+        }
+        self.submit(Command::Configure(changes)).await.unwrap();
+        deployment
+    }
+
+    pub fn version(&self, deployment: DeploymentId, tag: &str) -> Command {
+        Command::CreateVersion(NewVersion {
+            id: VersionId(id()),
+            deployment,
+            tag: tag.to_owned(),
+            name: String::new(),
+            config: serde_json::json!({}),
+            job_agent_config: serde_json::json!({}),
+            status: VersionStatus::Ready,
+            message: String::new(),
+            metadata: Metadata::new(),
+            created_at: None,
+        })
+    }
+
+    pub async fn report(&self, job: JobId, status: JobStatus) -> Committed {
+        let report = JobReport {
+            job,
+            status,
+            message: String::new(),
+            runner: None,
+            external_id: None,
+            output_tail: None,
+        };
+        self.submit(Command::ReportJob(report)).await.unwrap()
+    }
+
+    /// Polls until what is looked for is there.
+    pub async fn eventually<T: Send + 'static>(
+        &self,
+        look: impl Fn(&stagegate_engine::State) -> Option<T> + Send + Sync + Copy + 'static,
+    ) -> T {
+        for _ in 0..3000 {
+            let found = self
+                .controller
+                .read(self.workspace, move |engine| look(engine.state()))
+                .await;
+            if let Ok(Some(found)) = found {
+                return found;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        panic!("it never came about");
+    }
+}
+
+/// The jobs created by these facts.
+pub fn jobs(facts: &[Fact]) -> Vec<JobId> {
+    let created = facts.iter().filter_map(|fact| match fact {
+        Fact::JobsCreated { jobs, .. } => Some(jobs.iter().map(|job| job.job)),
+        _ => None,
+    });
+    created.flatten().collect()
+}
