@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// Generous: only a test that fails waits so long.
-const DEADLINE: Duration = Duration::from_secs(6);
+const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Waits until `look` finds something.
 fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
@@ -96,11 +96,12 @@ fn dir() -> TempDir {
     tempfile::tempdir().unwrap()
 }
 
-/// A shell line that waits for `go` in `dir`, then adds a line to `ran`.
+/// A shell line that waits for `go` in `dir`, then adds a line to `ran`. It ends with the directory, so that a
+/// failed test leaves nothing running.
 fn waits_for_go(dir: &Path) -> String {
     let dir = dir.display();
     format!(
-        "echo > {dir}/begun; while [ ! -e {dir}/go ]; do sleep 0.02; done; echo once >> {dir}/ran; echo all done"
+        "echo > {dir}/begun; while [ -d {dir} ] && [ ! -e {dir}/go ]; do sleep 0.02; done; echo once >> {dir}/ran; echo all done"
     )
 }
 

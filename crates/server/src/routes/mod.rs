@@ -1,0 +1,165 @@
+//! The table of contents of the API: every route, and the least a key's role must be to use it.
+
+mod apply;
+mod audit;
+mod deployments;
+mod environments;
+mod events;
+mod job_agents;
+mod jobs;
+mod keys;
+mod me;
+mod policies;
+mod promotions;
+mod release_targets;
+mod releases;
+mod resources;
+mod status;
+mod systems;
+mod users;
+mod verifications;
+mod versions;
+mod votes;
+mod why;
+mod workspaces;
+
+pub(crate) use events::entry_json;
+
+use crate::access::{Guard, guard};
+use crate::app::App;
+use crate::body::{APPLY_BYTES_MAX, BODY_BYTES_MAX};
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{MethodRouter, delete, get, patch, post, put};
+use stagegate_model::Role;
+
+struct Route {
+    method: &'static str,
+    path: &'static str,
+    role: Role,
+    handler: fn() -> MethodRouter<App>,
+}
+
+macro_rules! routes {
+    ($($method:ident $path:literal $role:ident $handler:path;)*) => {
+        &[$(Route {
+            method: stringify!($method),
+            path: $path,
+            role: Role::$role,
+            handler: || $method($handler),
+        }),*]
+    };
+}
+
+#[rustfmt::skip]
+const ROUTES: &[Route] = routes! {
+    get    "/me" Viewer me::get;
+
+    get    "/workspaces" Viewer workspaces::list;
+    get    "/workspaces/slug/{workspaceSlug}" Viewer workspaces::get_by_slug;
+    get    "/workspaces/{workspaceId}" Viewer workspaces::get;
+
+    get    "/workspaces/{workspaceId}/systems" Viewer systems::list;
+    post   "/workspaces/{workspaceId}/systems" Admin systems::create;
+    get    "/workspaces/{workspaceId}/systems/{systemId}" Viewer systems::get;
+    put    "/workspaces/{workspaceId}/systems/{systemId}" Admin systems::upsert;
+    delete "/workspaces/{workspaceId}/systems/{systemId}" Admin systems::delete;
+    get    "/workspaces/{workspaceId}/systems/{systemId}/deployments/{deploymentId}" Viewer systems::deployment_link;
+    put    "/workspaces/{workspaceId}/systems/{systemId}/deployments/{deploymentId}" Admin systems::link_deployment;
+    delete "/workspaces/{workspaceId}/systems/{systemId}/deployments/{deploymentId}" Admin systems::unlink_deployment;
+    get    "/workspaces/{workspaceId}/systems/{systemId}/environments/{environmentId}" Viewer systems::environment_link;
+    put    "/workspaces/{workspaceId}/systems/{systemId}/environments/{environmentId}" Admin systems::link_environment;
+    delete "/workspaces/{workspaceId}/systems/{systemId}/environments/{environmentId}" Admin systems::unlink_environment;
+
+    get    "/workspaces/{workspaceId}/environments" Viewer environments::list;
+    post   "/workspaces/{workspaceId}/environments" Admin environments::create;
+    get    "/workspaces/{workspaceId}/environments/name/{name}" Viewer environments::get_by_name;
+    get    "/workspaces/{workspaceId}/environments/{environmentId}" Viewer environments::get;
+    put    "/workspaces/{workspaceId}/environments/{environmentId}" Admin environments::upsert;
+    delete "/workspaces/{workspaceId}/environments/{environmentId}" Admin environments::delete;
+
+    get    "/workspaces/{workspaceId}/deployments" Viewer deployments::list;
+    post   "/workspaces/{workspaceId}/deployments" Admin deployments::create;
+    get    "/workspaces/{workspaceId}/deployments/name/{name}" Viewer deployments::get_by_name;
+    get    "/workspaces/{workspaceId}/deployments/{deploymentId}" Viewer deployments::get;
+    put    "/workspaces/{workspaceId}/deployments/{deploymentId}" Admin deployments::upsert;
+    delete "/workspaces/{workspaceId}/deployments/{deploymentId}" Admin deployments::delete;
+
+    get    "/workspaces/{workspaceId}/deployments/{deploymentId}/versions" Viewer versions::list;
+    post   "/workspaces/{workspaceId}/deployments/{deploymentId}/versions" Ci versions::create;
+    patch  "/workspaces/{workspaceId}/deploymentversions/{deploymentVersionId}" Ci versions::update;
+    put    "/workspaces/{workspaceId}/deployment-versions/{deploymentVersionId}/user-approval-records" Approver votes::cast;
+
+    get    "/workspaces/{workspaceId}/policies" Viewer policies::list;
+    post   "/workspaces/{workspaceId}/policies" Admin policies::create;
+    get    "/workspaces/{workspaceId}/policies/{policyId}" Viewer policies::get;
+    put    "/workspaces/{workspaceId}/policies/{policyId}" Admin policies::upsert;
+    delete "/workspaces/{workspaceId}/policies/{policyId}" Admin policies::delete;
+
+    get    "/workspaces/{workspaceId}/resources" Viewer resources::list;
+    get    "/workspaces/{workspaceId}/resources/identifier/{identifier}" Viewer resources::get;
+    put    "/workspaces/{workspaceId}/resources/identifier/{identifier}" Admin resources::upsert;
+    delete "/workspaces/{workspaceId}/resources/identifier/{identifier}" Admin resources::delete;
+
+    get    "/workspaces/{workspaceId}/job-agents" Viewer job_agents::list;
+    get    "/workspaces/{workspaceId}/job-agents/{jobAgentId}" Viewer job_agents::get;
+    put    "/workspaces/{workspaceId}/job-agents/{jobAgentId}" Admin job_agents::upsert;
+    delete "/workspaces/{workspaceId}/job-agents/{jobAgentId}" Admin job_agents::delete;
+    get    "/workspaces/{workspaceId}/job-agents/{jobAgentId}/jobs" Viewer job_agents::jobs;
+    post   "/workspaces/{workspaceId}/job-agents/{jobAgentId}/jobs/{jobId}/claim" Agent job_agents::claim;
+
+    get    "/workspaces/{workspaceId}/jobs" Viewer jobs::list;
+    get    "/workspaces/{workspaceId}/jobs/{jobId}" Viewer jobs::get;
+    get    "/workspaces/{workspaceId}/jobs/{jobId}/with-release" Viewer jobs::get_with_release;
+    put    "/workspaces/{workspaceId}/jobs/{jobId}/status" Agent jobs::report;
+
+    post   "/workspaces/{workspaceId}/release-targets/state" Viewer release_targets::list;
+    get    "/workspaces/{workspaceId}/release-targets/{releaseTargetKey}/state" Viewer release_targets::get;
+    get    "/workspaces/{workspaceId}/release-targets/{releaseTargetKey}/jobs" Viewer release_targets::jobs;
+    get    "/workspaces/{workspaceId}/releases/{releaseId}" Viewer releases::get;
+
+    post   "/workspaces/{workspaceId}/apply" Admin apply::apply;
+    get    "/workspaces/{workspaceId}/export" Viewer apply::export;
+    get    "/workspaces/{workspaceId}/promotions" Viewer promotions::list;
+    get    "/workspaces/{workspaceId}/promotions/{promotionId}" Viewer promotions::get;
+    get    "/workspaces/{workspaceId}/why" Viewer why::get;
+    get    "/workspaces/{workspaceId}/status" Viewer status::get;
+    get    "/workspaces/{workspaceId}/verifications/{verificationId}" Viewer verifications::get;
+    post   "/workspaces/{workspaceId}/verifications/{verificationId}/decide" Approver verifications::decide;
+    post   "/workspaces/{workspaceId}/verifications/{verificationId}/rerun" Approver verifications::rerun;
+    get    "/workspaces/{workspaceId}/events" Viewer events::stream;
+    get    "/workspaces/{workspaceId}/audit" Viewer audit::list;
+    get    "/workspaces/{workspaceId}/audit/verify" Viewer audit::verify;
+    get    "/workspaces/{workspaceId}/users" Viewer users::list;
+    post   "/workspaces/{workspaceId}/users" Admin users::create;
+    get    "/workspaces/{workspaceId}/keys" Admin keys::list;
+    post   "/workspaces/{workspaceId}/keys" Admin keys::create;
+    delete "/workspaces/{workspaceId}/keys/{keyId}" Admin keys::revoke;
+};
+
+/// Every route: method, path below `/api/v1`, and the role its key needs.
+pub fn route_table() -> impl Iterator<Item = (String, &'static str, Role)> {
+    ROUTES
+        .iter()
+        .map(|route| (route.method.to_uppercase(), route.path, route.role))
+}
+
+/// The routes, each behind its guard.
+pub(crate) fn router(app: &App) -> Router<App> {
+    ROUTES.iter().fold(Router::new(), |router, route| {
+        let limit = if route.path.ends_with("/apply") {
+            APPLY_BYTES_MAX
+        } else {
+            BODY_BYTES_MAX
+        };
+        let guarded = Guard {
+            app: app.clone(),
+            role: route.role,
+        };
+        let handler = (route.handler)()
+            .layer(DefaultBodyLimit::max(limit))
+            .route_layer(from_fn_with_state(guarded, guard));
+        router.route(route.path, handler)
+    })
+}

@@ -1,0 +1,146 @@
+//! Workspaces, systems, environments, deployments, resources, job agents, policies, versions.
+
+use super::{some, some_map};
+use stagegate_api as api;
+use stagegate_engine::{State, WorkspaceInfo};
+use stagegate_model as model;
+use std::collections::BTreeSet;
+
+/// What an absent `resourceSelector` means.
+pub(crate) const SELECTS_NOTHING: &str = "false";
+
+pub(crate) fn workspace(info: &WorkspaceInfo) -> api::Workspace {
+    api::Workspace {
+        id: info.id.to_string(),
+        name: info.name.clone(),
+        slug: info.slug.clone(),
+        created_at: info.created_at.to_string(),
+        ..Default::default()
+    }
+}
+
+pub(crate) fn system(state: &State, system: &model::System) -> api::System {
+    api::System {
+        id: system.id.to_string(),
+        workspace_id: workspace_id(state),
+        name: system.name.clone(),
+        slug: system.slug.clone(),
+        description: some(&system.description),
+        metadata: some_map(&system.metadata),
+    }
+}
+
+fn workspace_id(state: &State) -> String {
+    state
+        .workspace()
+        .map_or_else(String::new, |info| info.id.to_string())
+}
+
+/// The systems with these ids.
+pub(crate) fn systems(state: &State, ids: &BTreeSet<model::SystemId>) -> Vec<api::System> {
+    ids.iter()
+        .filter_map(|id| state.systems().get(id))
+        .map(|it| system(state, it))
+        .collect()
+}
+
+fn selector(text: &str) -> Option<String> {
+    (text != SELECTS_NOTHING).then(|| text.to_owned())
+}
+
+pub(crate) fn environment(environment: &model::Environment) -> api::Environment {
+    api::Environment {
+        id: environment.id.to_string(),
+        name: environment.name.clone(),
+        description: some(&environment.description),
+        resource_selector: selector(&environment.resource_selector),
+        metadata: some_map(&environment.metadata),
+        created_at: environment.created_at.to_string(),
+    }
+}
+
+pub(crate) fn deployment(deployment: &model::Deployment) -> api::Deployment {
+    api::Deployment {
+        id: deployment.id.to_string(),
+        name: deployment.name.clone(),
+        slug: deployment.slug.clone(),
+        description: some(&deployment.description),
+        resource_selector: selector(&deployment.resource_selector),
+        job_agent_selector: deployment.job_agent_selector.clone(),
+        job_agent_config: deployment.job_agent_config.clone(),
+        metadata: some_map(&deployment.metadata),
+    }
+}
+
+pub(crate) fn resource(state: &State, resource: &model::Resource) -> api::Resource {
+    api::Resource {
+        id: Some(resource.id.to_string()),
+        workspace_id: workspace_id(state),
+        identifier: resource.identifier.clone(),
+        name: resource.name.clone(),
+        kind: resource.kind.clone(),
+        version: resource.version.clone(),
+        config: resource.config.clone(),
+        metadata: resource.metadata.clone(),
+        created_at: resource.created_at.to_string(),
+        updated_at: resource.updated_at.map(|at| at.to_string()),
+        ..Default::default()
+    }
+}
+
+pub(crate) fn job_agent(agent: &model::JobAgent) -> api::JobAgent {
+    api::JobAgent {
+        id: agent.id.to_string(),
+        name: agent.name.clone(),
+        kind: agent.kind.clone(),
+        config: agent.config.clone(),
+        metadata: agent.metadata.clone(),
+    }
+}
+
+pub(crate) fn policy(state: &State, policy: &model::Policy) -> api::Policy {
+    let replaces: Vec<String> = policy
+        .replaces
+        .iter()
+        .filter_map(|id| state.policies().get(id))
+        .map(|it| it.name.clone())
+        .collect();
+    api::Policy {
+        id: policy.id.to_string(),
+        workspace_id: workspace_id(state),
+        name: policy.name.clone(),
+        description: some(&policy.description),
+        enabled: policy.enabled,
+        priority: policy.priority,
+        selector: policy.selector.clone(),
+        rules: policy
+            .rules
+            .iter()
+            .map(|rule| api::PolicyRule {
+                id: rule.id.to_string(),
+                created_at: rule.created_at.to_string(),
+                policy_id: policy.id.to_string(),
+                kind: rule.kind.clone(),
+                spec: rule.spec.clone(),
+            })
+            .collect(),
+        metadata: policy.metadata.clone(),
+        created_at: policy.created_at.to_string(),
+        replaces: (!replaces.is_empty()).then_some(replaces),
+    }
+}
+
+pub(crate) fn version(version: &model::Version) -> api::DeploymentVersion {
+    api::DeploymentVersion {
+        id: version.id.to_string(),
+        deployment_id: version.deployment.to_string(),
+        tag: version.tag.clone(),
+        name: version.name.clone(),
+        config: version.config.clone(),
+        job_agent_config: version.job_agent_config.clone(),
+        status: version.status.to_string(),
+        message: some(&version.message),
+        metadata: some_map(&version.metadata),
+        created_at: version.created_at.to_string(),
+    }
+}

@@ -1,0 +1,18 @@
+//! From what the engine holds to what goes over the wire.
+
+mod configuration;
+mod delivery;
+mod promotion;
+
+pub(crate) use configuration::*;
+pub(crate) use delivery::*;
+pub(crate) use promotion::*;
+
+/// Absent on the wire where it is empty in the state.
+fn some(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+fn some_map(map: &stagegate_model::Metadata) -> Option<stagegate_api::Metadata> {
+    (!map.is_empty()).then(|| map.clone())
+}
