@@ -6,7 +6,10 @@ use stagegate_integrations::{agents, metrics};
 use stagegate_model::{Change, Command, Policy, Rejection};
 
 /// Refuses configuration of integrations that could never work.
-pub(crate) fn check(command: &Command) -> Result<(), Rejection> {
+///
+/// # Errors
+/// The first change that is refused, with its index.
+pub fn check(command: &Command) -> Result<(), Rejection> {
     let Command::Configure(changes) = command else {
         return Ok(());
     };

@@ -3,20 +3,22 @@
 //! One thread decides ([`decide`]), one writes ([`write`]); between them entries queue, so that the commits of many
 //! commands share one flush. Nothing leaves before it is durable: replies, reads and what is done to the outside
 //! world wait until the entry they saw has been written. What is to be done follows from the state
-//! ([`measure`]), so nothing has to be remembered across a crash.
+//! ([`measure`]), so nothing has to be remembered across a crash. What the threads do to one workspace is in
+//! [`step`], which knows none of them.
 
 mod checks;
 mod clock;
 mod decide;
 mod load;
 mod measure;
+pub mod step;
 mod workspace;
 mod write;
 
 pub use clock::{Clock, SystemClock};
 pub use load::LoadError;
 pub use stagegate_store::SideWrite;
-pub use workspace::Durable;
+pub use step::Durable;
 
 use decide::Message;
 use stagegate_engine::Engine;
@@ -27,6 +29,7 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
+use step::{Halt, Shard};
 use tokio::sync::{oneshot, watch};
 use workspace::Workspace;
 
@@ -144,7 +147,7 @@ impl Controller {
             if let Err(error) = load::verify(&**controller.store(), id)
                 && let Some(workspace) = controller.find(id)
             {
-                workspace.live_mut().halted = Some(format!("the workspace is halted: {error}"));
+                workspace.live_mut().halt(Halt::corrupt(error));
             }
         };
         let thread = std::thread::Builder::new()
@@ -203,7 +206,7 @@ impl Controller {
         name: &str,
         slug: &str,
     ) -> Result<Committed, SubmitError> {
-        let workspace = Arc::new(Workspace::new(id, workspace::Live::default()));
+        let workspace = Arc::new(Workspace::new(id, Shard::new(id)));
         {
             let mut all = self
                 .shared
@@ -283,13 +286,13 @@ impl Controller {
             let (seen, looking) = (Arc::clone(&workspace), Arc::clone(&look));
             let looked = tokio::task::spawn_blocking(move || {
                 let live = seen.live();
-                if let Some(reason) = &live.halted {
+                if let Some(halt) = live.halted() {
                     return Err(ReadError::Unavailable {
-                        code: "log_corrupt",
-                        message: reason.clone(),
+                        code: halt.code,
+                        message: halt.message.clone(),
                     });
                 }
-                Ok((looking(&live.engine), live.seen()))
+                Ok((looking(live.engine()), live.seen()))
             });
             let (value, seen) = looked.await.map_err(|_| ReadError::Unavailable {
                 code: "internal",

@@ -1,6 +1,6 @@
 //! Reading a workspace back: the latest snapshot, then the log behind it, each record checked against the chain.
 
-use crate::workspace::Live;
+use crate::step::Shard;
 use stagegate_engine::{Engine, SNAPSHOT_SCHEMA, State};
 use stagegate_model::{Entry, WorkspaceId};
 use stagegate_store::{Snapshot, Store, StoreError, VerifyReport, verify_chain};
@@ -52,10 +52,10 @@ struct Envelope {
 }
 
 /// Recomputes the whole chain of a workspace's log.
-pub(crate) fn verify(
-    store: &dyn Store,
-    workspace: WorkspaceId,
-) -> Result<VerifyReport, StoreError> {
+///
+/// # Errors
+/// The first record that is wrong.
+pub fn verify(store: &dyn Store, workspace: WorkspaceId) -> Result<VerifyReport, StoreError> {
     verify_chain(store, workspace, None, |row| {
         let envelope: Envelope =
             serde_json::from_slice(&row.body).map_err(|error| error.to_string())?;
@@ -70,10 +70,10 @@ pub(crate) fn verify(
 }
 
 /// Reads a workspace back from the store.
-pub(crate) fn load(store: &dyn Store, workspace: WorkspaceId) -> Result<Live, LoadError> {
-    let mut live = from_snapshot(store, workspace)?.unwrap_or_default();
+pub(crate) fn load(store: &dyn Store, workspace: WorkspaceId) -> Result<Shard, LoadError> {
+    let mut live = from_snapshot(store, workspace)?.unwrap_or_else(|| Shard::new(workspace));
     loop {
-        let after = live.head.map_or(0, |head| head.seq);
+        let after = live.head().map_or(0, |head| head.seq);
         let rows = store.read(workspace, after, ROWS_AT_A_TIME)?;
         if rows.is_empty() {
             break;
@@ -86,7 +86,7 @@ pub(crate) fn load(store: &dyn Store, workspace: WorkspaceId) -> Result<Live, Lo
                 what,
             };
             let expected = live
-                .head
+                .head()
                 .map_or(stagegate_store::GENESIS_HASH, |head| head.hash);
             if row.prev_hash != expected {
                 return Err(does_not_fold(
@@ -105,16 +105,15 @@ pub(crate) fn load(store: &dyn Store, workspace: WorkspaceId) -> Result<Live, Lo
                     "it says that it is another record".to_owned(),
                 ));
             }
-            live.engine.replay(&entry);
-            live.head = Some(row.head());
+            live.replay(&entry, row.head());
         }
     }
-    live.engine.resume();
+    live.resume();
     Ok(live)
 }
 
 /// The state of the latest snapshot that can be used; a snapshot is a cache, so any doubt means none.
-fn from_snapshot(store: &dyn Store, workspace: WorkspaceId) -> Result<Option<Live>, LoadError> {
+fn from_snapshot(store: &dyn Store, workspace: WorkspaceId) -> Result<Option<Shard>, LoadError> {
     let Some(snapshot) = store.latest_snapshot(workspace, SNAPSHOT_SCHEMA)? else {
         return Ok(None);
     };
@@ -130,12 +129,8 @@ fn from_snapshot(store: &dyn Store, workspace: WorkspaceId) -> Result<Option<Liv
     if state.head().seq != snapshot.seq {
         return Ok(None);
     }
-    Ok(Some(Live {
-        engine: Engine::new(state),
-        head: Some(row.head()),
-        snapshot_seq: snapshot.seq,
-        ..Live::default()
-    }))
+    let engine = Engine::new(state);
+    Ok(Some(Shard::at(workspace, engine, Some(row.head()))))
 }
 
 /// Writes a snapshot of a state whose last entry is durable.

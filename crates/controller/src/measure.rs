@@ -18,21 +18,24 @@ const MEASUREMENT_DEADLINE: Duration = Duration::from_secs(300);
 const SLEEP_MAX: Duration = Duration::from_secs(60);
 
 /// Which measurement: the `ordinal`-th of a metric.
-type Key = (VerificationId, usize, u32);
+pub type MeasurementKey = (VerificationId, usize, u32);
 
 /// One that is to be taken.
-struct Due {
-    key: Key,
-    promotion: PromotionId,
-    provider: Json,
+pub struct DueMeasurement {
+    /// Which.
+    pub key: MeasurementKey,
+    /// On whose behalf.
+    pub promotion: PromotionId,
+    /// The provider's configuration, rendered.
+    pub provider: Json,
 }
 
 /// Takes the workspace's measurements until the process stops. Woken by every durable entry and by time.
 pub(crate) async fn run(controller: Controller, workspace: Arc<Workspace>) {
     let mut stopping = controller.stopping();
     let mut durable = workspace.durable.subscribe();
-    let mut under_way: BTreeSet<Key> = BTreeSet::new();
-    let mut tasks: JoinSet<Key> = JoinSet::new();
+    let mut under_way: BTreeSet<MeasurementKey> = BTreeSet::new();
+    let mut tasks: JoinSet<MeasurementKey> = JoinSet::new();
     loop {
         durable.mark_unchanged();
         let now = controller.now();
@@ -78,7 +81,8 @@ pub(crate) async fn run(controller: Controller, workspace: Arc<Workspace>) {
 }
 
 /// What is due at `now`, and when the next thing will be.
-fn open(engine: &Engine, now: Timestamp) -> (Vec<Due>, Option<Timestamp>) {
+#[must_use]
+pub fn open(engine: &Engine, now: Timestamp) -> (Vec<DueMeasurement>, Option<Timestamp>) {
     let state = engine.state();
     let (mut due, mut next) = (Vec::new(), None::<Timestamp>);
     for verification in state.verifications().values() {
@@ -89,7 +93,7 @@ fn open(engine: &Engine, now: Timestamp) -> (Vec<Due>, Option<Timestamp>) {
             if at > now {
                 next = Some(next.map_or(at, |next| next.min(at)));
             } else if let Some(job) = state.jobs().get(&verification.job) {
-                due.push(Due {
+                due.push(DueMeasurement {
                     key: (verification.id, index, run.taken),
                     promotion: job.promotion,
                     provider: run.planned.metric.provider.clone(),
@@ -100,7 +104,11 @@ fn open(engine: &Engine, now: Timestamp) -> (Vec<Due>, Option<Timestamp>) {
     (due, next)
 }
 
-async fn take(controller: Controller, workspace: Arc<Workspace>, due: Due) -> Key {
+async fn take(
+    controller: Controller,
+    workspace: Arc<Workspace>,
+    due: DueMeasurement,
+) -> MeasurementKey {
     let (verification, metric, ordinal) = due.key;
     let promotion_id = due.promotion.to_string();
     let context = MeasureContext {
@@ -138,7 +146,7 @@ async fn take(controller: Controller, workspace: Arc<Workspace>, due: Due) -> Ke
 }
 
 /// W3C trace context: the trace is the promotion, the span this measurement.
-fn traceparent(promotion: PromotionId, key: Key) -> String {
+fn traceparent(promotion: PromotionId, key: MeasurementKey) -> String {
     use sha2::{Digest as _, Sha256};
     let mut hash = Sha256::new();
     hash.update(key.0.0.as_bytes());

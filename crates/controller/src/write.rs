@@ -1,29 +1,27 @@
 //! The writing thread: whatever queued during the last flush goes into one transaction; then callers are answered.
 
 use crate::decide::{Message, Reply};
-use crate::workspace::{Durable, Made, Workspace};
-use crate::{Committed, Shared, SubmitError, load, unavailable};
+use crate::step::{self, Durable, ENTRIES_PER_COMMIT_MAX, Prepared};
+use crate::workspace::Workspace;
+use crate::{Committed, Shared, SubmitError, load};
 use stagegate_engine::State;
-use stagegate_store::{Append, Hash, StoreError};
+use stagegate_model::Rejection;
+use stagegate_store::{Append, Hash};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender};
-
-/// Entries in one transaction, at most.
-const ENTRIES_PER_COMMIT_MAX: usize = 512;
 
 pub(crate) enum Write {
     Entry {
         workspace: Arc<Workspace>,
-        made: Box<Made>,
-        /// The state after this entry, when a snapshot is due.
-        snapshot: Option<Box<State>>,
+        prepared: Box<Prepared>,
         reply: Option<Reply>,
     },
     /// An answer that waits for what it saw.
     Answer {
         workspace: Arc<Workspace>,
         seen: Durable,
-        committed: Committed,
+        answer: Result<Committed, Rejection>,
         reply: Reply,
     },
     Snapshot {
@@ -35,38 +33,17 @@ pub(crate) enum Write {
     Barrier(SyncSender<()>),
 }
 
-#[derive(Clone)]
-pub(crate) enum Outcome {
-    Durable,
-    Failed(SubmitError),
-}
-
 impl Write {
-    /// Tells the caller.
-    pub fn answer(self, outcome: Outcome) {
-        let (committed, reply) = match self {
-            Self::Entry {
-                made,
-                reply: Some(reply),
-                ..
-            } => {
-                let committed = Committed {
-                    seq: made.append.row.seq,
-                    time: made.time,
-                    facts: made.facts,
-                };
-                (committed, reply)
-            }
-            Self::Answer {
-                committed, reply, ..
-            } => (committed, reply),
-            _ => return,
-        };
-        // A caller that has gone away needs no answer.
-        let _ = reply.send(match outcome {
-            Outcome::Durable => Ok(committed),
-            Outcome::Failed(error) => Err(error),
-        });
+    /// Tells the caller, if there is one, that it could not be done.
+    pub fn refuse(self, error: SubmitError) {
+        if let Self::Entry {
+            reply: Some(reply), ..
+        }
+        | Self::Answer { reply, .. } = self
+        {
+            // A caller that has gone away needs no answer.
+            let _ = reply.send(Err(error));
+        }
     }
 }
 
@@ -80,52 +57,23 @@ pub(crate) fn run(shared: &Arc<Shared>, outbox: &Receiver<Write>) {
 
 fn commit(shared: &Arc<Shared>, batch: Vec<Write>) {
     let appends: Vec<Append> = batch.iter().filter_map(append_of).cloned().collect();
-    match append(shared, &appends) {
-        Ok(()) => batch.into_iter().for_each(|write| finish(shared, write)),
-        // One workspace's trouble must not fail the others': each entry on its own.
-        Err(_) if appends.len() > 1 => {
-            for write in batch {
-                match append_of(&write)
-                    .map_or(Ok(()), |it| append(shared, std::slice::from_ref(it)))
-                {
-                    Ok(()) => finish(shared, write),
-                    Err(error) => fail(shared, write, &error),
-                }
-            }
-        }
-        Err(error) => {
-            for write in batch {
-                if append_of(&write).is_some() {
-                    fail(shared, write, &error)
-                } else {
-                    finish(shared, write)
-                }
-            }
+    let mut outcomes = step::commit(&*shared.store, &appends).into_iter();
+    for write in batch {
+        let outcome = match append_of(&write) {
+            Some(_) => outcomes.next().unwrap_or(Ok(())),
+            None => Ok(()),
+        };
+        match outcome {
+            Ok(()) => finish(shared, write),
+            Err(error) => fail(shared, write, error),
         }
     }
 }
 
 fn append_of(write: &Write) -> Option<&Append> {
     match write {
-        Write::Entry { made, .. } => Some(&made.append),
+        Write::Entry { prepared, .. } => Some(&prepared.append),
         _ => None,
-    }
-}
-
-/// Appends; where the outcome of the commit is unknown, looks what became of it.
-fn append(shared: &Shared, appends: &[Append]) -> Result<(), StoreError> {
-    if appends.is_empty() {
-        return Ok(());
-    }
-    match shared.store.append(appends) {
-        Err(StoreError::Unknown { detail }) => {
-            let first = &appends[0].row;
-            match shared.store.row(first.workspace, first.seq)? {
-                Some(row) if row.id == first.id => Ok(()),
-                _ => Err(StoreError::Unknown { detail }),
-            }
-        }
-        outcome => outcome,
     }
 }
 
@@ -133,24 +81,18 @@ fn finish(shared: &Shared, write: Write) {
     match write {
         Write::Entry {
             workspace,
-            made,
-            snapshot,
+            mut prepared,
             reply,
         } => {
-            let (seq, hash) = (made.append.row.seq, made.append.row.hash);
+            let (seq, hash) = (prepared.append.row.seq, prepared.append.row.hash);
             workspace.became_durable(seq);
-            let id = workspace.id;
-            Write::Entry {
-                workspace,
-                made,
-                snapshot: None,
-                reply,
+            if let Some(reply) = reply {
+                let _ = reply.send(Ok(prepared.committed()));
             }
-            .answer(Outcome::Durable);
-            if let Some(state) = snapshot {
+            if let Some(state) = prepared.snapshot.take() {
                 // Beside the writer, so that commits go on. A snapshot that cannot be written only makes the next
                 // start slower.
-                let store = Arc::clone(&shared.store);
+                let (store, id) = (Arc::clone(&shared.store), workspace.id);
                 let save = move || drop(load::save(&*store, id, &state, hash));
                 let _ = std::thread::Builder::new()
                     .name("snapshot".to_owned())
@@ -160,22 +102,14 @@ fn finish(shared: &Shared, write: Write) {
         Write::Answer {
             workspace,
             seen,
-            committed,
+            answer,
             reply,
         } => {
-            let durable = *workspace.durable.borrow();
-            let write = Write::Answer {
-                workspace,
-                seen,
-                committed,
-                reply,
-            };
-            // Entries are written in the order in which they were made, so what it saw is durable or void.
-            let holds = durable.generation == seen.generation && durable.seq >= seen.seq;
-            write.answer(if holds {
-                Outcome::Durable
+            let holds = workspace.durable.borrow().holds(seen);
+            let _ = reply.send(if holds {
+                answer.map_err(SubmitError::from)
             } else {
-                Outcome::Failed(void())
+                Err(step::void())
             });
         }
         Write::Barrier(passed) => {
@@ -193,23 +127,12 @@ fn finish(shared: &Shared, write: Write) {
     }
 }
 
-fn fail(shared: &Shared, write: Write, error: &StoreError) {
-    let failed = match error {
-        // It followed an entry that could not be written.
-        StoreError::Conflict { .. } => void(),
-        error => unavailable(error),
-    };
+fn fail(shared: &Shared, write: Write, error: SubmitError) {
     if let Write::Entry { workspace, .. } = &write {
-        // The decider reads the state back before it decides anything else; if it is gone, so is the process.
-        let message = Message::Failed(Arc::clone(workspace));
-        let _ = shared.commands.try_send(message);
+        // The decider reads the state back before it decides much else. The mark stays should its queue be full; the
+        // message only wakes it.
+        workspace.append_failed.store(true, Ordering::Release);
+        let _ = shared.commands.try_send(Message::Failed);
     }
-    write.answer(Outcome::Failed(failed));
-}
-
-fn void() -> SubmitError {
-    SubmitError::Unavailable {
-        code: "storage_io",
-        message: "an entry before this one could not be written, so this was not written either; try again".to_owned(),
-    }
+    write.refuse(error);
 }

@@ -46,7 +46,7 @@ pub(crate) fn configure(state: &State, changes: Vec<Change>) -> Result<Vec<Fact>
     let (policies, others): (Vec<_>, Vec<_>) = changes
         .into_iter()
         .enumerate()
-        .partition(|(_, change)| matches!(change, Change::PutPolicy(_)));
+        .partition(|(_, change)| matches!(change, Change::PutPolicy(_) | Change::DeletePolicy(_)));
     let put: Vec<PolicyId> = policies
         .iter()
         .filter_map(|(_, change)| {
@@ -223,7 +223,8 @@ impl<'s> Draft<'s> {
         check_name("kind", &resource.kind)?;
         let holder = self.identifiers.get(&resource.identifier).or_else(|| {
             let known = self.state.identifiers.get(&resource.identifier);
-            known.filter(|id| !matches!(self.resources.get(id), Some(None)))
+            // This draft may have deleted or renamed the one that has it so far.
+            known.filter(|id| !self.resources.contains_key(id))
         });
         if holder.is_some_and(|id| *id != resource.id) {
             return Err(taken("resource", &resource.identifier).at("identifier"));
@@ -244,6 +245,9 @@ impl<'s> Draft<'s> {
             } == **old
         }) {
             return Ok(());
+        }
+        if let Some(Some(renamed)) = self.resources.get(&resource.id) {
+            self.identifiers.remove(&renamed.identifier);
         }
         self.identifiers
             .insert(resource.identifier.clone(), resource.id);
@@ -397,7 +401,13 @@ impl<'s> Draft<'s> {
         what: &str,
         goes: impl Fn(&crate::state::LaneKey) -> bool,
     ) -> Result<(), Rejection> {
-        for (key, lane) in self.state.lanes.iter().filter(|(key, _)| goes(key)) {
+        let (environments, deployments) = (&self.environments, &self.deployments);
+        let closed_already = |key: &crate::state::LaneKey| {
+            matches!(environments.get(&key.environment), Some(None))
+                || matches!(deployments.get(&key.deployment), Some(None))
+        };
+        let lanes = self.state.lanes.iter();
+        for (key, lane) in lanes.filter(|(key, _)| goes(key) && !closed_already(key)) {
             let busy = lane
                 .targets
                 .values()

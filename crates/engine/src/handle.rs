@@ -3,13 +3,13 @@
 use crate::catalog::{self, NAME_CHARS_MAX};
 use crate::engine::{Context, Engine};
 use crate::expressions::{condition_schema, template_rejection, template_schema};
-use crate::rules::verification::measurement;
+use crate::rules::verification::{MetricOutcome, measurement, metric_outcome};
 use crate::state::State;
 use stagegate_expressions::cel::Program;
 use stagegate_expressions::{Roots, View, template};
 use stagegate_model::{
     Actor, Command, Digest, EnvironmentId, Fact, JobId, JobReport, JobStatus, Json,
-    MeasurementStatus, NewVersion, Rejection, UserId, VerificationId, VerificationStatus,
+    MeasurementStatus, NewVersion, Rejection, Role, UserId, VerificationId, VerificationStatus,
     VerificationTrigger, Version, VersionId, VersionPatch, VersionStatus, Vote, derive_id,
 };
 
@@ -51,7 +51,7 @@ pub(crate) fn handle(
             vote,
             reason,
         } => cast_vote(state, version, &environments, vote, &reason, context.actor),
-        Command::ClaimJob { job, runner } => claim_job(state, job, &runner),
+        Command::ClaimJob { job, runner } => claim_job(engine, job, runner, context),
         Command::ReportJob(report) => report_job(engine, report, context),
         Command::RecordMeasurement {
             verification,
@@ -83,6 +83,12 @@ pub(crate) fn handle(
             role,
             name: _,
         } => {
+            if state.keys.contains_key(&id) {
+                return Err(Rejection::conflict(
+                    "name_taken",
+                    format!("there is a key `{id}` already"),
+                ));
+            }
             if !state.users.contains_key(&owner) {
                 return Err(Rejection::not_found(
                     "user_not_found",
@@ -316,19 +322,7 @@ fn cast_vote(
 ) -> Result<Vec<Fact>, Rejection> {
     let version = version_of(state, id)?;
     too_large("reason", reason.len(), TEXT_BYTES_MAX)?;
-    let Actor::User { user, key } = actor else {
-        return Err(Rejection::forbidden("not_eligible", "only a person votes"));
-    };
-    let may = state
-        .keys
-        .get(&key)
-        .is_some_and(|it| !it.revoked && it.role.allows(stagegate_model::Role::Approver));
-    if !may {
-        return Err(
-            Rejection::forbidden("not_eligible", "this key may not vote")
-                .hint("use a key with the role approver or admin"),
-        );
-    }
+    let user = approver(state, actor)?;
     if environments.is_empty() {
         return Err(
             Rejection::invalid("missing_field", "it names no environment").at("environmentIds"),
@@ -373,15 +367,25 @@ fn cast_vote(
     Ok(facts)
 }
 
-fn claim_job(state: &State, id: JobId, runner: &str) -> Result<Vec<Fact>, Rejection> {
-    let job = job_of(state, id)?;
+fn claim_job(
+    engine: &Engine,
+    id: JobId,
+    runner: String,
+    context: Context,
+) -> Result<Vec<Fact>, Rejection> {
+    let job = job_of(&engine.state, id)?;
     match (job.status, &job.runner) {
-        (JobStatus::Pending | JobStatus::Queued, _) => Ok(vec![Fact::JobClaimed {
-            id,
-            runner: runner.to_owned(),
-            epoch: job.epoch + 1,
-        }]),
-        (status, Some(holder)) if holder == runner && !status.is_terminal() => Ok(Vec::new()),
+        (JobStatus::Pending | JobStatus::Queued, _) => {
+            let claimed = Fact::JobClaimed {
+                id,
+                runner,
+                epoch: job.epoch + 1,
+            };
+            // A claimed job is in progress; no report will say that it has started.
+            let started = on_trigger(engine, job, VerificationTrigger::JobStarted, context);
+            Ok(std::iter::once(claimed).chain(started).collect())
+        }
+        (status, Some(holder)) if *holder == runner && !status.is_terminal() => Ok(Vec::new()),
         (status, _) if status.is_terminal() => Err(Rejection::conflict(
             "job_ended",
             format!("the job has ended: {status}"),
@@ -415,10 +419,11 @@ fn report_job(
         let message = format!("the job is held by the runner `{holder}`, not by `{reporter}`");
         return Err(Rejection::conflict("job_claimed", message));
     }
-    if job.status == report.status && !job.status.is_terminal() {
+    let again = job.status == report.status && !job.status.is_terminal();
+    if again && (report.external_id.is_none() || report.external_id == job.external_id) {
         return Ok(Vec::new());
     }
-    if !job.status.may_become(report.status) {
+    if !again && !job.status.may_become(report.status) {
         return Ok(vec![Fact::ReportIgnored {
             job: job.id,
             status: report.status,
@@ -437,21 +442,27 @@ fn report_job(
     }];
     // A trigger that is not the job's success is decided here, in the entry of its cause, and never again.
     let trigger = match report.status {
-        JobStatus::InProgress => Some(VerificationTrigger::JobStarted),
+        JobStatus::InProgress | JobStatus::ActionRequired if job.started_at.is_none() => {
+            Some(VerificationTrigger::JobStarted)
+        }
         status if status.is_terminal() && status != JobStatus::Successful => {
             Some(VerificationTrigger::JobFailure)
         }
         _ => None,
     };
-    if let Some(trigger) = trigger {
-        facts.extend(crate::settle::start_on_trigger(
-            engine,
-            job,
-            trigger,
-            derive_id(context.entry, 0).into(),
-        ));
-    }
+    facts.extend(trigger.and_then(|trigger| on_trigger(engine, job, trigger, context)));
     Ok(facts)
+}
+
+/// The verification that is wanted at a trigger, if any; at most one for an entry.
+fn on_trigger(
+    engine: &Engine,
+    job: &crate::Job,
+    trigger: VerificationTrigger,
+    context: Context,
+) -> Option<Fact> {
+    let id = derive_id(context.entry, 0).into();
+    crate::settle::start_on_trigger(engine, job, trigger, id)
 }
 
 /// The last `max` bytes of a text, at a character's boundary.
@@ -477,8 +488,10 @@ fn record_measurement(
             format!("the verification has no metric {index}"),
         ));
     };
-    // Late, repeated, or overtaken by the end of the verification: nothing to record.
-    if verification.status != VerificationStatus::Running || ordinal != run.taken {
+    // Late, repeated, or overtaken by the end of the verification or of the metric: nothing to record.
+    let wanted = verification.status == VerificationStatus::Running
+        && metric_outcome(run) == MetricOutcome::Running;
+    if !wanted || ordinal != run.taken {
         return Ok(Vec::new());
     }
     let metric = run.planned.metric.clone();
@@ -560,10 +573,25 @@ fn verification_of(state: &State, id: VerificationId) -> Result<&crate::Verifica
     })
 }
 
-fn person(actor: Actor) -> Result<UserId, Rejection> {
-    actor
-        .user()
-        .ok_or_else(|| Rejection::forbidden("not_eligible", "only a person decides this"))
+/// The person who acts, through a key that may vote and decide.
+fn approver(state: &State, actor: Actor) -> Result<UserId, Rejection> {
+    let Actor::User { user, key } = actor else {
+        return Err(Rejection::forbidden(
+            "not_eligible",
+            "only a person decides this",
+        ));
+    };
+    let may = state
+        .keys
+        .get(&key)
+        .is_some_and(|it| !it.revoked && it.owner == user && it.role.allows(Role::Approver));
+    if may {
+        return Ok(user);
+    }
+    Err(
+        Rejection::forbidden("not_eligible", "this key may neither vote nor decide")
+            .hint("use a key with the role approver or admin"),
+    )
 }
 
 fn decide_verification(
@@ -573,7 +601,7 @@ fn decide_verification(
     reason: String,
     actor: Actor,
 ) -> Result<Vec<Fact>, Rejection> {
-    let user = person(actor)?;
+    let user = approver(state, actor)?;
     let verification = verification_of(state, id)?;
     check_paused(state, verification)?;
     if reason.trim().is_empty() {
@@ -629,7 +657,7 @@ fn rerun_verification(
     reason: &str,
     context: Context,
 ) -> Result<Vec<Fact>, Rejection> {
-    person(context.actor)?;
+    approver(state, context.actor)?;
     too_large("reason", reason.len(), TEXT_BYTES_MAX)?;
     let verification = verification_of(state, id)?;
     check_paused(state, verification)?;

@@ -4,6 +4,7 @@ use crate::answer::{Answer, Failure};
 use crate::app::App;
 use crate::scope::Granted;
 use crate::secret;
+use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, Request, State};
 use axum::http::{HeaderMap, header};
 use axum::middleware::Next;
@@ -45,13 +46,16 @@ pub(crate) struct Guard {
 /// Lets a request through to its handler, or answers why not.
 pub(crate) async fn guard(
     State(guard): State<Guard>,
-    params: RawPathParams,
+    params: Result<RawPathParams, RawPathParamsRejection>,
     mut request: Request,
     next: Next,
 ) -> Response {
     let caller = match guard.app.caller(request.headers()).await {
         Ok(caller) => caller,
         Err(failure) => return failure.into_response(),
+    };
+    let Ok(params) = params else {
+        return Failure::new("invalid_id", "the path is not readable as text").into_response();
     };
     let params: Vec<(String, String)> = params
         .iter()
@@ -73,7 +77,10 @@ fn allow(caller: &Caller, needed: Role, params: &[(String, String)]) -> Answer<(
         return Err(Failure::workspace_not_found(workspace));
     }
     if !caller.role.allows(needed) {
-        let message = format!("this needs a key with the role {needed}; yours has {}", caller.role);
+        let message = format!(
+            "this needs a key with the role {needed}; yours has {}",
+            caller.role
+        );
         return Err(Failure::new("forbidden", message)
             .hint(format!("ask an admin for a key with the role {needed}")));
     }
@@ -124,14 +131,10 @@ impl App {
     }
 
     /// What a key counts for now: the state alone says whether it was revoked.
-    pub async fn caller_of(
-        &self,
-        workspace: WorkspaceId,
-        key: KeyId,
-    ) -> Answer<Option<Caller>> {
-        let read = self
-            .controller()
-            .read(workspace, move |engine| engine.state().keys().get(&key).cloned());
+    pub async fn caller_of(&self, workspace: WorkspaceId, key: KeyId) -> Answer<Option<Caller>> {
+        let read = self.controller().read(workspace, move |engine| {
+            engine.state().keys().get(&key).cloned()
+        });
         let known = match read.await {
             Err(stagegate_controller::ReadError::NoWorkspace) => None,
             other => other?,

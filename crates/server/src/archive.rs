@@ -3,8 +3,8 @@
 use crate::answer::Answer;
 use crate::scope::Scope;
 use serde::de::DeserializeOwned;
-use stagegate_store::{ArchiveRecord, Cursor, Store, StoreError};
 use stagegate_model::WorkspaceId;
+use stagegate_store::{ArchiveRecord, Cursor, Store, StoreError};
 use uuid::Uuid;
 
 /// How many records are read at once.

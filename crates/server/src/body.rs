@@ -27,8 +27,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     async fn from_request(request: Request, state: &S) -> Answer<Self> {
         let bytes = read(request, state).await?;
         if bytes.is_empty() {
-            return Err(Failure::new("invalid_body", "the request has no body")
-                .hint("send a JSON object"));
+            return Err(
+                Failure::new("invalid_body", "the request has no body").hint("send a JSON object")
+            );
         }
         parse(&bytes).map(Self)
     }
@@ -148,7 +149,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
         let query = axum::extract::Query::<T>::from_request_parts(parts, state).await;
         query.map(|query| Self(query.0)).map_err(|error| {
             let text = error.body_text();
-            let what = text.split_once(": ").map_or(text.as_str(), |(_, what)| what);
+            let what = text
+                .split_once(": ")
+                .map_or(text.as_str(), |(_, what)| what);
             Failure::new("invalid_query", what)
         })
     }
@@ -170,12 +173,20 @@ mod tests {
     fn mistakes_are_named_and_placed() {
         let broken = refused::<CastVotes>("{\n  \"status\": }");
         assert_eq!(broken.code, "invalid_body");
-        assert!(broken.detail.contains("line 2, column 13"), "{}", broken.detail);
+        assert!(
+            broken.detail.contains("line 2, column 13"),
+            "{}",
+            broken.detail
+        );
 
         let wrong = refused::<CastVotes>(r#"{"status": "approved", "environmentIds": [7]}"#);
         assert_eq!(wrong.code, "wrong_type");
         assert_eq!(wrong.field.as_deref(), Some("environmentIds[0]"));
-        assert!(wrong.detail.contains("where text is expected"), "{}", wrong.detail);
+        assert!(
+            wrong.detail.contains("where text is expected"),
+            "{}",
+            wrong.detail
+        );
 
         let missing = refused::<CastVotes>(r#"{"status": "approved"}"#);
         assert_eq!(missing.code, "missing_field");
@@ -190,7 +201,11 @@ mod tests {
             r#"{"status": "approved", "environmentIds": [], "comment": "x", "why": 1}"#,
         );
         assert_eq!(unknown.code, "unknown_field");
-        assert!(unknown.detail.contains("`comment`, `why`"), "{}", unknown.detail);
+        assert!(
+            unknown.detail.contains("`comment`, `why`"),
+            "{}",
+            unknown.detail
+        );
         let echoed = r#"{"id": "x", "name": "p", "rules": [{"retry": {"maxRetries": 1}}]}"#;
         assert!(parse::<UpsertPolicy>(echoed.as_bytes()).is_ok());
     }

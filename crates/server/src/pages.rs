@@ -50,8 +50,7 @@ where
     let mut total = memory.total;
     let end = offset.saturating_add(limit).saturating_add(1);
     if end > memory.total {
-        let archived =
-            archive::listed(scope, kind, source, end - memory.total, keep).await?;
+        let archived = archive::listed(scope, kind, source, end - memory.total, keep).await?;
         total += archived.len();
         let skipped = offset.saturating_sub(memory.total);
         let missing = limit - items.len();

@@ -14,7 +14,9 @@ pub(crate) struct People(BTreeMap<UserId, String>);
 
 impl People {
     pub async fn of(scope: &Scope) -> Answer<Self> {
-        let users = scope.store(|store, workspace| store.users(workspace)).await?;
+        let users = scope
+            .store(|store, workspace| store.users(workspace))
+            .await?;
         Ok(Self(
             users.into_iter().map(|user| (user.id, user.name)).collect(),
         ))
@@ -32,17 +34,5 @@ impl People {
         actor
             .user()
             .map_or_else(|| SELF.to_owned(), |user| self.name(user))
-    }
-
-    /// Puts names where a text written by the engine has ids.
-    pub fn named(&self, text: &str) -> String {
-        let mut text = text.to_owned();
-        for (id, name) in &self.0 {
-            let id = id.to_string();
-            if text.contains(&id) {
-                text = text.replace(&id, name);
-            }
-        }
-        text
     }
 }

@@ -78,6 +78,15 @@ impl Scope {
         Ok(self.app.controller().read(self.workspace(), look).await?)
     }
 
+    /// Looks at the state for something that may not be there.
+    pub async fn ask<T, F>(&self, look: F) -> Answer<T>
+    where
+        T: Send + 'static,
+        F: Fn(&Engine) -> Answer<T> + Send + Sync + 'static,
+    {
+        self.read(look).await?
+    }
+
     /// Carries out a command as the caller.
     pub async fn submit(&self, command: Command, side: Vec<SideWrite>) -> Answer<Committed> {
         let controller = self.app.controller();
@@ -93,7 +102,7 @@ impl Scope {
     {
         let lock = self.app.configuring(self.workspace());
         let _held = lock.lock().await;
-        let (given, changes) = self.read(move |engine| plan(engine.state())).await??;
+        let (given, changes) = self.ask(move |engine| plan(engine.state())).await?;
         if !changes.is_empty() {
             self.submit(Command::Configure(changes), Vec::new()).await?;
         }

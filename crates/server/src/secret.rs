@@ -21,7 +21,9 @@ pub struct NewKey {
 
 impl std::fmt::Debug for NewKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("NewKey").field("id", &self.stored.id).finish_non_exhaustive()
+        f.debug_struct("NewKey")
+            .field("id", &self.stored.id)
+            .finish_non_exhaustive()
     }
 }
 

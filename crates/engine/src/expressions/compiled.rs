@@ -165,10 +165,6 @@ impl Compiled {
             .values()
             .filter(|compiled| compiled.policy.enabled)
     }
-
-    pub fn policy(&self, id: PolicyId) -> Option<&Arc<CompiledPolicy>> {
-        self.policies.get(&id)
-    }
 }
 
 impl CompiledPolicy {

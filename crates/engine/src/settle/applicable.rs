@@ -95,7 +95,7 @@ impl<'e> LaneView<'e> {
         // A policy whose selector looks at resource and version in one breath cannot be asked about the resource
         // alone; what it says then is the same for no two resources that can be known here.
         let mixed = looking.iter().any(|policy| policy.is_mixed());
-        let mut classes: BTreeMap<(Vec<bool>, Option<ResourceId>), Class> = BTreeMap::new();
+        let mut classes: BTreeMap<(Vec<u8>, Option<ResourceId>), Class> = BTreeMap::new();
         for id in lane.targets.keys() {
             let Some(resource) = self.engine.state.resource(*id) else {
                 continue;
@@ -103,7 +103,12 @@ impl<'e> LaneView<'e> {
             let subject = self.subject(None, Some(resource));
             let pattern = looking
                 .iter()
-                .map(|policy| policy.matches(subject) != Match::No)
+                .map(|policy| match policy.matches(subject) {
+                    Match::No => 0,
+                    Match::Yes => 1,
+                    // Shuts gates that stay open for others: a class of its own.
+                    Match::Error(_) => 2,
+                })
                 .collect();
             let class = classes
                 .entry((pattern, mixed.then_some(*id)))
@@ -114,6 +119,13 @@ impl<'e> LaneView<'e> {
             class.resources.push(*id);
         }
         classes.into_values().collect()
+    }
+
+    /// Whether some policy here may want something measured at `trigger`; cheap, to be asked before each job is.
+    pub fn may_want(&self, trigger: stagegate_model::VerificationTrigger) -> bool {
+        let rules = self.policies.iter().flat_map(|policy| &policy.rules);
+        let mut specs = rules.filter_map(|rule| rule.evaluator.as_ref().ok()?.verification());
+        specs.any(|spec| spec.trigger_on == trigger)
     }
 
     /// The policies that apply to a version on targets like `resource`, in the order of their ids; those that an

@@ -51,54 +51,75 @@ impl Turn<'_> {
 
     fn settle_successful(&mut self, job: &Job, now: Timestamp) {
         let latest = latest_runs(&self.engine.state, job);
-        let asked = latest
-            .iter()
-            .any(|it| it.trigger == VerificationTrigger::JobSuccess);
-        if !asked {
-            match self.start_verification(job.id, VerificationTrigger::JobSuccess, now) {
-                Started::Yes => return,
-                Started::Nothing => {}
-                // It was measurable when the job was created and is not any more: not verified, so not succeeded.
-                Started::Impossible(message) => {
-                    let reason = format!("its verification cannot be measured: {message}");
-                    self.end_release(job, ReleaseStatus::Failed, reason);
-                    return;
-                }
-            }
-        }
-        let latest = latest_runs(&self.engine.state, job);
         let failed = latest
             .iter()
             .find(|it| it.status == VerificationStatus::Failed);
         if let Some(failed) = failed {
             let reason = format!("its verification failed: {}", failed.reason);
+            self.stop_running(job, "another verification of the job failed");
             self.end_release(job, ReleaseStatus::Failed, reason);
-        } else if latest
+            return;
+        }
+        // A job may succeed without ever having said that it had started.
+        let wanted = [
+            VerificationTrigger::JobStarted,
+            VerificationTrigger::JobSuccess,
+        ];
+        for trigger in wanted {
+            let asked = latest_runs(&self.engine.state, job)
+                .iter()
+                .any(|it| it.trigger == trigger);
+            if asked {
+                continue;
+            }
+            // It was measurable when the job was created and is not any more: not verified, so not succeeded.
+            if let Started::Impossible(message) = self.start_verification(job.id, trigger, now) {
+                let reason = format!("its verification cannot be measured: {message}");
+                self.stop_running(job, &reason);
+                self.end_release(job, ReleaseStatus::Failed, reason);
+                return;
+            }
+        }
+        let Some(job) = self.state().jobs.get(&job.id).cloned() else {
+            return;
+        };
+        if latest_runs(&self.engine.state, &job)
             .iter()
             .all(|it| it.status == VerificationStatus::Passed)
         {
-            self.end_release(job, ReleaseStatus::Succeeded, String::new());
+            self.end_release(&job, ReleaseStatus::Succeeded, String::new());
         }
         // Else something runs, or a person has to decide; the target stays busy.
     }
 
-    fn settle_unsuccessful(&mut self, job: &Job) {
-        let mut running: Vec<_> = latest_runs(&self.engine.state, job)
+    /// Cancels what still runs, except what is measured because the job failed.
+    fn stop_running(&mut self, job: &Job, reason: &str) {
+        let running: Vec<_> = latest_runs(&self.engine.state, job)
             .iter()
-            .map(|it| (it.id, it.trigger, it.status))
+            .filter(|it| {
+                it.trigger != VerificationTrigger::JobFailure
+                    && it.status == VerificationStatus::Running
+            })
+            .map(|it| it.id)
             .collect();
-        // What is measured because the job failed goes on; it decides nothing.
-        running.retain(|(_, trigger, status)| {
-            *trigger != VerificationTrigger::JobFailure && *status == VerificationStatus::Running
-        });
-        for (id, ..) in running {
-            let reason = format!("the job ended: {}", job.status);
+        for id in running {
             self.push(Fact::VerificationEnded {
                 id,
                 status: VerificationStatus::Cancelled,
-                reason,
+                reason: reason.to_owned(),
                 decided_by: None,
             });
+        }
+    }
+
+    fn settle_unsuccessful(&mut self, job: &Job) {
+        self.stop_running(job, &format!("the job ended: {}", job.status));
+        // What is measured because the job failed decides nothing, but keeps the target busy until its end.
+        let measuring = latest_runs(&self.engine.state, job)
+            .iter()
+            .any(|it| it.status == VerificationStatus::Running);
+        if measuring {
+            return;
         }
         let status = match job.status {
             JobStatus::Cancelled | JobStatus::Skipped => ReleaseStatus::Cancelled,
@@ -151,7 +172,7 @@ impl Turn<'_> {
 }
 
 /// The fact that starts what is wanted at a trigger that is not the job's success; none when nothing is wanted or
-/// it cannot be measured (what runs beside a job decides nothing that the job's own end does not).
+/// it cannot be measured (what should have run beside a job that then succeeds is asked for again at its end).
 pub(crate) fn start_on_trigger(
     engine: &Engine,
     job: &Job,
@@ -201,7 +222,7 @@ pub(crate) enum Started {
     Impossible(String),
 }
 
-/// A job's verifications, each only in its latest run; those after a failure left out, since they decide nothing.
+/// A job's verifications, each only in its latest run.
 pub(crate) fn latest_runs<'s>(state: &'s crate::State, job: &Job) -> Vec<&'s Verification> {
     let all: Vec<&Verification> = job
         .verifications

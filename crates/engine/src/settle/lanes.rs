@@ -8,8 +8,8 @@ use crate::rules::Verdict;
 use crate::state::{LaneKey, Promotion, State};
 use stagegate_model::{
     Block, Fact, GateRecord, GateState, JobAgentId, JobId, Json, NewJob, PromotionId,
-    PromotionStatus, ReleaseId, ResourceId, RuleId, Timestamp, Version, VersionId, VersionOrder,
-    VersionStatus,
+    PromotionStatus, ReleaseId, ResourceId, RuleId, Timestamp, VerificationTrigger, Version,
+    VersionId, VersionOrder, VersionStatus,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -43,6 +43,7 @@ impl Turn<'_> {
         self.open_promotions(key, &outlook);
         self.record_gates(key, &outlook);
         self.start_jobs(key, &outlook, now);
+        self.clear_blocks(key, &outlook);
         self.move_promotions(key, &outlook);
         if let Some(lane) = self.engine.state.lanes.get_mut(&key) {
             lane.next_at = outlook.next_at;
@@ -50,7 +51,8 @@ impl Turn<'_> {
         true
     }
 
-    /// A version's promotion opens when it is first a candidate; again when it starts anew after its end.
+    /// A version's promotion opens when it is first a candidate; again when, after its end, it starts anew or waits
+    /// anew (set to ready again, or let through since the newer one was rejected), so that nothing waits unseen.
     fn open_promotions(&mut self, key: LaneKey, outlook: &Outlook) {
         for (version, _) in &outlook.looked_at {
             let track = self.state().track(version.id, key.environment);
@@ -60,7 +62,8 @@ impl Turn<'_> {
                 .and_then(|id| self.state().promotions.get(&id))
                 .is_some_and(|it| it.status.is_open());
             let starts = outlook.starts.contains_key(&version.id);
-            if previous.is_none() || (starts && !open) {
+            let anew = starts || waits(self.state(), key, version, outlook);
+            if previous.is_none() || (anew && !open) {
                 let id = self.new_id().into();
                 let (version, environment, attempt) = (version.id, key.environment, attempts + 1);
                 self.push(Fact::PromotionOpened {
@@ -70,8 +73,19 @@ impl Turn<'_> {
                     attempt,
                     previous,
                 });
+                if previous.is_some() {
+                    self.touch_others(key);
+                }
             }
         }
+    }
+
+    /// A dependant may be waiting for just what happened to a promotion here.
+    fn touch_others(&mut self, key: LaneKey) {
+        let lanes = self.state().lanes.keys();
+        let others = lanes.filter(|other| other.deployment == key.deployment && **other != key);
+        let others: Vec<_> = others.copied().collect();
+        self.engine.state.dirty.lanes.extend(others);
     }
 
     /// Records each gate whose standing changed in kind.
@@ -129,23 +143,29 @@ impl Turn<'_> {
             else {
                 continue;
             };
-            // What the budget does not allow stays dirty.
-            let count = start.resources.len().min(self.budget);
-            if count < start.resources.len() {
-                self.engine.state.dirty.lanes.insert(key);
-            }
-            self.budget -= count;
-            let ids: Vec<(JobId, ReleaseId)> = (0..count)
+            let ids: Vec<(JobId, ReleaseId)> = start
+                .resources
+                .iter()
                 .map(|_| (self.new_id().into(), self.new_id().into()))
                 .collect();
             let Some(view) = LaneView::new(self.engine, key) else {
                 continue;
             };
+            let measured_at_once = view.may_want(VerificationTrigger::JobCreated);
             let mut jobs: BTreeMap<JobAgentId, Vec<NewJob>> = BTreeMap::new();
             let mut blocked = Vec::new();
-            for (resource, (job, release)) in start.resources[..count].iter().copied().zip(ids) {
+            let (mut budget, mut bytes_left) = (self.budget, self.bytes_left);
+            let mut more = false;
+            for (resource, (job, release)) in start.resources.iter().copied().zip(ids) {
+                // What does not fit into this entry stays dirty.
+                if budget == 0 || bytes_left == 0 {
+                    more = true;
+                    break;
+                }
                 match prepare(&view, &start.version, resource, promotion, release) {
                     Ok((agent, number, config)) => {
+                        budget -= 1;
+                        bytes_left = bytes_left.saturating_sub(config.to_string().len());
                         let new = NewJob {
                             job,
                             release,
@@ -161,7 +181,9 @@ impl Turn<'_> {
                             .state()
                             .lane(key)
                             .and_then(|lane| lane.targets.get(&resource));
+                        // A known block costs nothing: many of them must not keep the rest from its turn.
                         if known.is_some_and(|known| known.block.as_ref() != Some(&block)) {
+                            budget -= 1;
                             blocked.push(Fact::TargetBlocked {
                                 target: key.target(resource),
                                 block: Some(block),
@@ -169,6 +191,12 @@ impl Turn<'_> {
                         }
                     }
                 }
+            }
+            // An entry that is full takes nothing more.
+            self.budget = if bytes_left == 0 { 0 } else { budget };
+            self.bytes_left = bytes_left;
+            if more {
+                self.engine.state.dirty.lanes.insert(key);
             }
             for fact in blocked {
                 self.push(fact);
@@ -183,14 +211,39 @@ impl Turn<'_> {
                     latches: start.latches.iter().copied().collect(),
                     jobs,
                 });
-                for job in ids {
-                    self.start_verification(
-                        job,
-                        stagegate_model::VerificationTrigger::JobCreated,
-                        now,
-                    );
+                for job in ids.into_iter().filter(|_| measured_at_once) {
+                    self.start_verification(job, VerificationTrigger::JobCreated, now);
                 }
             }
+        }
+    }
+
+    /// Takes back what was said of targets that are no longer to start that version.
+    fn clear_blocks(&mut self, key: LaneKey, outlook: &Outlook) {
+        let targets = || {
+            self.state()
+                .lane(key)
+                .into_iter()
+                .flat_map(|it| &it.targets)
+        };
+        if targets().all(|(_, target)| target.block.is_none()) {
+            return;
+        }
+        let mut wanted: BTreeSet<(ResourceId, VersionId)> = BTreeSet::new();
+        for (version, start) in &outlook.starts {
+            wanted.extend(start.resources.iter().map(|id| (*id, *version)));
+        }
+        let stale = targets().filter(|(id, target)| {
+            let block = target.block.as_ref();
+            block.is_some_and(|block| !wanted.contains(&(**id, block.version)))
+        });
+        let stale: Vec<ResourceId> = stale.map(|(id, _)| *id).collect();
+        for resource in stale {
+            let target = key.target(resource);
+            self.push(Fact::TargetBlocked {
+                target,
+                block: None,
+            });
         }
     }
 
@@ -210,14 +263,7 @@ impl Turn<'_> {
                         reason,
                         by,
                     });
-                    // A dependant may be waiting for just this end.
-                    let lanes = self
-                        .state()
-                        .lanes
-                        .keys()
-                        .filter(|other| other.deployment == key.deployment);
-                    let lanes: Vec<_> = lanes.filter(|other| **other != key).copied().collect();
-                    self.engine.state.dirty.lanes.extend(lanes);
+                    self.touch_others(key);
                 }
                 None => {}
             }
@@ -401,10 +447,17 @@ fn next_status(state: &State, key: LaneKey, id: PromotionId, outlook: &Outlook) 
     if promotion.started() && behind == 0 {
         return if promotion.failed > 0 {
             end(PromotionStatus::Failed, &failures(promotion), None)
-        } else if promotion.succeeded > 0 {
+        } else if promotion.cancelled == 0 {
             end(PromotionStatus::Succeeded, "every target succeeded", None)
-        } else {
+        } else if promotion.succeeded == 0 {
             end(PromotionStatus::Cancelled, "its jobs were cancelled", None)
+        } else {
+            let (cancelled, all) = (
+                promotion.cancelled,
+                promotion.cancelled + promotion.succeeded,
+            );
+            let reason = format!("the jobs of {cancelled} of {all} targets were cancelled");
+            end(PromotionStatus::Failed, &reason, None)
         };
     }
     match version.status {
@@ -420,11 +473,12 @@ fn next_status(state: &State, key: LaneKey, id: PromotionId, outlook: &Outlook) 
         }
         _ => {}
     }
-    let newer = outlook
-        .desired
-        .iter()
-        .filter_map(|id| state.versions.get(id))
-        .max_by_key(|it| it.order());
+    if promotion.started() && failed_here(state, key, version) {
+        return end(PromotionStatus::Failed, &failures(promotion), None);
+    }
+    // One that other targets should have now does not wait.
+    let newer =
+        newest_desired(state, outlook).filter(|_| !outlook.desired.contains(&promotion.version));
     if let Some(newer) = newer.filter(|newer| newer.order() > version.order()) {
         return end(
             PromotionStatus::Superseded,
@@ -435,19 +489,51 @@ fn next_status(state: &State, key: LaneKey, id: PromotionId, outlook: &Outlook) 
     let overtaken = !promotion.started() && behind == 0 && !lane.targets.is_empty();
     if overtaken {
         let newest = lane.by_latest.keys().flatten().max().map(|order| order.1);
-        return end(
-            PromotionStatus::Superseded,
-            "every target already has a newer version",
-            newest,
-        );
-    }
-    let failed_here = state
-        .track(version.id, key.environment)
-        .is_some_and(|track| track.failed_verifications > 0);
-    if promotion.started() && failed_here {
-        return end(PromotionStatus::Failed, &failures(promotion), None);
+        return match newest.filter(|newest| *newest != version.id) {
+            Some(newest) => end(
+                PromotionStatus::Superseded,
+                "every target already has a newer version",
+                Some(newest),
+            ),
+            None => end(
+                PromotionStatus::Cancelled,
+                "no target is left that needs it",
+                None,
+            ),
+        };
     }
     None
+}
+
+fn newest_desired<'s>(state: &'s State, outlook: &Outlook) -> Option<&'s Arc<Version>> {
+    let desired = outlook.desired.iter();
+    desired
+        .filter_map(|id| state.versions.get(id))
+        .max_by_key(|it| it.order())
+}
+
+fn failed_here(state: &State, key: LaneKey, version: &Version) -> bool {
+    state
+        .track(version.id, key.environment)
+        .is_some_and(|track| track.failed_verifications > 0)
+}
+
+/// Whether some target could still be brought to the version, and neither a failure nor a newer one, wanted or already
+/// there, stands in its way.
+fn waits(state: &State, key: LaneKey, version: &Version, outlook: &Outlook) -> bool {
+    let behind = state
+        .lane(key)
+        .is_some_and(|lane| lane.behind(version.order()) > 0);
+    let there = state.lane(key).into_iter().flat_map(|it| &it.by_latest);
+    let there = there.filter_map(|(order, _)| state.versions.get(&order.as_ref()?.1));
+    let well =
+        |it: &&Arc<Version>| it.status != VersionStatus::Rejected && !failed_here(state, key, it);
+    let newest = there.filter(well).chain(newest_desired(state, outlook));
+    behind
+        && !failed_here(state, key, version)
+        && newest
+            .map(|newest| newest.order())
+            .all(|newest| newest <= version.order())
 }
 
 fn failures(promotion: &Promotion) -> String {

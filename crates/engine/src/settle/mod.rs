@@ -26,8 +26,13 @@ pub(crate) struct Turn<'e> {
     ordinal: u64,
     /// How many more targets may be decided in this entry.
     pub budget: usize,
+    /// Bytes of job configuration that still fit into this entry.
+    pub bytes_left: usize,
     facts: Vec<Fact>,
 }
+
+/// Bytes of job configuration in one entry, at most; an entry must stay well below what the store takes.
+const CONFIG_BYTES_PER_ENTRY_MAX: usize = 6 * 1024 * 1024;
 
 impl<'e> Turn<'e> {
     pub fn new(engine: &'e mut Engine, entry: EntryId, budget: usize) -> Self {
@@ -36,6 +41,7 @@ impl<'e> Turn<'e> {
             entry,
             ordinal: 0,
             budget,
+            bytes_left: CONFIG_BYTES_PER_ENTRY_MAX,
             facts: Vec::new(),
         }
     }

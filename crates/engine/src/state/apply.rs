@@ -9,7 +9,7 @@ use super::{
 use stagegate_model::{
     DeploymentId, Entry, EntryId, EnvironmentId, Fact, GateState, JobId, JobStatus,
     MeasurementStatus, NewJob, PromotionId, PromotionStatus, ReleaseId, ReleaseStatus, ResourceId,
-    RuleId, Timestamp, VerificationId, VerificationStatus, VersionId,
+    RuleId, Timestamp, VerificationId, VerificationStatus, VerificationTrigger, VersionId,
 };
 use std::sync::Arc;
 
@@ -266,17 +266,11 @@ impl State {
                 };
                 self.verifications.insert(*id, verification);
                 self.dirty.verifications.insert(*id);
-                if let Some(job) = self.jobs.get_mut(job) {
-                    job.verifications.push(*id);
-                    let lane = job.target.into();
-                    let (target, version) = (job.target, job.version);
-                    self.set_verified(
-                        version,
-                        target.environment,
-                        target.resource,
-                        Verified::Pending,
-                    );
-                    self.dirty.lanes.insert(lane);
+                if let Some(run_for) = self.jobs.get_mut(job) {
+                    run_for.verifications.push(*id);
+                    let target = run_for.target;
+                    self.set_verified(*job, Verified::Pending);
+                    self.touch_deployment(target.deployment);
                 }
             }
             Fact::Measured {
@@ -302,15 +296,25 @@ impl State {
                 reason,
                 decided_by,
             } => {
-                if let Some(verification) = self.verifications.get_mut(id) {
-                    verification.status = *status;
-                    verification.ended_at = Some(now);
-                    verification.reason.clone_from(reason);
-                    verification.decided_by = *decided_by;
-                    self.dirty.jobs.insert(verification.job);
-                    if let Some(job) = self.jobs.get(&verification.job) {
-                        self.dirty.lanes.insert(job.target.into());
+                let Some(verification) = self.verifications.get_mut(id) else {
+                    return;
+                };
+                verification.status = *status;
+                verification.ended_at = Some(now);
+                verification.reason.clone_from(reason);
+                verification.decided_by = *decided_by;
+                let (job, trigger) = (verification.job, verification.trigger);
+                self.dirty.jobs.insert(job);
+                // What is measured because a job failed says nothing of the version that the job did not.
+                let counts = *status == VerificationStatus::Failed
+                    && trigger != VerificationTrigger::JobFailure;
+                if let Some(job) = self.jobs.get(&job) {
+                    let (target, version) = (job.target, job.version);
+                    if counts {
+                        let track = self.tracks.entry((version, target.environment));
+                        track.or_default().failed_verifications += 1;
                     }
+                    self.touch_deployment(target.deployment);
                 }
             }
         }
@@ -335,7 +339,7 @@ impl State {
             }
             Fact::EnvironmentDeleted { id } => {
                 self.environments.remove(id);
-                self.lanes.retain(|key, _| key.environment != *id);
+                self.remove_lanes(|key| key.environment == *id);
                 self.dirty.environments.remove(id);
                 self.dirty.lanes.retain(|key| key.environment != *id);
                 self.dirty.lanes.extend(self.lanes.keys().copied());
@@ -348,7 +352,7 @@ impl State {
             }
             Fact::DeploymentDeleted { id } => {
                 self.deployments.remove(id);
-                self.lanes.retain(|key, _| key.deployment != *id);
+                self.remove_lanes(|key| key.deployment == *id);
                 self.dirty.deployments.remove(id);
                 self.dirty.lanes.retain(|key| key.deployment != *id);
             }
@@ -358,7 +362,11 @@ impl State {
                     .get(&resource.id)
                     .map_or(0, |stored| stored.targets);
                 if let Some(stored) = self.resources.get(&resource.id) {
-                    self.identifiers.remove(&stored.resource.identifier);
+                    // Another resource may have taken the identifier of a deleted one.
+                    let identifier = &stored.resource.identifier;
+                    if self.identifiers.get(identifier) == Some(&resource.id) {
+                        self.identifiers.remove(identifier);
+                    }
                 }
                 self.identifiers
                     .insert(resource.identifier.clone(), resource.id);
@@ -463,6 +471,22 @@ impl State {
         self.dirty.lanes.extend(lanes.copied());
     }
 
+    /// Lanes without targets go, their ended promotions into the archive.
+    fn remove_lanes(&mut self, gone: impl Fn(&LaneKey) -> bool) {
+        let ended: Vec<PromotionId> = self
+            .lanes
+            .iter()
+            .filter(|(key, _)| gone(key))
+            .flat_map(|(_, lane)| lane.ended.iter().copied())
+            .collect();
+        for id in ended {
+            if let Some(promotion) = self.promotions.remove(&id) {
+                self.archive.push(promotion.archived());
+            }
+        }
+        self.lanes.retain(|key, _| !gone(key));
+    }
+
     fn target_mut(&mut self, lane: LaneKey, resource: ResourceId) -> Option<&mut Target> {
         self.lanes.get_mut(&lane)?.targets.get_mut(&resource)
     }
@@ -481,6 +505,7 @@ impl State {
                 latest: None,
                 latest_order: None,
                 current: None,
+                deployed: None,
                 active: None,
                 block: None,
                 leaving: false,
@@ -575,7 +600,8 @@ impl State {
         by: Option<VersionId>,
     ) {
         let now = self.head.time;
-        let Some(promotion) = self.promotions.get_mut(&id) else {
+        let open = self.promotions.get_mut(&id);
+        let Some(promotion) = open.filter(|it| it.status.is_open()) else {
             return;
         };
         promotion.status = status;
@@ -726,8 +752,15 @@ impl State {
         };
         job.status = status;
         job.updated_at = now;
-        if status == JobStatus::InProgress {
+        let started = matches!(
+            status,
+            JobStatus::InProgress | JobStatus::ActionRequired | JobStatus::Successful
+        );
+        if started {
             job.started_at = job.started_at.or(Some(now));
+            if let Some(release) = self.releases.get_mut(&job.release) {
+                release.status = ReleaseStatus::Running;
+            }
         }
         if !status.is_terminal() {
             return;
@@ -772,37 +805,29 @@ impl State {
     /// Another version now runs on the target: the clock of what was there stops.
     fn replace(&mut self, key: LaneKey, resource: ResourceId, by: VersionId) {
         let now = self.head.time;
-        let Some(target) = self
-            .lanes
-            .get(&key)
-            .and_then(|lane| lane.targets.get(&resource))
-        else {
+        let Some(target) = self.target_mut(key, resource) else {
             return;
         };
-        let Some(current) = target.current.and_then(|id| self.releases.get(&id)) else {
+        let Some(before) = target.deployed.replace(by).filter(|before| *before != by) else {
             return;
         };
-        if current.version == by {
-            return;
-        }
-        let track = self
-            .tracks
-            .entry((current.version, key.environment))
-            .or_default();
+        let track = self.tracks.entry((before, key.environment)).or_default();
         if let Some(result) = track.results.get_mut(&resource) {
             result.replaced_at = result.replaced_at.or(Some(now));
         }
     }
 
-    fn set_verified(
-        &mut self,
-        version: VersionId,
-        environment: EnvironmentId,
-        resource: ResourceId,
-        verified: Verified,
-    ) {
-        if let Some(track) = self.tracks.get_mut(&(version, environment))
-            && let Some(result) = track.results.get_mut(&resource)
+    /// Says of a job's result what verification said; of an older job's result on the target it says nothing.
+    fn set_verified(&mut self, id: JobId, verified: Verified) {
+        let Some(job) = self.jobs.get(&id) else {
+            return;
+        };
+        let Some(completed_at) = job.completed_at else {
+            return;
+        };
+        if let Some(track) = self.tracks.get_mut(&(job.version, job.target.environment))
+            && let Some(result) = track.results.get_mut(&job.target.resource)
+            && (result.status, result.completed_at) == (job.status, completed_at)
         {
             result.verified = verified;
         }
@@ -817,14 +842,18 @@ impl State {
         release.ended_at = Some(now);
         reason.clone_into(&mut release.reason);
         let (target, version, promotion) = (release.target, release.version, release.promotion);
-        let asked = self
-            .jobs
-            .get(&job)
-            .is_some_and(|job| !job.verifications.is_empty());
-        let succeeded_job = self
-            .jobs
-            .get(&job)
-            .is_some_and(|job| job.status == JobStatus::Successful);
+        let (asked, judged, succeeded_job) =
+            self.jobs.get(&job).map_or((false, false, false), |job| {
+                let failed = |id| {
+                    let verification = self.verifications.get(id);
+                    verification.is_some_and(|it| it.status == VerificationStatus::Failed)
+                };
+                (
+                    !job.verifications.is_empty(),
+                    job.verifications.iter().any(failed),
+                    job.status == JobStatus::Successful,
+                )
+            });
         if let Some(promotion) = self.promotions.get_mut(&promotion) {
             promotion.verifying = promotion.verifying.saturating_sub(1);
             match status {
@@ -834,25 +863,14 @@ impl State {
             }
         }
         match status {
-            ReleaseStatus::Succeeded if asked => {
-                self.set_verified(
-                    version,
-                    target.environment,
-                    target.resource,
-                    Verified::Passed(now),
-                );
-            }
-            ReleaseStatus::Failed if asked && succeeded_job => {
-                self.set_verified(
-                    version,
-                    target.environment,
-                    target.resource,
-                    Verified::Failed,
-                );
-                self.tracks
-                    .entry((version, target.environment))
-                    .or_default()
-                    .failed_verifications += 1;
+            ReleaseStatus::Succeeded if asked => self.set_verified(job, Verified::Passed(now)),
+            ReleaseStatus::Failed if succeeded_job => {
+                self.set_verified(job, Verified::Failed);
+                // Its verification could not even begin: as good as failed.
+                if !judged {
+                    let track = self.tracks.entry((version, target.environment));
+                    track.or_default().failed_verifications += 1;
+                }
             }
             _ => {}
         }

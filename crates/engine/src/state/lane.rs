@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use stagegate_model::{
     Block, DeploymentId, EnvironmentId, GateRecord, JobId, JobStatus, PromotionId, ReleaseId,
-    ResourceId, RuleId, TargetKey, Timestamp, VersionOrder,
+    ResourceId, RuleId, TargetKey, Timestamp, VersionId, VersionOrder,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -69,6 +69,8 @@ pub struct Target {
     pub latest_order: Option<VersionOrder>,
     /// The last release that succeeded.
     pub current: Option<ReleaseId>,
+    /// The version whose job was the last to succeed here, whatever its verification said.
+    pub deployed: Option<VersionId>,
     /// The job that keeps the target busy, until it and its verifications ended.
     pub active: Option<JobId>,
     /// Why what should start here cannot.

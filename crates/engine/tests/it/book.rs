@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 #[derive(Clone, Default)]
 pub struct Book {
     pub jobs: BTreeMap<JobId, BookedJob>,
+    /// The job whose release has not ended, by target.
+    pub active: BTreeMap<TargetKey, JobId>,
 }
 
 #[derive(Clone)]
@@ -53,15 +55,8 @@ impl Book {
                             ended: None,
                             release: None,
                         };
-                        let active = self
-                            .jobs
-                            .values()
-                            .find(|it| it.target == booked.target && it.release.is_none());
-                        assert!(
-                            state.lanes().len() > 1000 || active.is_none(),
-                            "two jobs at once on {}",
-                            booked.target
-                        );
+                        let other = self.active.insert(booked.target, job.job);
+                        assert!(other.is_none(), "two jobs at once on {}", booked.target);
                         let known = self.jobs.insert(job.job, booked);
                         assert!(known.is_none(), "a job id was used twice");
                     }
@@ -79,6 +74,7 @@ impl Book {
                     assert!(job.ended.is_some(), "a release ended before its job");
                     assert!(job.release.is_none(), "a release ended twice");
                     job.release = Some(*status);
+                    self.active.remove(&job.target);
                 }
                 _ => {}
             }
@@ -105,16 +101,5 @@ impl Book {
             *count += 1;
         }
         counts
-    }
-
-    /// The jobs whose release has not ended, by target.
-    pub fn active(&self) -> BTreeMap<TargetKey, JobId> {
-        let active = self.jobs.iter().filter(|(_, job)| job.release.is_none());
-        let mut by_target = BTreeMap::new();
-        for (id, job) in active {
-            let other = by_target.insert(job.target, *id);
-            assert!(other.is_none(), "two active jobs on {}", job.target);
-        }
-        by_target
     }
 }

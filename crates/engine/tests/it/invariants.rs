@@ -95,7 +95,7 @@ fn counted(world: &World) {
         let other = open.insert((promotion.version, promotion.environment), promotion.id);
         assert!(other.is_none(), "two open promotions: {promotion:?}");
     }
-    let mut active = world.book.active();
+    let mut active = world.book.active.clone();
     for (key, lane) in state.lanes() {
         let mut by_latest: BTreeMap<_, u32> = BTreeMap::new();
         for (resource, target) in &lane.targets {

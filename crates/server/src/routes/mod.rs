@@ -24,8 +24,11 @@ mod why;
 mod workspaces;
 
 pub(crate) use events::entry_json;
+pub(crate) use promotions::{Told, told};
+pub(crate) use votes::vote;
 
 use crate::access::{Guard, guard};
+use crate::answer::{Answer, Failure};
 use crate::app::App;
 use crate::body::{APPLY_BYTES_MAX, BODY_BYTES_MAX};
 use axum::Router;
@@ -137,6 +140,19 @@ const ROUTES: &[Route] = routes! {
     post   "/workspaces/{workspaceId}/keys" Admin keys::create;
     delete "/workspaces/{workspaceId}/keys/{keyId}" Admin keys::revoke;
 };
+
+/// A list that leaves out what a filter excludes must not be mistaken for one that knows no filter.
+fn refuse_filter(cel: Option<&str>) -> Answer<()> {
+    if cel.is_none_or(|cel| cel.trim().is_empty()) {
+        return Ok(());
+    }
+    Err(Failure::new(
+        "invalid_query",
+        "this list cannot be filtered by an expression yet",
+    )
+    .at("cel")
+    .hint("leave `cel` out and filter what is answered"))
+}
 
 /// Every route: method, path below `/api/v1`, and the role its key needs.
 pub fn route_table() -> impl Iterator<Item = (String, &'static str, Role)> {

@@ -164,5 +164,11 @@ fn metric(run: &engine::MetricRun) -> api::VerificationMetric {
 }
 
 fn outcome(run: &engine::MetricRun) -> &'static str {
-    engine::metric_outcome(run).status().as_str()
+    match engine::metric_outcome(run) {
+        engine::MetricOutcome::Passed => "passed",
+        engine::MetricOutcome::Running => "running",
+        engine::MetricOutcome::Inconclusive => "inconclusive",
+        engine::MetricOutcome::Error => "error",
+        engine::MetricOutcome::Failed => "failed",
+    }
 }

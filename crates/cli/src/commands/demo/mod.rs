@@ -5,6 +5,8 @@ mod processes;
 mod progress;
 mod workload;
 
+use crate::Answer;
+use crate::commands::lasting_runtime;
 use anyhow::{Context as _, Result, bail};
 use processes::Processes;
 use progress::Progress;
@@ -12,7 +14,6 @@ use stagegate_api::client::{Client, Workspace};
 use stagegate_api::{CastVotes, CreateVersion, Promotion};
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
@@ -28,7 +29,9 @@ const BAD: &str = "v1.2.4";
 ///
 /// Everything runs on this machine and is stopped at the end.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  stagegate demo\n  stagegate demo --auto-approve\n  stagegate demo --keep --data ./demo-data")]
+#[command(
+    after_help = "Examples:\n  stagegate demo\n  stagegate demo --auto-approve\n  stagegate demo --keep --data ./demo-data"
+)]
 pub struct Args {
     /// Approve production without asking (for scripts).
     #[arg(long)]
@@ -44,18 +47,28 @@ pub struct Args {
     listen: String,
 }
 
-/// Runs the demo; the exit code says whether all went as it should.
-///
-/// # Errors
-/// When something did not go as it should, in words.
-pub async fn run(args: Args) -> Result<ExitCode> {
+impl Args {
+    /// Runs the demo; the exit code says whether all went as it should.
+    ///
+    /// # Errors
+    /// When something did not go as it should, in words.
+    pub fn run(self) -> Result<Answer> {
+        let runtime = lasting_runtime()?;
+        let answer = runtime.block_on(run(self));
+        // Standard input may still be being read; that must not hold up the end.
+        runtime.shutdown_background();
+        answer
+    }
+}
+
+async fn run(args: Args) -> Result<Answer> {
     let (dir, temporary) = directory(args.data.clone())?;
     let mut processes = Processes::new(dir.clone());
     let told = tokio::select! {
         told = story(&args, &mut processes) => told,
         _ = tokio::signal::ctrl_c() => {
             println!("\nstopping");
-            Ok(ExitCode::from(130))
+            Ok(Answer::No)
         }
     };
     processes.stop().await;
@@ -71,29 +84,39 @@ pub async fn run(args: Args) -> Result<ExitCode> {
 fn directory(named: Option<PathBuf>) -> Result<(PathBuf, bool)> {
     let Some(dir) = named else {
         let dir = std::env::temp_dir().join(format!("stagegate-demo-{}", std::process::id()));
-        std::fs::create_dir_all(&dir).with_context(|| format!("cannot make `{}`", dir.display()))?;
+        std::fs::create_dir_all(&dir)
+            .with_context(|| format!("cannot make `{}`", dir.display()))?;
         return Ok((dir, true));
     };
     std::fs::create_dir_all(&dir).with_context(|| format!("cannot make `{}`", dir.display()))?;
     if std::fs::read_dir(&dir)?.next().is_some() {
-        bail!("`{}` is not empty; name a new directory, the demo starts from nothing", dir.display());
+        bail!(
+            "`{}` is not empty; name a new directory, the demo starts from nothing",
+            dir.display()
+        );
     }
     Ok((dir.canonicalize()?, false))
 }
 
-async fn story(args: &Args, processes: &mut Processes) -> Result<ExitCode> {
+async fn story(args: &Args, processes: &mut Processes) -> Result<Answer> {
     println!("Stagegate demo: one deployment, two environments, on this machine.\n");
     let server = processes.start_server(&args.listen).await?;
     println!("  server     {}", server.url);
     println!("  API key    {}  (role admin)", server.key);
     let client = Client::new(&server.url, &server.key)?;
     let me = client.me().await?;
-    let workspace = me.workspaces.first().context("the server has no workspace")?;
+    let workspace = me
+        .workspaces
+        .first()
+        .context("the server has no workspace")?;
     let workspace = client.workspace(workspace.id.clone());
 
     let workload = workload::prepare()?;
     let report = workspace.apply(&workload.documents, false).await?;
-    println!("  applied    {} documents of examples/demo", report.documents.len());
+    println!(
+        "  applied    {} documents of examples/demo",
+        report.documents.len()
+    );
     let runner_key = workspace
         .create_key(&stagegate_api::CreateKey {
             name: "demo runner".to_owned(),
@@ -103,30 +126,45 @@ async fn story(args: &Args, processes: &mut Processes) -> Result<ExitCode> {
         .await?;
     processes.start_runner(&server.url, &runner_key.key, workspace.id())?;
     println!("  runner     takes jobs for the agent `local`");
-    println!("  services   staging on {}, production on {}\n", workload.staging, workload.production);
+    println!(
+        "  services   staging on {}, production on {}\n",
+        workload.staging, workload.production
+    );
 
     let started = Instant::now();
     let mut progress = Progress::new(workspace.clone(), started);
     good_version(args, &server, &workspace, &mut progress).await?;
     workload::expect_served(&workload.production, GOOD).await?;
-    println!("\n{GOOD} is verified in production: http://{} answers with it.", workload.production);
+    println!(
+        "\n{GOOD} is verified in production: http://{} answers with it.",
+        workload.production
+    );
 
     bad_version(&workspace, &mut progress).await?;
     workload::expect_served(&workload.production, GOOD).await?;
-    println!("\nProduction still answers with {GOOD}. All went as it should, in {:.0} s.", started.elapsed().as_secs_f64());
+    println!(
+        "\nProduction still answers with {GOOD}. All went as it should, in {:.0} s.",
+        started.elapsed().as_secs_f64()
+    );
     next_steps(&server, args.keep);
     if args.keep {
         tokio::signal::ctrl_c().await?;
         println!("\nstopping");
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Answer::Yes)
 }
 
 async fn create(workspace: &Workspace, tag: &str) -> Result<()> {
     let deployments = workspace.deployments().all().await?;
     let deployment = deployments.first().context("the deployment is gone")?;
-    let version = CreateVersion { tag: tag.to_owned(), status: "ready".to_owned(), ..Default::default() };
-    workspace.create_version(&deployment.deployment.id, &version).await?;
+    let version = CreateVersion {
+        tag: tag.to_owned(),
+        status: "ready".to_owned(),
+        ..Default::default()
+    };
+    workspace
+        .create_version(&deployment.deployment.id, &version)
+        .await?;
     Ok(())
 }
 
@@ -160,14 +198,22 @@ async fn bad_version(workspace: &Workspace, progress: &mut Progress) -> Result<(
     println!("  {}", why.summary);
     for gate in &why.gates {
         let mark = if gate.allowed { '✓' } else { '✗' };
-        println!("  {mark} {:<24} {:<28} {}", gate.kind, gate.policy_name, gate.message);
+        println!(
+            "  {mark} {:<24} {:<28} {}",
+            gate.kind, gate.policy_name, gate.message
+        );
         if !gate.allowed && !gate.opens.is_empty() {
             println!("      opens when {}", gate.opens);
         }
     }
     let production = progress.promotion(BAD, "Production").await?;
-    let started = production.as_ref().is_some_and(|it| it.targets.running + it.targets.succeeded + it.targets.failed > 0);
-    let shut = why.gates.iter().any(|gate| gate.kind == "environmentProgression" && !gate.allowed);
+    let started = production
+        .as_ref()
+        .is_some_and(|it| it.targets.running + it.targets.succeeded + it.targets.failed > 0);
+    let shut = why
+        .gates
+        .iter()
+        .any(|gate| gate.kind == "environmentProgression" && !gate.allowed);
     if started || !shut {
         bail!("{BAD} should have been kept out of production by the environmentProgression gate");
     }
@@ -177,11 +223,18 @@ async fn bad_version(workspace: &Workspace, progress: &mut Progress) -> Result<(
 /// Waits until a promotion has come to its end, telling what happens; any other end than `expected` is an error.
 async fn wait(progress: &mut Progress, tag: &str, environment: &str, expected: &str) -> Result<()> {
     let ended = until(progress, |promotions| {
-        find(promotions, tag, environment).filter(|it| !it.is_open()).map(|it| (it.status.clone(), it.reason.clone()))
+        find(promotions, tag, environment)
+            .filter(|it| !it.is_open())
+            .map(|it| (it.status.clone(), it.reason.clone()))
     });
-    let (status, reason) = ended.await.with_context(|| format!("{tag} did not come to an end in {environment}"))?;
+    let (status, reason) = ended
+        .await
+        .with_context(|| format!("{tag} did not come to an end in {environment}"))?;
     if status != expected {
-        bail!("{tag} should have {expected} in {environment} but it {status}: {}", reason.unwrap_or_default());
+        bail!(
+            "{tag} should have {expected} in {environment} but it {status}: {}",
+            reason.unwrap_or_default()
+        );
     }
     Ok(())
 }
@@ -189,7 +242,11 @@ async fn wait(progress: &mut Progress, tag: &str, environment: &str, expected: &
 async fn wait_for_approval(progress: &mut Progress) -> Result<()> {
     until(progress, |promotions| {
         let promotion = find(promotions, GOOD, "Production")?;
-        let shut: Vec<_> = promotion.gates.iter().filter(|gate| !gate.allowed).collect();
+        let shut: Vec<_> = promotion
+            .gates
+            .iter()
+            .filter(|gate| !gate.allowed)
+            .collect();
         (shut.len() == 1 && shut[0].kind == "anyApproval").then_some(())
     })
     .await
@@ -197,7 +254,9 @@ async fn wait_for_approval(progress: &mut Progress) -> Result<()> {
 }
 
 fn find<'p>(promotions: &'p [Promotion], tag: &str, environment: &str) -> Option<&'p Promotion> {
-    promotions.iter().find(|it| it.version.tag == tag && it.environment.name == environment)
+    promotions
+        .iter()
+        .find(|it| it.version.tag == tag && it.environment.name == environment)
 }
 
 async fn until<T>(progress: &mut Progress, found: impl Fn(&[Promotion]) -> Option<T>) -> Result<T> {
@@ -224,8 +283,13 @@ async fn approve(
     if !args.auto_approve {
         println!("\n  {GOOD} waits for an approval for Production. Approve it");
         println!("    here:                 press Enter");
-        println!("    in another terminal:  STAGEGATE_URL={} STAGEGATE_API_KEY={} \\", server.url, server.key);
-        println!("                          stagegate approve {GOOD} --deployment api --environment production");
+        println!(
+            "    in another terminal:  STAGEGATE_URL={} STAGEGATE_API_KEY={} \\",
+            server.url, server.key
+        );
+        println!(
+            "                          stagegate approve {GOOD} --deployment api --environment production"
+        );
         println!("    in the browser:       {}\n", server.url);
         let mut lines = BufReader::new(tokio::io::stdin()).lines();
         let mut listening = std::io::stdin().is_terminal();
@@ -246,7 +310,10 @@ async fn approve(
         }
     }
     let environment = workspace.environment_by_name("Production").await?;
-    let versions = progress.promotion(GOOD, "Production").await?.context("the promotion is gone")?;
+    let versions = progress
+        .promotion(GOOD, "Production")
+        .await?
+        .context("the promotion is gone")?;
     let vote = CastVotes {
         environment_ids: vec![environment.environment.id],
         status: "approved".to_owned(),
@@ -259,8 +326,14 @@ async fn approve(
 fn next_steps(server: &processes::Server, kept: bool) {
     println!("\nWhat to try next:");
     if kept {
-        println!("  open {} in a browser and sign in with the API key", server.url);
-        println!("  export STAGEGATE_URL={} STAGEGATE_API_KEY={}", server.url, server.key);
+        println!(
+            "  open {} in a browser and sign in with the API key",
+            server.url
+        );
+        println!(
+            "  export STAGEGATE_URL={} STAGEGATE_API_KEY={}",
+            server.url, server.key
+        );
         println!("  stagegate status");
         println!("  stagegate why production --deployment api --version {BAD}");
         println!("  stagegate version create --deployment api --tag v1.2.5 --metadata hotfix=true");

@@ -25,7 +25,10 @@ pub(super) struct Server {
 
 impl Processes {
     pub fn new(dir: PathBuf) -> Self {
-        Self { dir, children: Vec::new() }
+        Self {
+            dir,
+            children: Vec::new(),
+        }
     }
 
     fn command(&self, log: &str) -> Result<Command> {
@@ -35,29 +38,49 @@ impl Processes {
         command.stdin(Stdio::piped()).stderr(log).kill_on_drop(true);
         // Its own process group: Ctrl-C in the terminal reaches the demo alone, which then stops them in order.
         command.process_group(0);
-        command.env_remove("STAGEGATE_URL").env_remove("STAGEGATE_API_KEY").env_remove("STAGEGATE_WORKSPACE");
+        command
+            .env_remove("STAGEGATE_URL")
+            .env_remove("STAGEGATE_API_KEY")
+            .env_remove("STAGEGATE_WORKSPACE");
         Ok(command)
     }
 
     pub async fn start_server(&mut self, listen: &str) -> Result<Server> {
-        let key = format!("sgk_{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
+        // Two ids of version 7: about 148 random bits.
+        let key = format!(
+            "sgk_{}{}",
+            uuid::Uuid::now_v7().simple(),
+            uuid::Uuid::now_v7().simple()
+        );
         let mut command = self.command("server.log")?;
-        command.arg("serve").arg("--data").arg(self.dir.join("server")).args(["--listen", listen]);
-        command.args(["--until-stdin-closes"]).env("STAGEGATE_BOOTSTRAP_API_KEY", &key).stdout(Stdio::piped());
+        command
+            .arg("serve")
+            .arg("--data")
+            .arg(self.dir.join("server"))
+            .args(["--listen", listen]);
+        command
+            .args(["--until-stdin-closes"])
+            .env("STAGEGATE_BOOTSTRAP_API_KEY", &key)
+            .stdout(Stdio::piped());
         let mut child = command.spawn().context("cannot start the server")?;
         let output = child.stdout.take().context("the server has no output")?;
         self.children.push(("server", child));
         let mut lines = BufReader::new(output).lines();
         let url = async {
             while let Some(line) = lines.next_line().await? {
-                if let Some(url) = line.split_whitespace().find(|word| word.starts_with("http://")) {
+                if let Some(url) = line
+                    .split_whitespace()
+                    .find(|word| word.starts_with("http://"))
+                {
                     return Ok(url.trim_end_matches(['/', ',', '.']).to_owned());
                 }
             }
             let log = std::fs::read_to_string(self.dir.join("server.log")).unwrap_or_default();
             bail!("the server ended before it listened:\n{log}")
         };
-        let url = tokio::time::timeout(PATIENCE, url).await.context("the server does not come up")??;
+        let url = tokio::time::timeout(PATIENCE, url)
+            .await
+            .context("the server does not come up")??;
         // Whatever else it prints must not fill the pipe.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         Ok(Server { url, key })
@@ -65,9 +88,14 @@ impl Processes {
 
     pub fn start_runner(&mut self, url: &str, key: &str, workspace: &str) -> Result<()> {
         let mut command = self.command("runner.log")?;
-        command.args(["agent", "run", "--name", "local", "--data"]).arg(self.dir.join("runner"));
+        command
+            .args(["agent", "run", "--name", "local", "--data"])
+            .arg(self.dir.join("runner"));
         command.args(["--stop-services-on-exit", "--until-stdin-closes"]);
-        command.env("STAGEGATE_URL", url).env("STAGEGATE_API_KEY", key).env("STAGEGATE_WORKSPACE", workspace);
+        command
+            .env("STAGEGATE_URL", url)
+            .env("STAGEGATE_API_KEY", key)
+            .env("STAGEGATE_WORKSPACE", workspace);
         command.stdout(Stdio::null());
         let child = command.spawn().context("cannot start the runner")?;
         self.children.push(("runner", child));

@@ -15,7 +15,11 @@ pub(super) struct Progress {
 
 impl Progress {
     pub fn new(workspace: Workspace, started: Instant) -> Self {
-        Self { workspace, started, told: BTreeMap::new() }
+        Self {
+            workspace,
+            started,
+            told: BTreeMap::new(),
+        }
     }
 
     pub fn headline(&self, text: &str) {
@@ -24,9 +28,17 @@ impl Progress {
 
     /// Looks at all promotions and tells what is new.
     pub async fn look(&mut self) -> Result<Vec<Promotion>> {
-        let page = self.workspace.promotions(&PromotionsQuery { limit: Some(50), ..Default::default() }).await?;
+        let page = self
+            .workspace
+            .promotions(&PromotionsQuery {
+                limit: Some(50),
+                ..Default::default()
+            })
+            .await?;
         let mut promotions = page.items;
-        promotions.sort_by(|a, b| (&a.opened_at, &a.environment.name).cmp(&(&b.opened_at, &b.environment.name)));
+        promotions.sort_by(|a, b| {
+            (&a.opened_at, &a.environment.name).cmp(&(&b.opened_at, &b.environment.name))
+        });
         promotions.sort_by_key(|it| it.environment.name != "Staging");
         for promotion in &promotions {
             self.tell(promotion).await?;
@@ -40,7 +52,13 @@ impl Progress {
             environment: Some(environment.to_owned()),
             ..Default::default()
         };
-        Ok(self.workspace.promotions(&query).await?.items.into_iter().next())
+        Ok(self
+            .workspace
+            .promotions(&query)
+            .await?
+            .items
+            .into_iter()
+            .next())
     }
 
     async fn tell(&mut self, promotion: &Promotion) -> Result<()> {
@@ -50,12 +68,19 @@ impl Progress {
         }
         for gate in &promotion.gates {
             let state = if gate.allowed { "open" } else { "shut" };
-            let text = format!("gate {state:<4}  {} ({}): {}", gate.kind, gate.policy_name, gate.message);
+            let text = format!(
+                "gate {state:<4}  {} ({}): {}",
+                gate.kind, gate.policy_name, gate.message
+            );
             if promotion.status == "waiting" {
                 self.line(promotion, &gate.rule_id, text);
             }
         }
-        let text = match promotion.reason.as_deref().filter(|reason| !reason.is_empty()) {
+        let text = match promotion
+            .reason
+            .as_deref()
+            .filter(|reason| !reason.is_empty())
+        {
             Some(reason) => format!("{}: {reason}", promotion.status),
             None => promotion.status.clone(),
         };
@@ -67,13 +92,26 @@ impl Progress {
         for verification in &detail.verifications {
             for metric in &verification.metrics {
                 let taken = metric.measurements.len();
-                let Some(last) = metric.measurements.last() else { continue };
+                let Some(last) = metric.measurements.last() else {
+                    continue;
+                };
                 let name = &metric.name;
-                let mut text = format!("measured   {name}: {taken} of {}, {}", metric.count, last.status);
-                if let Some(message) = last.message.as_deref().filter(|message| !message.is_empty()) {
+                let mut text = format!(
+                    "measured   {name}: {taken} of {}, {}",
+                    metric.count, last.status
+                );
+                if let Some(message) = last
+                    .message
+                    .as_deref()
+                    .filter(|message| !message.is_empty())
+                {
                     text = format!("{text}: {message}");
                 }
-                self.line(&detail.promotion, &format!("{}/{name}", verification.id), text);
+                self.line(
+                    &detail.promotion,
+                    &format!("{}/{name}", verification.id),
+                    text,
+                );
             }
         }
     }
@@ -84,7 +122,10 @@ impl Progress {
             return;
         }
         let place = format!("{} → {}", promotion.version.tag, promotion.environment.name);
-        println!("{:>6.1} s  {place:<20}  {text}", self.started.elapsed().as_secs_f64());
+        println!(
+            "{:>6.1} s  {place:<20}  {text}",
+            self.started.elapsed().as_secs_f64()
+        );
         self.told.insert(key, text);
     }
 }

@@ -26,8 +26,14 @@ pub(super) fn prepare() -> Result<Workload> {
             shop = shop.replace(&written.to_string(), &port.to_string());
         }
     }
-    let file = |name: &str, text: String| ApplyFile { name: format!("examples/demo/{name}"), text };
-    let files = vec![file("1-shop.yaml", shop), file("2-policies.yaml", POLICIES.to_owned())];
+    let file = |name: &str, text: String| ApplyFile {
+        name: format!("examples/demo/{name}"),
+        text,
+    };
+    let files = vec![
+        file("1-shop.yaml", shop),
+        file("2-policies.yaml", POLICIES.to_owned()),
+    ];
     Ok(Workload {
         documents: Apply { files },
         staging: format!("127.0.0.1:{staging}"),
@@ -39,13 +45,16 @@ fn free_port(wanted: u16) -> Result<u16> {
     if TcpListener::bind(("127.0.0.1", wanted)).is_ok() {
         return Ok(wanted);
     }
-    let any = TcpListener::bind(("127.0.0.1", 0)).context("there is no free port on this machine")?;
+    let any =
+        TcpListener::bind(("127.0.0.1", 0)).context("there is no free port on this machine")?;
     Ok(any.local_addr()?.port())
 }
 
 /// Asks a service which version it is.
 pub(super) async fn expect_served(address: &str, tag: &str) -> Result<()> {
-    let mut stream = TcpStream::connect(address).await.with_context(|| format!("{address} does not answer"))?;
+    let mut stream = TcpStream::connect(address)
+        .await
+        .with_context(|| format!("{address} does not answer"))?;
     let request = format!("GET /version HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut answer = String::new();

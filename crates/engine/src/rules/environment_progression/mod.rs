@@ -225,13 +225,14 @@ impl Progression {
             deployment: context.deployment.id,
             environment: upstream.id,
         };
-        let lane = context
-            .state
-            .lane(key)
-            .filter(|lane| !lane.targets.is_empty())?;
+        let lane = context.state.lane(key)?;
+        // What is leaving is no target any more; it only waits for its job to end.
+        let targets = lane.targets.values().filter(|it| !it.leaving).count();
+        if targets == 0 {
+            return None;
+        }
         let track = context.state.track(context.version.id, upstream.id);
         let percentage = self.spec.minimum_success_percentage.unwrap_or(100.0);
-        let targets = lane.targets.len();
         let required = required(targets, percentage);
         let mut successes = self.successes(lane, track);
         successes.sort_unstable_by_key(|success| success.0);
@@ -246,7 +247,7 @@ impl Progression {
     fn successes(&self, lane: &Lane, track: Option<&Track>) -> Vec<(Timestamp, Option<Timestamp>)> {
         let results = track.into_iter().flat_map(|track| &track.results);
         results
-            .filter(|(resource, _)| lane.targets.contains_key(resource))
+            .filter(|(resource, _)| lane.targets.get(resource).is_some_and(|it| !it.leaving))
             .filter_map(|(_, result)| Some((self.counts_from(result)?, result.replaced_at)))
             .collect()
     }
@@ -290,30 +291,41 @@ impl Progression {
             Some(Some(success)) => success.0,
             Some(None) => return missing(context, track, &count, place, required, details),
         };
-        let mut lapses_at = None;
-        if let Some(hours) = self.spec.maximum_age_hours {
-            let newest = successes.last().map_or(reached, |success| success.0);
-            let old_at = newest.plus_seconds(i64::from(hours) * 3600 + 1);
-            if context.now >= old_at {
-                let why = Reason::new(
-                    "success_too_old",
-                    format!("the last success in {place} is more than {hours} h old"),
-                )
-                .opens(format!("{tag} is deployed to {place} again"))
-                .who("whoever may deploy there")
-                .details(details);
-                return Verdict::Deny { why };
-            }
-            lapses_at = Some(old_at);
-        }
         let minutes = self.spec.minimum_soak_time_minutes.unwrap_or(0);
-        match soak::soak(
+        let soak = soak::soak(
             successes,
             reached,
             required,
             i64::from(minutes) * 60_000,
             context.now,
-        ) {
+        );
+        let open_at = match soak {
+            Soak::Done { .. } => Some(context.now),
+            Soak::Running { until, .. } => Some(until),
+            Soak::Broken { .. } => None,
+        };
+        // The first moment at which the most recent success is older than allowed.
+        let newest = successes.last().map_or(reached, |success| success.0);
+        let age = self.spec.maximum_age_hours;
+        let lapses_at =
+            age.map(|hours| newest.plus_seconds(i64::from(hours) * 3600).plus_millis(1));
+        if let (Some(hours), Some(lapses_at), Some(open_at)) = (age, lapses_at, open_at)
+            && open_at >= lapses_at
+        {
+            let message = if context.now >= lapses_at {
+                format!("the last success in {place} is more than {hours} h old")
+            } else {
+                format!(
+                    "the last success in {place} will be more than {hours} h old before it has soaked for {minutes} min"
+                )
+            };
+            let why = Reason::new("success_too_old", message)
+                .opens(format!("{tag} is deployed to {place} again"))
+                .who("whoever may deploy there")
+                .details(details);
+            return Verdict::Deny { why };
+        }
+        match soak {
             Soak::Done { at } => Verdict::Allow {
                 satisfied_at: at,
                 lapses_at,

@@ -1,0 +1,111 @@
+//! `stagegate agent run`
+
+use crate::Answer;
+use crate::commands::{Asking, lasting_runtime};
+use crate::failure::{self, Failure};
+use crate::output::{Output, when};
+use crate::session::{self, Session};
+use crate::stopping;
+use anyhow::Result;
+use serde_json::json;
+use stagegate_api::client::ClientError;
+use stagegate_runner::{RunnerError, RunnerEvent, RunnerOptions};
+use std::path::PathBuf;
+use tokio::sync::watch;
+
+/// Run the jobs of an agent of type `exec` on this machine, until told to stop.
+///
+/// What the deployments' configurations say is executed here, as this user: start a runner only where that is meant.
+/// A runner that was stopped takes up its jobs again at its next start with the same data folder.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+Example:
+  STAGEGATE_API_KEY=$(stagegate key create runner-1 --role agent) \\
+    stagegate agent run --name local --data ./runner-data")]
+pub struct Args {
+    /// The job agent to work for; may be given several times
+    #[arg(long, required = true, value_name = "AGENT")]
+    name: Vec<String>,
+    /// Where the runner keeps its records; its own, and the same at every start
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// What the runner is called; made from the host's name when left out
+    #[arg(long, value_name = "NAME")]
+    runner: Option<String>,
+    /// How many jobs at once
+    #[arg(long, value_name = "NUMBER")]
+    concurrency: Option<usize>,
+    /// End what was started together with the runner: stop services, cancel jobs
+    #[arg(long)]
+    stop_services_on_exit: bool,
+    /// Also stop when standard input closes: for whoever starts it as a child
+    #[arg(long, hide = true)]
+    until_stdin_closes: bool,
+}
+
+impl Args {
+    pub fn run(self, asking: &Asking) -> Result<Answer> {
+        let runtime = lasting_runtime()?;
+        runtime.block_on(self.serve(asking))
+    }
+
+    async fn serve(self, asking: &Asking) -> Result<Answer> {
+        let session = Session::new(&asking.global, asking.out.clone())?;
+        let key = session::key(&asking.global)?;
+        let workspace = session.workspace().await?;
+        let mut options = RunnerOptions::new(
+            session.client.url(),
+            key,
+            workspace.id(),
+            String::new(),
+            self.data,
+        );
+        options.agents = self.name;
+        options.name = self.runner;
+        options.stop_services_on_exit = self.stop_services_on_exit;
+        if let Some(concurrency) = self.concurrency {
+            options.concurrency = concurrency;
+        }
+        let out = asking.out.clone();
+        let options = options.on_event(move |event| tell(&out, event));
+        let (stop, stopped) = watch::channel(false);
+        let signals = stopping::told(self.until_stdin_closes)?;
+        tokio::spawn(async move {
+            signals.await;
+            stop.send_replace(true);
+            // Held until the process ends; a sender that is gone says the same.
+            stop.closed().await;
+        });
+        stagegate_runner::run(options, stopped)
+            .await
+            .map_err(failed)?;
+        Ok(Answer::Yes)
+    }
+}
+
+/// One line per event.
+fn tell(out: &Output, event: &RunnerEvent) {
+    let time = when::now().to_string();
+    // Losing the log must not end the work.
+    let _ = if out.is_json() {
+        out.json_line(&json!({"time": time, "message": event.to_string()}))
+    } else {
+        out.text(&crate::output::clean(&format!("{time} {event}")))
+    };
+}
+
+fn failed(error: RunnerError) -> anyhow::Error {
+    match error {
+        RunnerError::Refused(
+            error @ (ClientError::Problem(_) | ClientError::Unreachable { .. }),
+        ) => error.into(),
+        RunnerError::NoSuchAgent { .. } => {
+            Failure::refused("job_agent_not_found", error.to_string()).into()
+        }
+        RunnerError::WrongType { .. } => {
+            Failure::new("invalid_value", failure::REFUSED, error.to_string()).into()
+        }
+        RunnerError::Options(message) => Failure::usage("invalid_value", message).into(),
+        other => Failure::local("internal", other.to_string()).into(),
+    }
+}

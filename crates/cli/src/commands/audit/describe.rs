@@ -1,0 +1,243 @@
+//! Facts in words.
+
+use anyhow::Result;
+use stagegate_api::client::Workspace;
+use stagegate_api::{Entry, Json};
+use std::collections::HashMap;
+
+/// How much of an unknown fact is shown, in characters.
+const UNKNOWN_CHARS_MAX: usize = 160;
+
+/// What ids stand for.
+#[derive(Clone, Debug, Default)]
+pub struct Names(HashMap<String, String>);
+
+impl Names {
+    /// The names of what people name; versions are learned from the entries that create them.
+    pub async fn of(workspace: &Workspace) -> Result<Self> {
+        let mut names = HashMap::new();
+        for it in workspace.users().all().await? {
+            names.insert(it.id, it.name);
+        }
+        for it in workspace.environments().all().await? {
+            names.insert(it.id, it.name);
+        }
+        for it in workspace.policies().all().await? {
+            names.insert(it.id, it.name);
+        }
+        for it in workspace.deployments().all().await? {
+            names.insert(it.deployment.id.clone(), it.deployment.slug);
+            // The newest ones; older ones stay ids.
+            let versions = workspace.versions(&it.deployment.id).page(100, 0).await?;
+            for it in versions.items {
+                names.insert(it.version.id, it.version.tag);
+            }
+        }
+        Ok(Self(names))
+    }
+
+    /// Remembers what an entry names.
+    pub fn learn(&mut self, entry: &Entry) {
+        for fact in &entry.facts {
+            for (member, name) in [
+                ("version", "tag"),
+                ("environment", "name"),
+                ("deployment", "slug"),
+                ("policy", "name"),
+            ] {
+                let it = &fact[member];
+                if let (Some(id), Some(name)) = (it["id"].as_str(), it[name].as_str()) {
+                    self.0.insert(id.to_owned(), name.to_owned());
+                }
+            }
+        }
+    }
+
+    /// Who did it.
+    pub fn actor(&self, actor: &Json) -> String {
+        match actor["user"].as_str() {
+            Some(id) => self.name(id),
+            None => "stagegate".to_owned(),
+        }
+    }
+
+    fn name(&self, id: &str) -> String {
+        self.0.get(id).cloned().unwrap_or_else(|| id.to_owned())
+    }
+}
+
+/// One fact as a line.
+pub fn describe(fact: &Json, names: &Names) -> String {
+    let text = |member: &str| fact[member].as_str().unwrap_or_default().to_owned();
+    let name = |member: &str| names.name(fact[member].as_str().unwrap_or_default());
+    let because = |member: &str| match fact[member].as_str() {
+        Some(reason) if !reason.is_empty() => format!(": {reason}"),
+        _ => String::new(),
+    };
+    let count = |member: &str| fact[member].as_array().map_or(0, Vec::len);
+    let kind = fact["type"].as_str().unwrap_or_default();
+    match kind {
+        "workspaceCreated" => format!("workspace {} was created", text("slug")),
+        "userCreated" => format!("user {} was created, role {}", name("id"), text("role")),
+        "keyCreated" => {
+            let (id, owner, role) = (text("id"), name("owner"), text("role"));
+            format!("key {id} of {owner} was created, role {role}")
+        }
+        "keyRevoked" => format!("key {} was revoked", text("id")),
+        "systemPut" | "environmentPut" | "deploymentPut" | "resourcePut" | "jobAgentPut"
+        | "policyPut" => {
+            let noun = kind.trim_end_matches("Put");
+            let member = if noun == "jobAgent" { "agent" } else { noun };
+            let named = fact[member]["name"].as_str().unwrap_or_default();
+            format!("{} {named} was set", spaced(noun))
+        }
+        "systemDeleted" | "environmentDeleted" | "deploymentDeleted" | "resourceDeleted"
+        | "jobAgentDeleted" | "policyDeleted" => {
+            let noun = kind.trim_end_matches("Deleted");
+            format!("{} {} was deleted", spaced(noun), name("id"))
+        }
+        "versionCreated" => {
+            let version = &fact["version"];
+            let deployment = names.name(version["deployment"].as_str().unwrap_or_default());
+            let tag = version["tag"].as_str().unwrap_or_default();
+            let status = version["status"].as_str().unwrap_or_default();
+            format!("version {tag} of {deployment} was created, {status}")
+        }
+        "versionChanged" => {
+            let status = match fact["status"].as_str() {
+                Some(status) => format!(" to {status}"),
+                None => String::new(),
+            };
+            format!(
+                "version {} was changed{status}{}",
+                name("id"),
+                because("message")
+            )
+        }
+        "voteCast" => {
+            let (user, vote) = (name("user"), text("vote"));
+            let (version, environment) = (name("version"), name("environment"));
+            format!(
+                "{user}: {vote} {version} in {environment}{}",
+                because("reason")
+            )
+        }
+        "targetsJoined" | "targetsLeft" => {
+            let verb = if kind == "targetsJoined" {
+                "joined"
+            } else {
+                "left"
+            };
+            let (deployment, environment) = (name("deployment"), name("environment"));
+            format!(
+                "{} targets of {deployment} {verb} {environment}",
+                count("resources")
+            )
+        }
+        "promotionOpened" => {
+            let (version, environment) = (name("version"), name("environment"));
+            format!(
+                "promotion of {version} into {environment} opened ({})",
+                text("id")
+            )
+        }
+        "gateChanged" => {
+            let gate = &fact["gate"];
+            let part = |member: &str| gate[member].as_str().unwrap_or_default();
+            let policy = names.name(part("policy"));
+            format!(
+                "gate {} of {policy}: {}, {}",
+                part("kind"),
+                part("state"),
+                part("message")
+            )
+        }
+        "promotionMoved" => format!("promotion {}: {}", text("id"), text("status")),
+        "promotionEnded" => {
+            let (id, status) = (text("id"), text("status"));
+            format!("promotion {id} ended: {status}{}", because("reason"))
+        }
+        "jobsCreated" => {
+            let (version, environment) = (name("version"), name("environment"));
+            format!(
+                "{} jobs for {version} in {environment} were created",
+                count("jobs")
+            )
+        }
+        "targetBlocked" => match fact["block"]["message"].as_str() {
+            Some(message) => format!("a target is blocked: {message}"),
+            None => "a target is no longer blocked".to_owned(),
+        },
+        "jobClaimed" => format!("job {} was claimed by {}", text("id"), text("runner")),
+        "jobChanged" => {
+            let (id, status) = (text("id"), text("status"));
+            format!("job {id}: {status}{}", because("message"))
+        }
+        "reportIgnored" => {
+            let (job, status, standing) = (text("job"), text("status"), text("standing"));
+            format!("job {job}: late report of {status} ignored, it stands at {standing}")
+        }
+        "releaseEnded" => {
+            let (job, status) = (text("job"), text("status"));
+            format!("release of job {job} ended: {status}{}", because("reason"))
+        }
+        "verificationStarted" => {
+            let (id, job) = (text("id"), text("job"));
+            format!("verification {id} of job {job} started")
+        }
+        "measured" => {
+            let (id, status) = (text("verification"), text("status"));
+            format!("verification {id}: measured {status}{}", because("message"))
+        }
+        "verificationEnded" => {
+            let (id, status) = (text("id"), text("status"));
+            let by = match fact["decidedBy"].as_str() {
+                Some(user) => format!(" by {}", names.name(user)),
+                None => String::new(),
+            };
+            format!("verification {id} ended: {status}{by}{}", because("reason"))
+        }
+        // A later server's facts.
+        _ => fact.to_string().chars().take(UNKNOWN_CHARS_MAX).collect(),
+    }
+}
+
+/// `jobAgent` as `job agent`.
+fn spaced(noun: &str) -> &str {
+    if noun == "jobAgent" {
+        "job agent"
+    } else {
+        noun
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn facts_name_what_they_are_about() {
+        let mut names = Names::default();
+        names.learn(&Entry {
+            facts: vec![
+                json!({"type": "versionCreated", "version": {"id": "v", "tag": "v1.2.3"}}),
+                json!({"type": "environmentPut", "environment": {"id": "e", "name": "production"}}),
+            ],
+            ..Entry::default()
+        });
+        let vote = json!({
+            "type": "voteCast", "version": "v", "environment": "e", "user": "u",
+            "vote": "approved", "reason": "fine",
+        });
+        assert_eq!(
+            describe(&vote, &names),
+            "u: approved v1.2.3 in production: fine"
+        );
+        let put = json!({"type": "jobAgentPut", "agent": {"name": "local"}});
+        assert_eq!(describe(&put, &names), "job agent local was set");
+        let later = json!({"type": "notYetKnown", "a": 1});
+        assert!(describe(&later, &names).contains("notYetKnown"));
+        assert_eq!(names.actor(&json!({"kind": "system"})), "stagegate");
+    }
+}

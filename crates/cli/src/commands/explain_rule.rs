@@ -1,0 +1,83 @@
+//! `stagegate explain-rule`
+
+use crate::Answer;
+use crate::output::{Cell, Output, Table};
+use crate::resolve;
+use anyhow::Result;
+use serde_json::json;
+use stagegate_engine::{REGISTRY, RuleKind};
+
+/// Explain a kind of rule: what it does, and every setting. Without a kind, list them.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+Examples:
+  stagegate explain-rule
+  stagegate explain-rule environmentProgression")]
+pub struct Args {
+    /// Such as `anyApproval`
+    #[arg(value_name = "KIND")]
+    kind: Option<String>,
+}
+
+impl Args {
+    pub fn run(self, out: &Output) -> Result<Answer> {
+        let Some(kind) = self.kind else {
+            let kinds: Vec<_> = REGISTRY
+                .iter()
+                .map(|rule| json!({"kind": rule.kind, "summary": summary(rule)}))
+                .collect();
+            out.show(&kinds, |_, paint| {
+                let mut table = Table::new(["KIND", "WHAT IT DOES"]);
+                for rule in REGISTRY {
+                    table.row([Cell::strong(rule.kind), Cell::from(summary(rule))]);
+                }
+                table.render(paint)
+            })?;
+            return Ok(Answer::Yes);
+        };
+        let rule =
+            resolve::pick("rule", &kind, REGISTRY, |rule| vec![rule.kind]).map_err(|error| {
+                let mut failure = crate::failure::Failure::from_error(error);
+                failure.problem.code = "unknown_rule".to_owned();
+                failure.problem.detail = format!("there is no kind of rule `{kind}`");
+                failure.exit = crate::failure::USAGE;
+                failure
+            })?;
+        let page = json!({"kind": rule.kind, "documentation": rule.doc});
+        out.show(&page, |_, _| rule.doc.to_owned())?;
+        Ok(Answer::Yes)
+    }
+}
+
+/// The first sentence of the rule's page.
+fn summary(rule: &RuleKind) -> String {
+    let first = rule
+        .doc
+        .lines()
+        .map(str::trim)
+        .skip_while(|line| line.is_empty() || line.starts_with('#'))
+        .take_while(|line| !line.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ");
+    match first.split_once(". ") {
+        Some((sentence, _)) => format!("{sentence}."),
+        None => first,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rule_has_a_summary() {
+        for rule in REGISTRY {
+            let summary = summary(rule);
+            assert!(
+                summary.len() > 10 && !summary.contains('\n'),
+                "{}: {summary}",
+                rule.kind
+            );
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! `stagegate jobs show`
+
+use crate::Answer;
+use crate::output::{Cell, Paint, Table, clean, when};
+use crate::session::Session;
+use anyhow::Result;
+use stagegate_api::JobWithRelease;
+
+/// Look into a job: what it is about, how it stands, the end of its output.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+Example:
+  stagegate jobs show 0193e5a2-7c1f-7d3e-8a44-0f8e2b6c9d10")]
+pub struct Args {
+    /// The job's id
+    id: String,
+}
+
+impl Args {
+    pub async fn run(self, session: Session) -> Result<Answer> {
+        let workspace = session.workspace().await?;
+        let job = workspace.job_with_release(&self.id).await?;
+        session.out.show(&job, render)?;
+        Ok(Answer::Yes)
+    }
+}
+
+fn render(it: &JobWithRelease, paint: Paint) -> String {
+    let now = when::now();
+    let (job, release) = (&it.job, &it.release);
+    let target = &release.release_target;
+    let mut table = Table::with_heading(Vec::new());
+    let mut row = |label: &str, value: Cell| table.row([Cell::dim(label), value]);
+    row("job", Cell::from(&job.id));
+    row("status", Cell::status(&job.status));
+    if let Some(message) = job.message.as_deref().filter(|message| !message.is_empty()) {
+        row("message", Cell::from(message));
+    }
+    let deployment = it
+        .deployment
+        .as_ref()
+        .map_or(&target.deployment_id, |it| &it.slug);
+    row("deployment", Cell::from(deployment));
+    let number = release
+        .number
+        .map_or(String::new(), |number| format!(" (release {number})"));
+    row(
+        "version",
+        Cell::from(format!("{}{number}", release.version.tag)),
+    );
+    let environment = it
+        .environment
+        .as_ref()
+        .map_or(&target.environment_id, |it| &it.name);
+    row("environment", Cell::from(environment));
+    let resource = it
+        .resource
+        .as_ref()
+        .map_or(&target.resource_id, |it| &it.name);
+    row("resource", Cell::from(resource));
+    if let Some(promotion) = &job.promotion_id {
+        row("promotion", Cell::from(promotion));
+    }
+    if let Some(attempt) = job.attempt {
+        row("attempt", Cell::from(attempt.to_string()));
+    }
+    if let Some(runner) = &job.runner {
+        row("runner", Cell::from(runner));
+    }
+    if let Some(external) = &job.external_id {
+        row("external id", Cell::from(external));
+    }
+    for (label, time) in [
+        ("created", Some(&job.created_at)),
+        ("started", job.started_at.as_ref()),
+        ("ended", job.completed_at.as_ref()),
+    ] {
+        if let Some(time) = time {
+            row(label, Cell::from(when::both(time, now)));
+        }
+    }
+    let mut text = table.render(paint).trim_start().to_owned();
+    if let Some(tail) = job.output_tail.as_deref().filter(|tail| !tail.is_empty()) {
+        text.push_str(&format!(
+            "\n{}\n{}\n",
+            paint.dim("OUTPUT"),
+            clean(tail).trim_end()
+        ));
+    }
+    text
+}

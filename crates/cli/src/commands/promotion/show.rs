@@ -1,0 +1,117 @@
+//! `stagegate promotion show`
+
+use crate::Answer;
+use crate::output::{
+    Cell, Paint, Table, gates, one_line, status_mark, status_tone, status_word, when,
+};
+use crate::session::Session;
+use anyhow::Result;
+use stagegate_api::PromotionDetail;
+
+/// Tell a promotion's story: what happened when, who did it, and why.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+Example:
+  stagegate promotion show 0193e5a2-7c1f-7d3e-8a44-0f8e2b6c9d10")]
+pub struct Args {
+    /// The promotion's id, as `stagegate promotions` lists it
+    id: String,
+}
+
+impl Args {
+    pub async fn run(self, session: Session) -> Result<Answer> {
+        let workspace = session.workspace().await?;
+        let promotion = workspace.promotion(&self.id).await?;
+        session.out.show(&promotion, render)?;
+        Ok(Answer::Yes)
+    }
+}
+
+fn render(detail: &PromotionDetail, paint: Paint) -> String {
+    let it = &detail.promotion;
+    let now = when::now();
+    let attempt = if it.attempt > 1 {
+        format!(", attempt {}", it.attempt)
+    } else {
+        String::new()
+    };
+    let standing = format!(
+        "{} {}{attempt}",
+        status_mark(&it.status),
+        status_word(&it.status)
+    );
+    let mut text = format!(
+        "{} → {}: {}\n{}\n",
+        paint.strong(&one_line(&format!(
+            "{} {}",
+            it.deployment.slug, it.version.tag
+        ))),
+        paint.strong(&one_line(&it.environment.name)),
+        paint.tone(status_tone(&it.status), &standing),
+        paint.dim(&format!("promotion {}", it.id))
+    );
+    if let Some(reason) = it.reason.as_deref().filter(|reason| !reason.is_empty()) {
+        text.push_str(&format!("{}\n", one_line(reason)));
+    }
+    if let Some(tag) = &it.superseded_by {
+        text.push_str(&format!("superseded by {}\n", one_line(tag)));
+    }
+    if !it.gates.is_empty() {
+        text.push_str(&format!(
+            "\n{}\n{}",
+            paint.dim("GATES"),
+            gates::render(&it.gates, paint)
+        ));
+    }
+    if !detail.timeline.is_empty() {
+        let mut table = Table::new(["TIME", "ENTRY", "BY", "WHAT"]).indent(2);
+        for event in &detail.timeline {
+            table.row([
+                Cell::dim(when::moment(&event.at)),
+                Cell::dim(event.seq.to_string()),
+                Cell::from(&event.actor),
+                Cell::from(&event.text),
+            ]);
+        }
+        text.push_str(&format!(
+            "\n{}\n{}",
+            paint.dim("TIMELINE"),
+            table.render(paint)
+        ));
+    }
+    if !detail.jobs.is_empty() {
+        let mut table = Table::new(["ID", "STATUS", "RUNNER", "UPDATED", "MESSAGE"]).indent(2);
+        for job in &detail.jobs {
+            table.row([
+                Cell::from(&job.id),
+                Cell::status(&job.status),
+                Cell::from(job.runner.as_deref().unwrap_or("–")),
+                Cell::dim(when::distance(&job.updated_at, now)),
+                Cell::from(job.message.as_deref().unwrap_or_default()),
+            ]);
+        }
+        text.push_str(&format!("\n{}\n{}", paint.dim("JOBS"), table.render(paint)));
+    }
+    if !detail.verifications.is_empty() {
+        let mut table = Table::new(["ID", "STATUS", "METRICS", "MESSAGE"]).indent(2);
+        for verification in &detail.verifications {
+            let metrics: Vec<&str> = verification
+                .metrics
+                .iter()
+                .map(|metric| metric.name.as_str())
+                .collect();
+            table.row([
+                Cell::from(&verification.id),
+                Cell::status(&verification.status),
+                Cell::from(metrics.join(", ")),
+                Cell::from(verification.message.as_deref().unwrap_or_default()),
+            ]);
+        }
+        text.push_str(&format!(
+            "\n{}\n{}",
+            paint.dim("VERIFICATIONS"),
+            table.render(paint)
+        ));
+    }
+    text
+}

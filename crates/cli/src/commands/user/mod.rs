@@ -1,0 +1,25 @@
+//! Users.
+
+mod create;
+mod list;
+
+use crate::Answer;
+use crate::session::Session;
+use anyhow::Result;
+
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Create a user
+    Create(create::Args),
+    /// List users
+    List(list::Args),
+}
+
+impl Command {
+    pub async fn run(self, session: Session) -> Result<Answer> {
+        match self {
+            Self::Create(args) => args.run(session).await,
+            Self::List(args) => args.run(session).await,
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! Versions.
+
+mod create;
+mod list;
+mod set_status;
+
+pub use list::render;
+
+use crate::Answer;
+use crate::session::Session;
+use anyhow::Result;
+
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Announce a build; what CI does
+    Create(Box<create::Args>),
+    /// List a deployment's versions, newest first
+    List(list::Args),
+    /// Say that a version is good, or no longer
+    SetStatus(set_status::Args),
+}
+
+impl Command {
+    pub async fn run(self, session: Session) -> Result<Answer> {
+        match self {
+            Self::Create(args) => args.run(session).await,
+            Self::List(args) => args.run(session).await,
+            Self::SetStatus(args) => args.run(session).await,
+        }
+    }
+}

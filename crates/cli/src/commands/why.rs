@@ -1,0 +1,153 @@
+//! `stagegate why`
+
+use crate::Answer;
+use crate::output::{
+    Cell, Paint, Table, gates, one_line, status_mark, status_tone, status_word, when,
+};
+use crate::resolve;
+use crate::session::Session;
+use anyhow::Result;
+use stagegate_api::{Why, WhyQuery};
+
+/// Say why a version is, or is not, in an environment, and when it will be.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+Examples:
+  stagegate why production
+  stagegate why production --deployment api --version v1.2.3")]
+pub struct Args {
+    /// The environment's name or id
+    environment: String,
+    /// The deployment's slug, name or id; may be left out when there is only one
+    #[arg(long, short, value_name = "DEPLOYMENT")]
+    deployment: Option<String>,
+    /// The version's tag or id; the newest when left out
+    #[arg(long, short, value_name = "TAG")]
+    version: Option<String>,
+}
+
+impl Args {
+    pub async fn run(self, session: Session) -> Result<Answer> {
+        let workspace = session.workspace().await?;
+        let deployment = resolve::deployment(&workspace, self.deployment.as_deref()).await?;
+        let environment = resolve::environment(&workspace, &self.environment).await?;
+        let version = match &self.version {
+            Some(tag) => Some(resolve::version(&workspace, &deployment, tag).await?.id),
+            None => None,
+        };
+        let query = WhyQuery {
+            deployment: deployment.id,
+            environment: environment.id,
+            version,
+        };
+        let why = workspace.why(&query).await?;
+        session.out.show(&why, render)?;
+        Ok(Answer::Yes)
+    }
+}
+
+fn render(why: &Why, paint: Paint) -> String {
+    let tone = status_tone(&why.status);
+    let mut text = format!(
+        "{} → {}: {}\n",
+        paint.strong(&one_line(&format!(
+            "{} {}",
+            why.deployment.slug, why.version.tag
+        ))),
+        paint.strong(&one_line(&why.environment.name)),
+        paint.tone(
+            tone,
+            &one_line(&format!(
+                "{} {}",
+                status_mark(&why.status),
+                status_word(&why.status)
+            ))
+        )
+    );
+    if let Some(promotion) = &why.promotion {
+        text.push_str(&paint.dim(&format!("promotion {}", one_line(promotion))));
+        text.push('\n');
+    }
+    text.push_str(&format!("\n{}\n", paint.dim("GATES")));
+    if why.gates.is_empty() {
+        text.push_str("  no rule applies here\n");
+    } else {
+        text.push_str(&gates::render(&why.gates, paint));
+    }
+    text.push_str(&format!("\n{}\n", paint.dim("TARGETS")));
+    if why.targets.is_empty() {
+        text.push_str(
+            "  none: no resource matches both the environment's and the deployment's selector\n",
+        );
+    } else {
+        let mut table = Table::new(["RESOURCE", "STATE", "RUNS", "LAST GIVEN", "WHY"]).indent(2);
+        for target in &why.targets {
+            table.row([
+                Cell::from(&target.resource),
+                Cell::status(&target.state),
+                Cell::from(target.current.as_deref().unwrap_or("–")),
+                Cell::dim(target.latest.as_deref().unwrap_or("–")),
+                Cell::from(target.reason.as_deref().unwrap_or_default()),
+            ]);
+        }
+        text.push_str(&table.render(paint));
+    }
+    text.push('\n');
+    if let Some(earliest) = &why.earliest {
+        text.push_str(&format!(
+            "{} {}\n",
+            paint.dim("at the earliest:"),
+            when::both(earliest, when::now())
+        ));
+    }
+    text.push_str(&format!("{}\n", paint.strong(&one_line(&why.summary))));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stagegate_api::{DeploymentRef, EnvironmentRef, Gate, VersionRef, WhyTarget};
+
+    #[test]
+    fn gates_targets_and_summary_are_told() {
+        let why = Why {
+            deployment: DeploymentRef {
+                slug: "api".to_owned(),
+                ..DeploymentRef::default()
+            },
+            environment: EnvironmentRef {
+                name: "production".to_owned(),
+                ..EnvironmentRef::default()
+            },
+            version: VersionRef {
+                tag: "v2".to_owned(),
+                ..VersionRef::default()
+            },
+            promotion: Some("p".to_owned()),
+            status: "waiting".to_owned(),
+            summary: "waits for one approval".to_owned(),
+            gates: vec![Gate {
+                kind: "anyApproval".to_owned(),
+                policy_name: "prod".to_owned(),
+                action_type: "approval".to_owned(),
+                message: "0 of 1".to_owned(),
+                ..Gate::default()
+            }],
+            targets: vec![WhyTarget {
+                resource: "host-1".to_owned(),
+                current: Some("v1".to_owned()),
+                state: "waiting".to_owned(),
+                ..WhyTarget::default()
+            }],
+            earliest: None,
+        };
+        assert_eq!(
+            render(&why, Paint::none()),
+            "api v2 → production: ○ waiting\npromotion p\n\nGATES\n  \
+             ○ anyApproval waits (policy `prod`)\n      0 of 1\n\nTARGETS\n  \
+             RESOURCE  STATE      RUNS  LAST GIVEN  WHY\n  \
+             host-1    ○ waiting  v1    –\n\nwaits for one approval\n"
+        );
+    }
+}

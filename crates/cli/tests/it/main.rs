@@ -1,0 +1,10 @@
+//! The real binary against a real server of its own, on a port that the system chooses.
+
+mod answers;
+mod arguments;
+mod audit;
+mod delivery;
+mod documents;
+mod harness;
+mod people;
+mod start;

@@ -1,0 +1,16 @@
+//! The engine's behaviour, told as stories over a small workspace with a fake clock.
+
+mod approvals;
+mod book;
+mod configuration;
+mod examples;
+mod fan_out;
+mod invariants;
+mod jobs;
+mod progression;
+mod selecting;
+mod sequences;
+mod targets;
+mod verifications;
+mod versions;
+mod world;

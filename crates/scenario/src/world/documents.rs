@@ -1,0 +1,174 @@
+//! Documents in place and in files, applied as `stagegate apply` would.
+
+use super::{Refusal, Trouble, World, wrong};
+use crate::catalog::StateCatalog;
+use crate::format::Inline;
+use crate::yaml::Position;
+use stagegate_documents::{DocumentError, TEXT_BYTES_MAX, plan_many};
+use stagegate_model::{Actor, Command};
+use std::path::Path;
+
+/// A text of documents, and where it stands.
+pub(crate) struct Source {
+    /// As it is shown.
+    file: String,
+    text: String,
+    /// Set when the text is part of the scenario's file.
+    inside: Option<Inside>,
+}
+
+struct Inside {
+    at: Position,
+    /// Lines of the file before the text's first line, and columns before its first column; `None` when the text
+    /// does not keep the file's lines.
+    before: Option<(usize, usize)>,
+}
+
+impl Source {
+    /// A file beside the scenario's.
+    pub fn file(folder: &Path, name: &str) -> Result<Self, String> {
+        let path = folder.join(name);
+        let failed = |error: std::io::Error| format!("cannot read `{}`: {error}", path.display());
+        let size = std::fs::metadata(&path).map_err(failed)?.len();
+        if size > TEXT_BYTES_MAX as u64 {
+            return Err(format!(
+                "`{}` has more than {TEXT_BYTES_MAX} bytes",
+                path.display()
+            ));
+        }
+        Ok(Self {
+            file: path.display().to_string(),
+            text: std::fs::read_to_string(&path).map_err(failed)?,
+            inside: None,
+        })
+    }
+
+    pub fn inline(file: &str, whole: &str, inline: &Inline) -> Self {
+        let before = inline.literal.then(|| {
+            // A block's text begins on the line after its `|`; its indentation is that of its first line.
+            let lines = whole.lines().skip(inline.at.line);
+            let indent = lines
+                .map(|line| (line.trim().is_empty(), line.len() - line.trim_start().len()))
+                .find(|(blank, _)| !blank)
+                .map_or(0, |(_, indent)| indent);
+            (inline.at.line, indent)
+        });
+        Self {
+            file: file.to_owned(),
+            text: inline.text.clone(),
+            inside: Some(Inside {
+                at: inline.at,
+                before,
+            }),
+        }
+    }
+}
+
+impl World {
+    /// Applies documents, all or nothing.
+    pub fn apply(&mut self, sources: &[Source], actor: Actor) -> Result<(), Trouble> {
+        if sources.is_empty() {
+            return Ok(());
+        }
+        // Labels by number: two texts may be of one file.
+        let labels: Vec<String> = (0..sources.len()).map(|index| index.to_string()).collect();
+        let texts: Vec<(&str, &str)> = labels
+            .iter()
+            .zip(sources)
+            .map(|(label, source)| (label.as_str(), source.text.as_str()))
+            .collect();
+        let now = self.now;
+        let mut ids = self.ids;
+        let plan = {
+            let catalog = StateCatalog(self.engine.state());
+            let mut new_id = || {
+                ids += 1;
+                super::id(now, ids)
+            };
+            plan_many(&texts, &catalog, &mut new_id, now)
+        };
+        self.ids = ids;
+        let plan = match plan {
+            Ok(plan) => plan,
+            Err(errors) => {
+                let errors = errors.iter().map(|error| located(sources, error)).collect();
+                return Err(Trouble::Refused(errors));
+            }
+        };
+        if plan.is_empty() {
+            return Ok(());
+        }
+        let context = self.context(actor);
+        let command = Command::Configure(plan.changes.clone());
+        let name = command.name().to_owned();
+        match self.engine.execute(command, context) {
+            Ok(facts) => {
+                self.append(facts, actor, stagegate_model::Cause::Command { name })?;
+                self.settle_rest()
+            }
+            Err(rejection) => {
+                let error = plan.locate(&rejection);
+                Err(Trouble::Refused(vec![located(sources, &error)]))
+            }
+        }
+    }
+
+    /// Sources of documents in place.
+    pub fn inline_sources(&self, whole: &str, documents: &[Inline]) -> Vec<Source> {
+        let documents = documents.iter();
+        documents
+            .map(|inline| Source::inline(&self.file, whole, inline))
+            .collect()
+    }
+
+    /// Sources of the named files.
+    pub fn file_sources(&self, files: &[(String, Position)]) -> Result<Vec<Source>, Trouble> {
+        let mut sources = Vec::new();
+        for (name, at) in files {
+            match Source::file(&self.folder, name) {
+                Ok(source) => sources.push(source),
+                Err(message) => {
+                    return wrong(format!(
+                        "{}:{}:{}: {message}",
+                        self.file, at.line, at.column
+                    ));
+                }
+            }
+        }
+        Ok(sources)
+    }
+}
+
+fn located(sources: &[Source], error: &DocumentError) -> Refusal {
+    let source = error
+        .file
+        .parse::<usize>()
+        .ok()
+        .and_then(|index| sources.get(index));
+    let place = source.map(|source| {
+        let line = match &source.inside {
+            None => error.line,
+            Some(Inside {
+                before: Some((lines, _)),
+                ..
+            }) => error.line + lines,
+            Some(inside) => inside.at.line,
+        };
+        let column = match &source.inside {
+            None => error.column,
+            Some(Inside {
+                before: Some((_, columns)),
+                ..
+            }) => error.column + columns,
+            Some(inside) => inside.at.column,
+        };
+        (source.file.clone(), line, column)
+    });
+    Refusal {
+        code: error.code.clone(),
+        message: error.message.clone(),
+        field: error.field.clone(),
+        hint: error.hint.clone(),
+        place,
+    }
+}

@@ -1,0 +1,253 @@
+//! Facts in words, for the timeline.
+
+use super::Ledger;
+use crate::reader::spelled;
+use stagegate_model::{Fact, GateRecord, GateState, JobStatus, Timestamp};
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+/// A line for each fact worth telling, in their order; what is configured is counted.
+pub(super) fn lines(ledger: &Ledger, facts: &[Fact], start: Timestamp) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut saved: BTreeMap<&'static str, Vec<&str>> = BTreeMap::new();
+    for fact in facts {
+        if let Some((kind, name)) = configured(fact) {
+            saved.entry(kind).or_default().push(name);
+        } else if let Some(line) = line(ledger, fact, start) {
+            lines.push(line);
+        }
+    }
+    let mut all: Vec<String> = saved
+        .into_iter()
+        .map(|(kind, names)| format!("saved: {kind} {}", names.join(", ")))
+        .collect();
+    all.append(&mut lines);
+    all
+}
+
+fn configured(fact: &Fact) -> Option<(&'static str, &str)> {
+    Some(match fact {
+        Fact::SystemPut { system } => ("system", &system.name),
+        Fact::EnvironmentPut { environment } => ("environment", &environment.name),
+        Fact::DeploymentPut { deployment } => ("deployment", &deployment.slug),
+        Fact::ResourcePut { resource } => ("resource", &resource.identifier),
+        Fact::JobAgentPut { agent } => ("job agent", &agent.name),
+        Fact::PolicyPut { policy } => ("policy", &policy.name),
+        _ => return None,
+    })
+}
+
+fn line(ledger: &Ledger, fact: &Fact, start: Timestamp) -> Option<String> {
+    let name = |id: Uuid| ledger.name(id);
+    let because = |reason: &str| match reason {
+        "" => String::new(),
+        reason => format!(": {reason}"),
+    };
+    let names = |ids: &[stagegate_model::ResourceId]| {
+        let mut names: Vec<&str> = ids.iter().map(|id| name(id.0)).collect();
+        names.sort_unstable();
+        names.join(", ")
+    };
+    let of_job = |id: &stagegate_model::JobId| {
+        ledger.job(*id).map_or_else(
+            || "?".to_owned(),
+            |job| {
+                format!(
+                    "{} on {}/{}",
+                    name(job.version.0),
+                    name(job.target.environment.0),
+                    name(job.target.resource.0)
+                )
+            },
+        )
+    };
+    let of_promotion = |id: &stagegate_model::PromotionId| {
+        ledger.promotion(*id).map_or_else(
+            || ("?".to_owned(), "?".to_owned()),
+            |it| {
+                (
+                    name(it.environment.0).to_owned(),
+                    name(it.version.0).to_owned(),
+                )
+            },
+        )
+    };
+    Some(match fact {
+        Fact::WorkspaceCreated { .. } | Fact::UserCreated { .. } | Fact::KeyCreated { .. } => {
+            return None;
+        }
+        Fact::VersionCreated { .. } | Fact::VoteCast { .. } | Fact::Measured { .. } => return None,
+        Fact::VersionChanged { id, status, .. } => match status {
+            Some(status) => format!("{} is {status}", name(id.0)),
+            None => format!("{} is changed", name(id.0)),
+        },
+        Fact::SystemDeleted { id } => format!("deleted: system {}", name(id.0)),
+        Fact::EnvironmentDeleted { id } => format!("deleted: environment {}", name(id.0)),
+        Fact::DeploymentDeleted { id } => format!("deleted: deployment {}", name(id.0)),
+        Fact::ResourceDeleted { id } => format!("deleted: resource {}", name(id.0)),
+        Fact::JobAgentDeleted { id } => format!("deleted: job agent {}", name(id.0)),
+        Fact::PolicyDeleted { id } => format!("deleted: policy {}", name(id.0)),
+        Fact::TargetsJoined {
+            environment,
+            deployment,
+            resources,
+        } => format!(
+            "{}: targets of {} join: {}",
+            name(environment.0),
+            name(deployment.0),
+            names(resources)
+        ),
+        Fact::TargetsLeft {
+            environment,
+            deployment,
+            resources,
+        } => format!(
+            "{}: targets of {} leave: {}",
+            name(environment.0),
+            name(deployment.0),
+            names(resources)
+        ),
+        Fact::PromotionOpened {
+            version,
+            environment,
+            attempt,
+            ..
+        } => {
+            let again = match attempt {
+                1 => String::new(),
+                attempt => format!(" again (attempt {attempt})"),
+            };
+            format!(
+                "{}: the promotion of {} opens{again}",
+                name(environment.0),
+                name(version.0)
+            )
+        }
+        Fact::GateChanged { promotion, gate } => {
+            let (environment, version) = of_promotion(promotion);
+            format!("{environment}: {}", gate_line(&version, gate, start))
+        }
+        Fact::PromotionMoved { id, status } => {
+            let (environment, version) = of_promotion(id);
+            format!("{environment}: the promotion of {version} is {status}")
+        }
+        Fact::PromotionEnded {
+            id, status, reason, ..
+        } => {
+            let (environment, version) = of_promotion(id);
+            format!(
+                "{environment}: the promotion of {version} ends {status}{}",
+                because(reason)
+            )
+        }
+        Fact::JobsCreated {
+            version,
+            environment,
+            jobs,
+            ..
+        } => {
+            let resources: Vec<_> = jobs.iter().map(|job| job.resource).collect();
+            format!(
+                "{}: {} gets a job on {}",
+                name(environment.0),
+                name(version.0),
+                names(&resources)
+            )
+        }
+        Fact::TargetBlocked { target, block } => {
+            let place = format!("{}/{}", name(target.environment.0), name(target.resource.0));
+            match block {
+                Some(block) => format!(
+                    "{place}: {} is blocked: {} ({})",
+                    name(block.version.0),
+                    block.message,
+                    block.code
+                ),
+                None => format!("{place} is blocked no more"),
+            }
+        }
+        Fact::JobClaimed { id, runner, .. } => format!("the job of {} is {runner}'s", of_job(id)),
+        Fact::JobChanged {
+            id,
+            status,
+            message,
+            ..
+        } => match status {
+            JobStatus::Successful | JobStatus::InProgress => return None,
+            _ if message.is_empty() => return None,
+            _ => format!("the job of {} is {status}: {message}", of_job(id)),
+        },
+        Fact::ReportIgnored {
+            job,
+            status,
+            standing,
+        } => format!(
+            "the report {status} of {} is ignored; it is {standing}",
+            of_job(job)
+        ),
+        Fact::ReleaseEnded {
+            id,
+            job,
+            status,
+            reason,
+        } => {
+            let number = ledger.release(*id).map_or(0, |it| it.number);
+            format!(
+                "release {number}, {}, ends {status}{}",
+                of_job(job),
+                because(reason)
+            )
+        }
+        Fact::VerificationStarted {
+            job,
+            metrics,
+            rerun_of,
+            ..
+        } => {
+            let metrics: Vec<_> = metrics
+                .iter()
+                .map(|it| format!("`{}`", it.metric.name))
+                .collect();
+            let again = if rerun_of.is_some() { " again" } else { "" };
+            format!("{} is verified{again}: {}", of_job(job), metrics.join(", "))
+        }
+        Fact::VerificationEnded {
+            id,
+            status,
+            reason,
+            decided_by,
+        } => {
+            let of = ledger
+                .verification(*id)
+                .map_or_else(|| "?".to_owned(), |it| of_job(&it.job));
+            let by = decided_by.map_or_else(String::new, |user| format!(" by {}", name(user.0)));
+            format!(
+                "the verification of {of} ends {status}{by}{}",
+                because(reason)
+            )
+        }
+        // A kind this file has no words for yet speaks for itself.
+        other => kind(other),
+    })
+}
+
+/// The kind of a fact, as it is in the log.
+pub(crate) fn kind(fact: &Fact) -> String {
+    serde_json::to_value(fact)
+        .ok()
+        .and_then(|json| json.get("type")?.as_str().map(str::to_owned))
+        .unwrap_or_default()
+}
+
+fn gate_line(version: &str, gate: &GateRecord, start: Timestamp) -> String {
+    let state = match gate.state {
+        GateState::Allow => "is open for",
+        GateState::Wait => "waits for",
+        GateState::Deny => "is shut for",
+        GateState::Gone => "no longer applies to",
+    };
+    let until = gate.until.map_or_else(String::new, |at| {
+        format!(" (until {})", spelled(at.millis_since(start)))
+    });
+    format!("{} {state} {version}: {}{until}", gate.kind, gate.message)
+}

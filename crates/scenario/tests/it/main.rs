@@ -1,0 +1,3 @@
+//! The shipped scenarios, and what people see when one does not hold.
+
+mod shipped;

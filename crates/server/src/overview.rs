@@ -1,0 +1,319 @@
+//! The workspace at a glance: for each deployment its environments and how its versions stand there. The API's
+//! status and the first page show the same.
+
+use crate::wire;
+use stagegate_api as api;
+use stagegate_engine::{Action, Engine, Explanation, LaneKey, State};
+use stagegate_model::{
+    Deployment, DeploymentId, EnvironmentId, Timestamp, Version, VersionId, VersionStatus,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How many versions of a deployment are shown, apart from those that run somewhere.
+const VERSIONS_SHOWN: usize = 10;
+
+/// The workspace at a glance, and which cells a person's vote could move.
+pub(crate) struct Overview {
+    pub status: api::Status,
+    /// Ids as they stand in the cells.
+    pub votable: Votable,
+}
+
+/// Everything, or one deployment.
+pub(crate) fn overview(engine: &Engine, only: Option<DeploymentId>, now: Timestamp) -> Overview {
+    let state = engine.state();
+    let mut votable = BTreeSet::new();
+    let mut deployments: Vec<&Deployment> = state
+        .deployments()
+        .values()
+        .map(|it| &**it)
+        .filter(|it| only.is_none_or(|id| id == it.id))
+        .collect();
+    deployments.sort_by_key(|it| it.name.to_lowercase());
+    let status = api::Status {
+        deployments: deployments
+            .into_iter()
+            .map(|it| deployment(engine, it, now, &mut votable))
+            .collect(),
+        seq: state.head().seq,
+    };
+    Overview { status, votable }
+}
+
+type Votable = BTreeSet<(VersionId, EnvironmentId)>;
+
+fn deployment(
+    engine: &Engine,
+    it: &Deployment,
+    now: Timestamp,
+    votable: &mut Votable,
+) -> api::DeploymentStatus {
+    let state = engine.state();
+    let environments = environments_of(state, it);
+    let running = running(state, it.id, &environments);
+    let shown = shown(state, it.id, &running);
+    // The newest version is asked about everywhere; what its gates wait for is the order of the stages.
+    let asked: Vec<Option<Explanation>> = environments
+        .iter()
+        .map(|environment| {
+            let lane = lane(it.id, *environment);
+            engine.explain(lane, shown.first()?.id, now)
+        })
+        .collect();
+    let order = in_order_of_promotion(&environments, &asked);
+    let environments: Vec<EnvironmentId> = order.iter().map(|index| environments[*index]).collect();
+    api::DeploymentStatus {
+        deployment: wire::deployment_ref(state, it.id),
+        environments: environments
+            .iter()
+            .map(|id| environment(state, lane(it.id, *id), running.get(id)))
+            .collect(),
+        versions: shown
+            .iter()
+            .map(|version| api::VersionStatusRow {
+                id: version.id.to_string(),
+                tag: version.tag.clone(),
+                status: version.status.to_string(),
+                created_at: version.created_at.to_string(),
+                cells: environments
+                    .iter()
+                    .map(|environment| {
+                        let lane = lane(it.id, *environment);
+                        cell(engine, lane, version, shown.first(), now, votable)
+                    })
+                    .collect(),
+            })
+            .collect(),
+    }
+}
+
+fn lane(deployment: DeploymentId, environment: EnvironmentId) -> LaneKey {
+    LaneKey {
+        deployment,
+        environment,
+    }
+}
+
+/// Those that share a system with the deployment, in the order in which they were made.
+fn environments_of(state: &State, deployment: &Deployment) -> Vec<EnvironmentId> {
+    let mut environments: Vec<_> = state
+        .environments()
+        .values()
+        .filter(|it| {
+            let has_targets = state
+                .lane(lane(deployment.id, it.id))
+                .is_some_and(|lane| !lane.targets.is_empty());
+            has_targets || !it.systems.is_disjoint(&deployment.systems)
+        })
+        .collect();
+    environments.sort_by_key(|it| (it.created_at, it.id));
+    environments.into_iter().map(|it| it.id).collect()
+}
+
+/// How many targets run which version, for each environment.
+fn running(
+    state: &State,
+    deployment: DeploymentId,
+    environments: &[EnvironmentId],
+) -> BTreeMap<EnvironmentId, BTreeMap<VersionId, usize>> {
+    environments
+        .iter()
+        .map(|environment| {
+            let mut counts = BTreeMap::new();
+            let lane = state.lane(lane(deployment, *environment));
+            let targets = lane.into_iter().flat_map(|lane| lane.targets.values());
+            for current in targets.filter_map(|target| target.current) {
+                if let Some(release) = state.releases().get(&current) {
+                    *counts.entry(release.version).or_default() += 1;
+                }
+            }
+            (*environment, counts)
+        })
+        .collect()
+}
+
+/// The newest versions and those that run somewhere, newest first.
+fn shown<'s>(
+    state: &'s State,
+    deployment: DeploymentId,
+    running: &BTreeMap<EnvironmentId, BTreeMap<VersionId, usize>>,
+) -> Vec<&'s Version> {
+    let somewhere: BTreeSet<VersionId> = running
+        .values()
+        .flat_map(|counts| counts.keys().copied())
+        .collect();
+    state
+        .versions_of(deployment)
+        .enumerate()
+        .filter(|(index, version)| *index < VERSIONS_SHOWN || somewhere.contains(&version.id))
+        .map(|(_, version)| &**version)
+        .collect()
+}
+
+/// Indexes such that an environment stands behind those its gates wait for; otherwise as they were.
+fn in_order_of_promotion(
+    environments: &[EnvironmentId],
+    asked: &[Option<Explanation>],
+) -> Vec<usize> {
+    let waits_for: Vec<BTreeSet<usize>> = asked
+        .iter()
+        .map(|explanation| {
+            let gates = explanation.iter().flat_map(|it| &it.gates);
+            gates
+                .filter_map(|gate| gate.verdict.why().details.get("environmentId")?.as_str())
+                .filter_map(|id| id.parse().ok())
+                .filter_map(|id: EnvironmentId| environments.iter().position(|it| *it == id))
+                .collect()
+        })
+        .collect();
+    let mut order: Vec<usize> = Vec::with_capacity(environments.len());
+    while order.len() < environments.len() {
+        let left = (0..environments.len()).filter(|index| !order.contains(index));
+        let free = left.clone().find(|index| {
+            let mut needed = waits_for.get(*index).into_iter().flatten();
+            needed.all(|needed| needed == index || order.contains(needed))
+        });
+        // In a circle of environments any beginning is as good as another.
+        let Some(next) = free.or_else(|| left.clone().next()) else {
+            break;
+        };
+        order.push(next);
+    }
+    order
+}
+
+fn environment(
+    state: &State,
+    lane: LaneKey,
+    running: Option<&BTreeMap<VersionId, usize>>,
+) -> api::EnvironmentStatus {
+    let mut current: Vec<(&Version, usize)> = running
+        .into_iter()
+        .flatten()
+        .filter_map(|(version, count)| Some((&**state.versions().get(version)?, *count)))
+        .collect();
+    current.sort_by_key(|(version, _)| std::cmp::Reverse(version.order()));
+    api::EnvironmentStatus {
+        id: lane.environment.to_string(),
+        name: wire::environment_name(state, lane.environment),
+        targets: state.lane(lane).map_or(0, |lane| lane.targets.len()),
+        current: current
+            .into_iter()
+            .map(|(version, count)| api::TagCount {
+                tag: version.tag.clone(),
+                count,
+            })
+            .collect(),
+    }
+}
+
+/// One version in one environment. Only what may still move is decided anew; the rest is as recorded.
+fn cell(
+    engine: &Engine,
+    lane: LaneKey,
+    version: &Version,
+    newest: Option<&&Version>,
+    now: Timestamp,
+    votable: &mut Votable,
+) -> api::StatusCell {
+    let state = engine.state();
+    let promotion = state
+        .track(version.id, lane.environment)
+        .and_then(|track| track.promotion)
+        .and_then(|id| state.promotions().get(&id));
+    let is_newest = newest.is_some_and(|newest| newest.id == version.id);
+    let undecided = promotion.map_or(is_newest, |promotion| promotion.status.is_open());
+    let explanation = undecided
+        .then(|| engine.explain(lane, version.id, now))
+        .flatten();
+    if explanation.as_ref().is_some_and(wants_a_vote) {
+        votable.insert((version.id, lane.environment));
+    }
+    let (reason, targets) = match (&explanation, promotion) {
+        _ if version.status != VersionStatus::Ready && promotion.is_none() => (
+            format!("the version is {}", version.status),
+            Default::default(),
+        ),
+        (Some(explanation), _) => (
+            explanation.summary.clone(),
+            wire::standing_counts(&explanation.targets),
+        ),
+        (None, Some(promotion)) => {
+            let reason = match promotion.superseded_by {
+                Some(by) => format!("{} took its place", wire::tag(state, by)),
+                None => promotion.reason.clone(),
+            };
+            (reason, wire::ended_counts(state, promotion))
+        }
+        (None, None) => Default::default(),
+    };
+    api::StatusCell {
+        environment_id: lane.environment.to_string(),
+        promotion_id: promotion.map(|it| it.id.to_string()),
+        status: promotion.map_or_else(String::new, |it| it.status.to_string()),
+        reason,
+        targets,
+    }
+}
+
+/// Whether a closed gate asks for a person's vote.
+fn wants_a_vote(explanation: &Explanation) -> bool {
+    let closed = explanation
+        .gates
+        .iter()
+        .filter(|gate| !gate.verdict.is_allowed());
+    closed
+        .map(|gate| gate.verdict.why().action)
+        .any(|action| action == Action::Approval)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stagegate_model::RuleId;
+    use uuid::Uuid;
+
+    fn explanation(waits_for: Option<EnvironmentId>) -> Option<Explanation> {
+        let why = stagegate_engine::Reason {
+            details: serde_json::json!({ "environmentId": waits_for }),
+            ..Default::default()
+        };
+        let gate = stagegate_engine::Gate {
+            policy: Uuid::nil().into(),
+            policy_name: String::new(),
+            rule: RuleId(Uuid::nil()),
+            kind: "environmentProgression",
+            verdict: stagegate_engine::Verdict::Deny { why },
+            latched: false,
+        };
+        Some(Explanation {
+            lane: lane(Uuid::nil().into(), Uuid::nil().into()),
+            version: Uuid::nil().into(),
+            promotion: None,
+            status: None,
+            summary: String::new(),
+            stopped: None,
+            gates: vec![gate],
+            targets: Vec::new(),
+            earliest: None,
+        })
+    }
+
+    #[test]
+    fn environments_stand_behind_those_they_wait_for() {
+        let ids: Vec<EnvironmentId> = (1..4).map(|n| Uuid::from_u128(n).into()).collect();
+        let (dev, prod, staging) = (ids[0], ids[1], ids[2]);
+        let asked = [
+            explanation(None),
+            explanation(Some(staging)),
+            explanation(Some(dev)),
+        ];
+        assert_eq!(
+            in_order_of_promotion(&[dev, prod, staging], &asked),
+            [0, 2, 1]
+        );
+        let circle = [explanation(Some(prod)), explanation(Some(dev))];
+        assert_eq!(in_order_of_promotion(&[dev, prod], &circle), [0, 1]);
+        assert_eq!(in_order_of_promotion(&[dev, prod], &[None, None]), [0, 1]);
+    }
+}

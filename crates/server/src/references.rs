@@ -1,0 +1,73 @@
+//! Things as people name them in queries: by id, slug, name or tag.
+
+use crate::answer::{Answer, Failure};
+use stagegate_engine::State;
+use stagegate_model::{Deployment, DeploymentId, Environment, Version};
+use std::sync::Arc;
+
+/// A deployment by slug, id or name.
+pub(crate) fn deployment<'s>(state: &'s State, text: &str) -> Answer<&'s Arc<Deployment>> {
+    let by_id = || state.deployments().get(&text.parse().ok()?);
+    let by_name = || {
+        let mut named = state.deployments().values();
+        named.find(|it| it.name.to_lowercase() == text.to_lowercase())
+    };
+    state
+        .deployment_by_slug(text)
+        .or_else(by_id)
+        .or_else(by_name)
+        .ok_or_else(|| {
+            Failure::no_such("deployment", text)
+                .at("deployment")
+                .hint(known(
+                    state.deployments().values().map(|it| it.slug.as_str()),
+                ))
+        })
+}
+
+/// An environment by name or id.
+pub(crate) fn environment<'s>(state: &'s State, text: &str) -> Answer<&'s Arc<Environment>> {
+    let by_id = || state.environments().get(&text.parse().ok()?);
+    state
+        .environment_by_name(text)
+        .or_else(by_id)
+        .ok_or_else(|| {
+            Failure::no_such("environment", text)
+                .at("environment")
+                .hint(known(
+                    state.environments().values().map(|it| it.name.as_str()),
+                ))
+        })
+}
+
+/// A deployment's version by tag or id; the newest when none is named.
+pub(crate) fn version<'s>(
+    state: &'s State,
+    deployment: DeploymentId,
+    text: Option<&str>,
+) -> Answer<&'s Arc<Version>> {
+    let Some(text) = text else {
+        let newest = state.versions_of(deployment).next();
+        return newest.ok_or_else(|| {
+            Failure::new("version_not_found", "the deployment has no versions yet")
+        });
+    };
+    let by_id = || {
+        let version = state.versions().get(&text.parse().ok()?);
+        version.filter(|version| version.deployment == deployment)
+    };
+    state
+        .version_by_tag(deployment, text)
+        .or_else(by_id)
+        .ok_or_else(|| Failure::no_such("version", text).at("version"))
+}
+
+fn known<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    const NAMED_MAX: usize = 10;
+    let names: Vec<&str> = names.take(NAMED_MAX + 1).collect();
+    match names.len() {
+        0 => "there are none yet".to_owned(),
+        more if more > NAMED_MAX => String::new(),
+        _ => format!("there are: {}", names.join(", ")),
+    }
+}

@@ -1,0 +1,100 @@
+//! Resources, by the identifier that their providers know.
+
+use crate::answer::{Accepted, Answer, Failure, Json, accepted};
+use crate::body::{Body, Query};
+use crate::routes::refuse_filter;
+use crate::scope::Scope;
+use crate::wire;
+use serde::Deserialize;
+use stagegate_api as api;
+use stagegate_model::{Change, Json as AnyJson, Resource, ResourceId};
+use uuid::Uuid;
+
+#[derive(Deserialize)]
+pub(super) struct ListQuery {
+    limit: Option<usize>,
+    offset: Option<usize>,
+    cel: Option<String>,
+}
+
+pub(super) async fn list(
+    scope: Scope,
+    Query(query): Query<ListQuery>,
+) -> Answer<Json<api::Page<api::Resource>>> {
+    refuse_filter(query.cel.as_deref())?;
+    let paging = api::Paging {
+        limit: query.limit,
+        offset: query.offset,
+    };
+    let page = scope
+        .read(move |engine| {
+            let state = engine.state();
+            api::Page::cut(state.resources(), paging.limit(), paging.offset())
+                .map(|it| wire::resource(state, it))
+        })
+        .await?;
+    Ok(Json(page))
+}
+
+pub(super) async fn get(scope: Scope) -> Answer<Json<api::Resource>> {
+    let identifier = scope.text("identifier").to_owned();
+    let found = scope
+        .ask(move |engine| {
+            let state = engine.state();
+            let found = state.resource_by_identifier(&identifier);
+            let found = found.ok_or_else(|| Failure::no_such("resource", &identifier))?;
+            Ok(wire::resource(state, found))
+        })
+        .await?;
+    Ok(Json(found))
+}
+
+pub(super) async fn upsert(
+    scope: Scope,
+    Body(body): Body<api::UpsertResource>,
+) -> Answer<Accepted<api::Accepted>> {
+    if body.variables.as_ref().is_some_and(|it| !it.is_empty()) {
+        return Err(
+            Failure::new("invalid_value", "variables of resources are not used yet")
+                .at("variables")
+                .hint("put the values into `config` or `metadata`"),
+        );
+    }
+    let identifier = scope.text("identifier").to_owned();
+    let now = scope.now();
+    let new_id = ResourceId(Uuid::now_v7());
+    let id = scope
+        .configure(move |state| {
+            let known = state.resource_by_identifier(&identifier);
+            let mut resource = Resource {
+                id: known.map_or(new_id, |it| it.id),
+                name: body.name.clone(),
+                identifier: identifier.clone(),
+                kind: body.kind.clone(),
+                version: body.version.clone(),
+                metadata: body.metadata.clone().unwrap_or_default(),
+                config: AnyJson::Object(body.config.clone().unwrap_or_default()),
+                created_at: known.map_or(now, |it| it.created_at),
+                updated_at: known.and_then(|it| it.updated_at),
+            };
+            // The time of change is set only by a change, so that a provider that repeats itself writes nothing.
+            if known.is_some_and(|it| **it != resource) {
+                resource.updated_at = Some(now);
+            }
+            Ok((resource.id, vec![Change::PutResource(resource)]))
+        })
+        .await?;
+    Ok(accepted(id, "the resource was stored"))
+}
+
+pub(super) async fn delete(scope: Scope) -> Answer<Accepted<api::Accepted>> {
+    let identifier = scope.text("identifier").to_owned();
+    let id = scope
+        .configure(move |state| {
+            let found = state.resource_by_identifier(&identifier);
+            let found = found.ok_or_else(|| Failure::no_such("resource", &identifier))?;
+            Ok((found.id, vec![Change::DeleteResource(found.id)]))
+        })
+        .await?;
+    Ok(accepted(id, "the resource was deleted"))
+}

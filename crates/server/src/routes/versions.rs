@@ -1,0 +1,175 @@
+//! Versions, as CI announces them.
+
+use super::{deployments, refuse_filter};
+use crate::answer::{Accepted, Answer, Failure, Json};
+use crate::body::{Body, Query};
+use crate::scope::Scope;
+use crate::wire;
+use axum::http::StatusCode;
+use serde::Deserialize;
+use stagegate_api as api;
+use stagegate_model::{
+    Command, DeploymentId, Json as AnyJson, NewVersion, Timestamp, VersionId, VersionPatch,
+    VersionStatus,
+};
+use uuid::Uuid;
+
+#[derive(Deserialize)]
+pub(super) struct ListQuery {
+    limit: Option<usize>,
+    offset: Option<usize>,
+    order: Option<String>,
+    cel: Option<String>,
+}
+
+pub(super) async fn list(
+    scope: Scope,
+    Query(query): Query<ListQuery>,
+) -> Answer<Json<api::Page<api::DeploymentVersionWithDependencies>>> {
+    refuse_filter(query.cel.as_deref())?;
+    let deployment: DeploymentId = scope.id("deploymentId")?;
+    let oldest_first = match query.order.as_deref() {
+        None | Some("desc") => false,
+        Some("asc") => true,
+        Some(other) => {
+            let message = format!("`{other}` is no order");
+            return Err(Failure::new("invalid_query", message)
+                .at("order")
+                .hint("use `asc` or `desc`"));
+        }
+    };
+    let paging = api::Paging {
+        limit: query.limit,
+        offset: query.offset,
+    };
+    let page = scope
+        .ask(move |engine| {
+            let state = engine.state();
+            deployments::known(state, deployment)?;
+            let mut all: Vec<_> = state.versions_of(deployment).collect();
+            if oldest_first {
+                all.reverse();
+            }
+            Ok(
+                api::Page::cut(all, paging.limit(), paging.offset()).map(|it| {
+                    api::DeploymentVersionWithDependencies {
+                        version: wire::version(it),
+                        dependencies: Default::default(),
+                    }
+                }),
+            )
+        })
+        .await?;
+    Ok(Json(page))
+}
+
+/// Sending the same content again is answered with the version that is there.
+pub(super) async fn create(
+    scope: Scope,
+    Body(body): Body<api::CreateVersion>,
+) -> Answer<Json<api::DeploymentVersion>> {
+    let deployment: DeploymentId = scope.id("deploymentId")?;
+    if body.dependencies.as_ref().is_some_and(|it| !it.is_empty()) {
+        return Err(Failure::new(
+            "invalid_value",
+            "dependencies of versions are not enforced yet",
+        )
+        .at("dependencies")
+        .hint("leave them out; nothing would hold the version back"));
+    }
+    let status = match body.status.as_str() {
+        "" => VersionStatus::Ready,
+        text => version_status(text)?,
+    };
+    let tag = body.tag.clone();
+    let object = |map: Option<api::JsonMap>| AnyJson::Object(map.unwrap_or_default());
+    let new = NewVersion {
+        id: VersionId(Uuid::now_v7()),
+        deployment,
+        tag: body.tag,
+        name: body.name,
+        config: object(body.config),
+        job_agent_config: object(body.job_agent_config),
+        status,
+        message: body.message.unwrap_or_default(),
+        metadata: body.metadata.unwrap_or_default(),
+        created_at: created_at(body.created_at.as_deref())?,
+    };
+    scope
+        .submit(Command::CreateVersion(new), Vec::new())
+        .await?;
+    let version = scope
+        .ask(move |engine| {
+            let version = engine.state().version_by_tag(deployment, &tag);
+            version
+                .map(|it| wire::version(it))
+                .ok_or_else(|| Failure::no_such("version", &tag))
+        })
+        .await?;
+    Ok(Json(version))
+}
+
+pub(super) async fn update(
+    scope: Scope,
+    Body(body): Body<api::UpdateVersion>,
+) -> Answer<Accepted<api::DeploymentVersion>> {
+    let id: VersionId = scope.id("deploymentVersionId")?;
+    if let Some(sent) = created_at(body.created_at.as_deref())? {
+        let known = scope
+            .read(move |engine| engine.state().versions().get(&id).map(|it| it.created_at))
+            .await?;
+        if known.is_some_and(|known| known != sent) {
+            return Err(Failure::new(
+                "invalid_value",
+                "the time of creation is fixed: it orders the versions",
+            )
+            .at("createdAt")
+            .hint("leave it out"));
+        }
+    }
+    let patch = VersionPatch {
+        id,
+        tag: body.tag,
+        name: body.name,
+        config: body.config.map(AnyJson::Object),
+        job_agent_config: body.job_agent_config.map(AnyJson::Object),
+        status: body.status.as_deref().map(version_status).transpose()?,
+        message: body.message,
+        metadata: body.metadata,
+    };
+    scope
+        .submit(Command::UpdateVersion(patch), Vec::new())
+        .await?;
+    let version = scope
+        .read(move |engine| {
+            let version = engine.state().versions().get(&id);
+            version
+                .map(|it| wire::version(it))
+                .ok_or_else(|| Failure::no_such("version", id))
+        })
+        .await?;
+    Ok((StatusCode::ACCEPTED, Json(version?)))
+}
+
+fn version_status(text: &str) -> Answer<VersionStatus> {
+    VersionStatus::parse(text).ok_or_else(|| {
+        let known: Vec<_> = VersionStatus::ALL.iter().map(|it| it.as_str()).collect();
+        Failure::new(
+            "invalid_status",
+            format!("a version has no status `{text}`"),
+        )
+        .at("status")
+        .hint(format!("the statuses are: {}", known.join(", ")))
+    })
+}
+
+fn created_at(text: Option<&str>) -> Answer<Option<Timestamp>> {
+    let parse = |text: &str| {
+        text.parse().map_err(|_| {
+            Failure::new("invalid_value", format!("`{text}` is not a time"))
+                .at("createdAt")
+                .hint("write it as 2026-01-31T09:00:00Z")
+        })
+    };
+    text.map(parse).transpose()
+}

@@ -1,0 +1,309 @@
+//! What happened to a promotion, told from the log.
+
+use crate::answer::Answer;
+use crate::people::People;
+use crate::scope::Scope;
+use crate::wire;
+use stagegate_api::TimelineEvent;
+use stagegate_engine::{Promotion, State};
+use stagegate_model::{
+    Entry, Fact, GateRecord, GateState, JobId, ResourceId, VerificationId, Vote,
+};
+use stagegate_store::EntityRef;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How many entries a timeline is told from: the newest ones.
+const ENTRIES_MAX: usize = 500;
+/// How many events a timeline has: the newest ones.
+const EVENTS_MAX: usize = 1000;
+/// How many resources an event names before it only counts.
+const NAMED_MAX: usize = 3;
+
+/// The log entries that touch a promotion, oldest first.
+pub(crate) async fn entries(scope: &Scope, promotion: &Promotion) -> Answer<Vec<Entry>> {
+    let entity = EntityRef::new("promotion", promotion.id.0);
+    scope
+        .store(move |store, workspace| {
+            let mut seqs = store.touching(workspace, &entity, None, ENTRIES_MAX)?;
+            seqs.reverse();
+            let mut entries = Vec::with_capacity(seqs.len());
+            for seq in seqs {
+                // An entry of a kind this binary does not know is told by the audit, not here.
+                let row = store.row(workspace, seq)?;
+                entries.extend(row.and_then(|row| Entry::from_bytes(&row.body).ok()));
+            }
+            Ok(entries)
+        })
+        .await
+}
+
+/// The events of a promotion in the entries, oldest first.
+pub(crate) fn events(
+    state: &State,
+    promotion: &Promotion,
+    entries: &[Entry],
+    people: &People,
+) -> Vec<TimelineEvent> {
+    let mut teller = Teller {
+        state,
+        promotion,
+        people,
+        jobs: state
+            .jobs()
+            .values()
+            .filter(|job| job.promotion == promotion.id)
+            .map(|job| (job.id, job.target.resource))
+            .collect(),
+        verifications: BTreeSet::new(),
+        metrics: BTreeMap::new(),
+    };
+    let mut events = Vec::new();
+    for entry in entries {
+        for fact in &entry.facts {
+            let Some((kind, text)) = teller.tell(fact) else {
+                continue;
+            };
+            events.push(TimelineEvent {
+                at: entry.time.to_string(),
+                seq: entry.seq,
+                kind: kind.to_owned(),
+                actor: people.actor(&entry.actor),
+                text,
+            });
+        }
+    }
+    let superfluous = events.len().saturating_sub(EVENTS_MAX);
+    events.drain(..superfluous);
+    events
+}
+
+struct Teller<'a> {
+    state: &'a State,
+    promotion: &'a Promotion,
+    people: &'a People,
+    /// The promotion's jobs, and where they run.
+    jobs: BTreeMap<JobId, ResourceId>,
+    verifications: BTreeSet<VerificationId>,
+    /// The names of a verification's metrics.
+    metrics: BTreeMap<VerificationId, Vec<String>>,
+}
+
+impl Teller<'_> {
+    fn tag(&self) -> String {
+        wire::tag(self.state, self.promotion.version)
+    }
+
+    fn place(&self) -> String {
+        wire::environment_name(self.state, self.promotion.environment)
+    }
+
+    fn resource(&self, id: ResourceId) -> String {
+        self.state
+            .resource(id)
+            .map_or_else(|| id.to_string(), |resource| resource.name.clone())
+    }
+
+    fn resource_of(&self, job: JobId) -> Option<String> {
+        self.jobs.get(&job).map(|resource| self.resource(*resource))
+    }
+
+    /// The kind and the words of a fact, if it is about this promotion.
+    fn tell(&mut self, fact: &Fact) -> Option<(&'static str, String)> {
+        let promotion = self.promotion.id;
+        match fact {
+            Fact::PromotionOpened { id, attempt, .. } if *id == promotion => {
+                let again = if *attempt > 1 {
+                    format!(" (attempt {attempt})")
+                } else {
+                    String::new()
+                };
+                let text = format!(
+                    "{} became a candidate for {}{again}",
+                    self.tag(),
+                    self.place()
+                );
+                Some(("promotionOpened", text))
+            }
+            Fact::GateChanged {
+                promotion: of,
+                gate,
+            } if *of == promotion => Some(("gateChanged", self.gate(gate))),
+            Fact::PromotionMoved { id, status } if *id == promotion => {
+                Some(("promotionMoved", format!("the promotion is {status}")))
+            }
+            Fact::PromotionEnded {
+                id,
+                status,
+                reason,
+                by,
+            } if *id == promotion => {
+                let reason = match by {
+                    Some(by) => format!("{} took its place", wire::tag(self.state, *by)),
+                    None => reason.clone(),
+                };
+                Some((
+                    "promotionEnded",
+                    with_reason(&format!("the promotion ended: {status}"), &reason),
+                ))
+            }
+            Fact::VoteCast {
+                version,
+                environment,
+                user,
+                vote,
+                reason,
+                ..
+            } if (*version, *environment)
+                == (self.promotion.version, self.promotion.environment) =>
+            {
+                let what = match vote {
+                    Vote::Approved => "approved",
+                    Vote::Rejected => "rejected",
+                    Vote::Withdrawn => "withdrew the vote on",
+                };
+                let text = format!(
+                    "{} {what} {} for {}",
+                    self.people.name(*user),
+                    self.tag(),
+                    self.place()
+                );
+                Some(("voteCast", with_reason(&text, reason)))
+            }
+            Fact::JobsCreated {
+                promotion: of,
+                jobs,
+                ..
+            } if *of == promotion => {
+                self.jobs
+                    .extend(jobs.iter().map(|job| (job.job, job.resource)));
+                let named: Vec<String> = jobs
+                    .iter()
+                    .take(NAMED_MAX)
+                    .map(|job| self.resource(job.resource))
+                    .collect();
+                let more = match jobs.len().saturating_sub(NAMED_MAX) {
+                    0 => String::new(),
+                    more => format!(" and {more} more"),
+                };
+                let jobs = if jobs.len() == 1 { "a job" } else { "jobs" };
+                Some((
+                    "jobsCreated",
+                    format!("{jobs} for {}{more}", named.join(", ")),
+                ))
+            }
+            _ => self.tell_of_job(fact),
+        }
+    }
+
+    fn tell_of_job(&mut self, fact: &Fact) -> Option<(&'static str, String)> {
+        match fact {
+            Fact::JobClaimed { id, runner, .. } => {
+                let place = self.resource_of(*id)?;
+                Some((
+                    "jobClaimed",
+                    format!("the runner `{runner}` took the job on {place}"),
+                ))
+            }
+            Fact::JobChanged {
+                id,
+                status,
+                message,
+                ..
+            } => {
+                let place = self.resource_of(*id)?;
+                let text = with_reason(&format!("the job on {place} is {status}"), message);
+                Some(("jobChanged", text))
+            }
+            Fact::ReportIgnored {
+                job,
+                status,
+                standing,
+            } => {
+                let place = self.resource_of(*job)?;
+                let text = format!(
+                    "a late report of {status} for the job on {place} changed nothing: it is {standing}"
+                );
+                Some(("reportIgnored", text))
+            }
+            Fact::ReleaseEnded {
+                job,
+                status,
+                reason,
+                ..
+            } => {
+                let place = self.resource_of(*job)?;
+                let text = with_reason(&format!("the release on {place} ended: {status}"), reason);
+                Some(("releaseEnded", text))
+            }
+            Fact::VerificationStarted {
+                id,
+                job,
+                metrics,
+                rerun_of,
+                ..
+            } => {
+                let place = self.resource_of(*job)?;
+                self.verifications.insert(*id);
+                let names = metrics.iter().map(|it| it.metric.name.clone()).collect();
+                self.metrics.insert(*id, names);
+                let again = if rerun_of.is_some() { " again" } else { "" };
+                Some((
+                    "verificationStarted",
+                    format!("verification on {place} started{again}"),
+                ))
+            }
+            Fact::Measured {
+                verification,
+                metric,
+                ordinal,
+                status,
+                message,
+                ..
+            } => {
+                let names = self.metrics.get(verification)?;
+                let name = names.get(*metric).map_or("?", String::as_str);
+                let text = format!("measurement {} of `{name}`: {status}", ordinal + 1);
+                Some(("measured", with_reason(&text, message)))
+            }
+            Fact::VerificationEnded {
+                id,
+                status,
+                reason,
+                decided_by,
+            } => {
+                if !self.verifications.contains(id) {
+                    return None;
+                }
+                let text = match decided_by {
+                    Some(user) => {
+                        format!(
+                            "{} decided the verification: {status}",
+                            self.people.name(*user)
+                        )
+                    }
+                    None => format!("the verification ended: {status}"),
+                };
+                Some(("verificationEnded", with_reason(&text, reason)))
+            }
+            _ => None,
+        }
+    }
+
+    fn gate(&self, gate: &GateRecord) -> String {
+        let stands = match gate.state {
+            GateState::Allow => "opened",
+            GateState::Wait => "waits",
+            GateState::Deny => "is closed",
+            GateState::Gone => return format!("the gate {} no longer applies", gate.kind),
+        };
+        with_reason(&format!("the gate {} {stands}", gate.kind), &gate.message)
+    }
+}
+
+fn with_reason(text: &str, reason: &str) -> String {
+    if reason.is_empty() {
+        text.to_owned()
+    } else {
+        format!("{text}: {reason}")
+    }
+}

@@ -1,0 +1,226 @@
+//! One promotion: its gates, its jobs, its measurements, its history.
+
+use super::failure::{Rendered, render};
+use super::session::Session;
+use super::view::{Chip, Frame, PathText, in_words, may_vote, short_time, unreadable_path};
+use crate::answer::Answer;
+use crate::routes::{Told, told};
+use crate::scope::parse_id;
+use askama::Template;
+use axum::extract::Path;
+use axum::response::Html;
+use stagegate_api as api;
+use stagegate_model::PromotionId;
+
+/// How much of a job's output is shown, in bytes from its end.
+const OUTPUT_SHOWN: usize = 4000;
+
+#[derive(Template)]
+#[template(path = "promotion.html")]
+struct PromotionPage {
+    frame: Frame,
+    it: Shown,
+}
+
+#[derive(Template)]
+#[template(path = "promotion_fragment.html")]
+struct PromotionFragment {
+    it: Shown,
+}
+
+struct Shown {
+    id: String,
+    tag: String,
+    version_id: String,
+    deployment: String,
+    environment: String,
+    environment_id: String,
+    attempt: u32,
+    chip: Chip,
+    reason: String,
+    opened: String,
+    ended: String,
+    counts: api::TargetCounts,
+    gates: Vec<ShownGate>,
+    jobs: Vec<ShownJob>,
+    metrics: Vec<ShownMetric>,
+    timeline: Vec<ShownEvent>,
+    vote: bool,
+    token: String,
+    summary: String,
+}
+
+struct ShownGate {
+    chip: Chip,
+    kind: String,
+    policy: String,
+    message: String,
+    opens: String,
+    who: String,
+    next: String,
+}
+
+struct ShownJob {
+    chip: Chip,
+    place: String,
+    attempt: u32,
+    message: String,
+    runner: String,
+    started: String,
+    ended: String,
+    output: String,
+}
+
+struct ShownMetric {
+    chip: Chip,
+    name: String,
+    verification: Chip,
+    taken: usize,
+    wanted: u32,
+    last: String,
+}
+
+struct ShownEvent {
+    at: String,
+    at_full: String,
+    actor: String,
+    text: String,
+}
+
+pub(super) async fn page(session: Session, path: PathText) -> Rendered<Html<String>> {
+    let frame = Frame::of(&session).await?;
+    let it = shown(&session, path).await?;
+    render(&PromotionPage { frame, it })
+}
+
+pub(super) async fn fragment(session: Session, path: PathText) -> Rendered<Html<String>> {
+    let it = shown(&session, path).await?;
+    render(&PromotionFragment { it })
+}
+
+async fn shown(session: &Session, path: PathText) -> Answer<Shown> {
+    let Path(id) = path.map_err(|_| unreadable_path())?;
+    let id: PromotionId = parse_id(&id, "promotionId")?;
+    let Told { detail, places } = told(&session.scope, id).await?;
+    let promotion = detail.promotion;
+    let vote = may_vote(session)
+        && promotion.is_open()
+        && promotion.gates.iter().any(|gate| gate.action_required);
+    let time = |at: &Option<String>| at.as_deref().map(short_time).unwrap_or_default();
+    let chip = Chip::of(&promotion.status);
+    Ok(Shown {
+        summary: format!(
+            "{} in {}: {}. {}",
+            promotion.version.tag,
+            promotion.environment.name,
+            chip.word,
+            promotion.reason.as_deref().unwrap_or_default()
+        ),
+        id: promotion.id,
+        tag: promotion.version.tag,
+        version_id: promotion.version.id,
+        deployment: promotion.deployment.name,
+        environment: promotion.environment.name,
+        environment_id: promotion.environment.id,
+        attempt: promotion.attempt,
+        chip,
+        reason: promotion.reason.unwrap_or_default(),
+        opened: short_time(&promotion.opened_at),
+        ended: time(&promotion.ended_at),
+        counts: promotion.targets,
+        gates: promotion.gates.iter().map(gate).collect(),
+        jobs: detail
+            .jobs
+            .iter()
+            .zip(places)
+            .map(|(job, place)| ShownJob {
+                chip: Chip::of(&job.status),
+                place,
+                attempt: job.attempt.unwrap_or(1),
+                message: job.message.clone().unwrap_or_default(),
+                runner: job.runner.clone().unwrap_or_default(),
+                started: time(&job.started_at),
+                ended: time(&job.completed_at),
+                output: tail(job.output_tail.as_deref().unwrap_or_default()).to_owned(),
+            })
+            .collect(),
+        metrics: detail.verifications.iter().flat_map(metrics).collect(),
+        timeline: detail
+            .timeline
+            .into_iter()
+            .map(|event| ShownEvent {
+                at: short_time(&event.at),
+                at_full: event.at,
+                actor: event.actor,
+                text: event.text,
+            })
+            .collect(),
+        vote,
+        token: session.form_token.clone(),
+    })
+}
+
+fn gate(gate: &api::Gate) -> ShownGate {
+    ShownGate {
+        chip: Chip::of_gate(gate),
+        kind: in_words(&gate.kind),
+        policy: gate.policy_name.clone(),
+        message: gate.message.clone(),
+        opens: gate.opens.clone(),
+        who: gate.who.join(", "),
+        next: gate
+            .next_evaluation_time
+            .as_deref()
+            .map(short_time)
+            .unwrap_or_default(),
+    }
+}
+
+fn metrics(verification: &api::Verification) -> impl Iterator<Item = ShownMetric> {
+    verification.metrics.iter().map(|metric| ShownMetric {
+        chip: Chip::of(match metric.status.as_deref() {
+            Some("running") | None => "verifying",
+            Some(status) => status,
+        }),
+        name: metric.name.clone(),
+        verification: Chip::of(match verification.status.as_str() {
+            "running" => "verifying",
+            status => status,
+        }),
+        taken: metric.measurements.len(),
+        wanted: metric.count,
+        last: metric
+            .measurements
+            .last()
+            .map(|last| match &last.message {
+                Some(message) => format!("{}: {message}", last.status),
+                None => last.status.clone(),
+            })
+            .unwrap_or_default(),
+    })
+}
+
+/// The end of an output, from the start of a line where there is one.
+fn tail(output: &str) -> &str {
+    let mut start = output.len().saturating_sub(OUTPUT_SHOWN);
+    while !output.is_char_boundary(start) {
+        start += 1;
+    }
+    let end = &output[start..];
+    match end.split_once('\n') {
+        Some((_, rest)) if start > 0 => rest,
+        _ => end,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_output_is_shown_from_its_end() {
+        assert_eq!(tail("a\nb"), "a\nb");
+        let long = format!("{}\nlast line", "ä".repeat(OUTPUT_SHOWN));
+        assert_eq!(tail(&long), "last line");
+    }
+}

@@ -1,0 +1,194 @@
+//! Promotions and the gates before them.
+
+use super::some;
+use stagegate_api as api;
+use stagegate_engine::{self as engine, Action, Engine, LaneKey, State, TargetState, Verdict};
+use stagegate_model as model;
+use stagegate_model::{GateRecord, GateState};
+
+pub(crate) fn version_ref(state: &State, id: model::VersionId) -> api::VersionRef {
+    api::VersionRef {
+        id: id.to_string(),
+        tag: tag(state, id),
+    }
+}
+
+/// A version's tag; its id where there is no such version any more.
+pub(crate) fn tag(state: &State, id: model::VersionId) -> String {
+    state
+        .versions()
+        .get(&id)
+        .map_or_else(|| id.to_string(), |it| it.tag.clone())
+}
+
+pub(crate) fn deployment_ref(state: &State, id: model::DeploymentId) -> api::DeploymentRef {
+    let known = state.deployments().get(&id);
+    api::DeploymentRef {
+        id: id.to_string(),
+        name: known.map_or_else(|| id.to_string(), |it| it.name.clone()),
+        slug: known.map_or_else(String::new, |it| it.slug.clone()),
+    }
+}
+
+pub(crate) fn environment_ref(state: &State, id: model::EnvironmentId) -> api::EnvironmentRef {
+    api::EnvironmentRef {
+        id: id.to_string(),
+        name: environment_name(state, id),
+    }
+}
+
+/// An environment's name; its id where it was deleted.
+pub(crate) fn environment_name(state: &State, id: model::EnvironmentId) -> String {
+    state
+        .environments()
+        .get(&id)
+        .map_or_else(|| id.to_string(), |it| it.name.clone())
+}
+
+pub(crate) fn gate(gate: &engine::Gate) -> api::Gate {
+    let why = gate.verdict.why();
+    let satisfied_at = match &gate.verdict {
+        Verdict::Allow { satisfied_at, .. } => Some(satisfied_at.to_string()),
+        _ => None,
+    };
+    let allowed = gate.verdict.is_allowed();
+    api::Gate {
+        rule_id: gate.rule.to_string(),
+        policy_id: gate.policy.to_string(),
+        policy_name: gate.policy_name.clone(),
+        kind: gate.kind.to_owned(),
+        allowed,
+        action_required: !allowed && why.action == Action::Approval,
+        action_type: match why.action {
+            Action::Approval => "approval",
+            Action::Wait => "wait",
+            Action::None => "none",
+        }
+        .to_owned(),
+        code: why.code.to_owned(),
+        message: why.message.clone(),
+        opens: why.opens.clone(),
+        who: some(&why.who).into_iter().collect(),
+        details: why.details.clone(),
+        satisfied_at,
+        next_evaluation_time: gate.verdict.changes_at().map(|at| at.to_string()),
+        latched: gate.latched,
+    }
+}
+
+/// A gate as it was last recorded, for promotions that have ended.
+pub(crate) fn recorded_gate(state: &State, record: &GateRecord) -> api::Gate {
+    api::Gate {
+        rule_id: record.rule.to_string(),
+        policy_id: record.policy.to_string(),
+        policy_name: state
+            .policies()
+            .get(&record.policy)
+            .map_or_else(String::new, |policy| policy.name.clone()),
+        kind: record.kind.clone(),
+        allowed: record.state == GateState::Allow,
+        action_type: "none".to_owned(),
+        code: record.code.clone(),
+        message: record.message.clone(),
+        satisfied_at: record.satisfied_at.map(|at| at.to_string()),
+        next_evaluation_time: record.until.map(|at| at.to_string()),
+        ..Default::default()
+    }
+}
+
+/// How the targets of a lane stand towards a version.
+pub(crate) fn standing_counts(targets: &[engine::TargetStanding]) -> api::TargetCounts {
+    let mut counts = api::TargetCounts {
+        total: targets.len(),
+        ..Default::default()
+    };
+    for target in targets {
+        let count = match target.state {
+            TargetState::Running => &mut counts.running,
+            TargetState::Verifying => &mut counts.verifying,
+            TargetState::Succeeded => &mut counts.succeeded,
+            TargetState::Failed => &mut counts.failed,
+            TargetState::Newer
+            | TargetState::Busy
+            | TargetState::Blocked
+            | TargetState::Waiting => &mut counts.pending,
+        };
+        *count += 1;
+    }
+    counts
+}
+
+/// How an ended promotion's jobs ended; for one that never started, how many targets it would have had.
+pub(crate) fn ended_counts(state: &State, promotion: &engine::Promotion) -> api::TargetCounts {
+    let as_count = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
+    let lane = state.lane(LaneKey {
+        deployment: promotion.deployment,
+        environment: promotion.environment,
+    });
+    let (succeeded, failed) = (as_count(promotion.succeeded), as_count(promotion.failed));
+    let (running, verifying) = (as_count(promotion.running), as_count(promotion.verifying));
+    let done = succeeded + failed + running + verifying;
+    let total = lane.map_or(0, |lane| lane.targets.len()).max(done);
+    api::TargetCounts {
+        total,
+        pending: total - done,
+        running,
+        verifying,
+        succeeded,
+        failed,
+    }
+}
+
+/// A promotion as it stands: decided anew while it is open, as recorded once it has ended.
+pub(crate) fn promotion(
+    engine: &Engine,
+    it: &engine::Promotion,
+    now: model::Timestamp,
+) -> api::Promotion {
+    let state = engine.state();
+    let lane = LaneKey {
+        deployment: it.deployment,
+        environment: it.environment,
+    };
+    let explanation = it
+        .status
+        .is_open()
+        .then(|| engine.explain(lane, it.version, now))
+        .flatten();
+    let (gates, targets) = match &explanation {
+        Some(explanation) => (
+            explanation.gates.iter().map(gate).collect(),
+            standing_counts(&explanation.targets),
+        ),
+        None => (recorded_gates(state, it), ended_counts(state, it)),
+    };
+    api::Promotion {
+        id: it.id.to_string(),
+        version: version_ref(state, it.version),
+        deployment: deployment_ref(state, it.deployment),
+        environment: environment_ref(state, it.environment),
+        attempt: it.attempt,
+        status: it.status.to_string(),
+        opened_at: it.opened_at.to_string(),
+        ended_at: it.ended_at.map(|at| at.to_string()),
+        reason: match explanation {
+            Some(explanation) => some(&explanation.summary),
+            None => some(&it.reason),
+        },
+        superseded_by: it.superseded_by.map(|id| tag(state, id)),
+        gates,
+        targets,
+    }
+}
+
+/// The gates as last recorded; an earlier attempt's are told by the timeline only.
+fn recorded_gates(state: &State, it: &engine::Promotion) -> Vec<api::Gate> {
+    state
+        .track(it.version, it.environment)
+        .filter(|track| track.promotion == Some(it.id))
+        .into_iter()
+        .flat_map(|track| track.gates.values())
+        .filter(|record| record.state != GateState::Gone)
+        .map(|record| recorded_gate(state, record))
+        .collect()
+}

@@ -1,0 +1,13 @@
+//! The routes and the pages, driven through the real router over a real controller and a real database.
+
+mod access;
+mod apply;
+mod configuration;
+mod delivery;
+mod events;
+mod limits;
+mod log;
+mod pages;
+mod people;
+mod serving;
+mod world;

@@ -1,0 +1,256 @@
+//! The auditor's own account of what the log says.
+
+use stagegate_model::*;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Everything the auditor knows, from facts alone.
+#[derive(Default)]
+pub struct Ledger {
+    pub now: Timestamp,
+    pub seq: u64,
+    pub systems: BTreeMap<SystemId, System>,
+    pub environments: BTreeMap<EnvironmentId, Environment>,
+    pub deployments: BTreeMap<DeploymentId, Deployment>,
+    pub resources: BTreeMap<ResourceId, Resource>,
+    pub agents: BTreeMap<JobAgentId, JobAgent>,
+    pub policies: BTreeMap<PolicyId, Policy>,
+    pub versions: BTreeMap<VersionId, Version>,
+    pub votes: BTreeMap<(VersionId, EnvironmentId), BTreeMap<UserId, (Vote, Digest)>>,
+    pub targets: BTreeMap<TargetKey, TargetRecord>,
+    pub promotions: BTreeMap<PromotionId, PromotionRecord>,
+    pub jobs: BTreeMap<JobId, JobRecord>,
+    pub runs: BTreeMap<VerificationId, RunRecord>,
+    /// Rules under which a job was created, per version and environment.
+    pub latched: BTreeMap<(VersionId, EnvironmentId), BTreeSet<RuleId>>,
+    /// Every job of a version on a target, oldest first.
+    pub attempts: BTreeMap<(VersionId, TargetKey), Vec<JobId>>,
+    /// Versions that had a verification fail in an environment.
+    pub failed: BTreeSet<(VersionId, EnvironmentId)>,
+    /// Versions whose content can no longer change.
+    pub frozen: BTreeSet<VersionId>,
+}
+
+/// A release target.
+#[derive(Clone, Debug, Default)]
+pub struct TargetRecord {
+    /// Whether its selectors match, as the log says.
+    pub member: bool,
+    pub number: u64,
+    pub latest: Option<VersionOrder>,
+    /// The job whose release has not ended.
+    pub active: Option<JobId>,
+    pub block: Option<Block>,
+    /// Versions whose jobs succeeded here, in order.
+    pub deployed: Vec<(Timestamp, VersionId)>,
+}
+
+/// A promotion.
+#[derive(Clone, Debug)]
+pub struct PromotionRecord {
+    pub version: VersionId,
+    pub environment: EnvironmentId,
+    pub status: PromotionStatus,
+    pub gates: BTreeMap<RuleId, GateRecord>,
+    pub jobs: Vec<JobId>,
+}
+
+/// A job.
+#[derive(Clone, Debug)]
+pub struct JobRecord {
+    pub target: TargetKey,
+    pub version: VersionId,
+    pub promotion: PromotionId,
+    pub release: ReleaseId,
+    pub number: u64,
+    pub status: JobStatus,
+    pub runner: Option<String>,
+    pub completed_at: Option<Timestamp>,
+    pub runs: Vec<VerificationId>,
+    pub ended: Option<(ReleaseStatus, Timestamp)>,
+}
+
+/// A verification.
+#[derive(Clone, Debug)]
+pub struct RunRecord {
+    pub job: JobId,
+    pub trigger: VerificationTrigger,
+    pub metrics: Vec<(PlannedMetric, Vec<MeasurementStatus>)>,
+    pub status: VerificationStatus,
+    pub rerun_of: Option<VerificationId>,
+}
+
+/// How the latest job of a version on a target went.
+#[derive(Clone, Copy, Debug)]
+pub struct Attempt {
+    pub status: JobStatus,
+    pub completed_at: Timestamp,
+    /// Whether anything was to be verified.
+    pub asked: bool,
+    pub ended: Option<(ReleaseStatus, Timestamp)>,
+    /// When another version took its place.
+    pub replaced_at: Option<Timestamp>,
+}
+
+impl Ledger {
+    /// The targets of a deployment in an environment that are members.
+    pub fn members(
+        &self,
+        deployment: DeploymentId,
+        environment: EnvironmentId,
+    ) -> impl Iterator<Item = (&TargetKey, &TargetRecord)> {
+        self.targets.iter().filter(move |(key, target)| {
+            target.member && key.deployment == deployment && key.environment == environment
+        })
+    }
+
+    /// The versions of a deployment, newest first.
+    pub fn versions_of(&self, deployment: DeploymentId) -> Vec<&Version> {
+        let mut versions: Vec<_> = self
+            .versions
+            .values()
+            .filter(|version| version.deployment == deployment)
+            .collect();
+        versions.sort_unstable_by_key(|version| std::cmp::Reverse(version.order()));
+        versions
+    }
+
+    /// Systems that an environment and a deployment share.
+    pub fn shared<'a>(
+        &'a self,
+        environment: &'a Environment,
+        deployment: &'a Deployment,
+    ) -> impl Iterator<Item = &'a System> {
+        environment
+            .systems
+            .intersection(&deployment.systems)
+            .filter_map(|id| self.systems.get(id))
+    }
+
+    /// A job's verifications, each only in its latest run.
+    pub fn latest_runs(&self, job: &JobRecord) -> Vec<(VerificationId, &RunRecord)> {
+        let all: Vec<_> = job
+            .runs
+            .iter()
+            .filter_map(|id| Some((*id, self.runs.get(id)?)))
+            .collect();
+        let again: BTreeSet<_> = all.iter().filter_map(|(_, run)| run.rerun_of).collect();
+        all.into_iter()
+            .filter(|(id, _)| !again.contains(id))
+            .collect()
+    }
+
+    /// What became of a version on a target: its latest ended job, unless that failed to redo what had succeeded.
+    pub fn attempt(&self, version: VersionId, target: TargetKey) -> Option<Attempt> {
+        let mut standing: Option<Attempt> = None;
+        for id in self.attempts.get(&(version, target))? {
+            let job = self.jobs.get(id)?;
+            let Some(completed_at) = job.completed_at else {
+                continue;
+            };
+            let replaced_at = self.targets.get(&target).and_then(|target| {
+                let after = target.deployed.iter();
+                // In the order of the log: what was deployed after this version was.
+                let mut after = after.skip_while(|(at, by)| (*at, *by) != (completed_at, version));
+                after.find(|(_, by)| *by != version).map(|(at, _)| *at)
+            });
+            let attempt = Attempt {
+                status: job.status,
+                completed_at,
+                asked: !job.runs.is_empty(),
+                ended: job.ended,
+                replaced_at,
+            };
+            let keep = standing.is_some_and(|old| {
+                old.status == JobStatus::Successful
+                    && attempt.status != JobStatus::Successful
+                    && old.replaced_at.is_none_or(|at| at > completed_at)
+            });
+            if !keep {
+                standing = Some(attempt);
+            }
+        }
+        standing
+    }
+
+    /// Folds what only replaces one thing by another; the rest is followed with checks.
+    pub fn put(&mut self, fact: &Fact) {
+        match fact {
+            Fact::SystemPut { system } => {
+                self.systems.insert(system.id, system.clone());
+            }
+            Fact::SystemDeleted { id } => {
+                self.systems.remove(id);
+            }
+            Fact::EnvironmentPut { environment } => {
+                self.environments
+                    .insert(environment.id, environment.clone());
+            }
+            Fact::EnvironmentDeleted { id } => {
+                self.environments.remove(id);
+                self.targets.retain(|key, _| key.environment != *id);
+            }
+            Fact::DeploymentPut { deployment } => {
+                self.deployments.insert(deployment.id, deployment.clone());
+            }
+            Fact::DeploymentDeleted { id } => {
+                self.deployments.remove(id);
+                self.targets.retain(|key, _| key.deployment != *id);
+            }
+            Fact::ResourcePut { resource } => {
+                self.resources.insert(resource.id, resource.clone());
+            }
+            Fact::ResourceDeleted { id } => {
+                self.resources.remove(id);
+            }
+            Fact::JobAgentPut { agent } => {
+                self.agents.insert(agent.id, agent.clone());
+            }
+            Fact::JobAgentDeleted { id } => {
+                self.agents.remove(id);
+            }
+            Fact::PolicyPut { policy } => {
+                self.policies.insert(policy.id, policy.clone());
+            }
+            Fact::PolicyDeleted { id } => {
+                self.policies.remove(id);
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether the selectors of a target match, by the auditor's own evaluation.
+    pub fn should_be_member(&self, target: TargetKey) -> bool {
+        let (Some(environment), Some(deployment), Some(resource)) = (
+            self.environments.get(&target.environment),
+            self.deployments.get(&target.deployment),
+            self.resources.get(&target.resource),
+        ) else {
+            return false;
+        };
+        let subject = super::selector::Subject {
+            environment: Some(environment),
+            deployment: Some(deployment),
+            resource: Some(resource),
+            ..Default::default()
+        };
+        !environment.systems.is_disjoint(&deployment.systems)
+            && super::selector::holds(&environment.resource_selector, subject)
+            && super::selector::holds(&deployment.resource_selector, subject)
+    }
+
+    /// A target, as people say it.
+    pub fn name(&self, target: TargetKey) -> String {
+        let name = |name: Option<&String>| name.map_or("?", String::as_str).to_owned();
+        format!(
+            "{}/{}/{}",
+            name(self.deployments.get(&target.deployment).map(|it| &it.slug)),
+            name(self.environments.get(&target.environment).map(|it| &it.name)),
+            name(self.resources.get(&target.resource).map(|it| &it.identifier)),
+        )
+    }
+
+    /// A version's tag.
+    pub fn tag(&self, version: VersionId) -> &str {
+        self.versions.get(&version).map_or("?", |it| &it.tag)
+    }
+}

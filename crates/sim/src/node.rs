@@ -1,0 +1,281 @@
+//! One controller, stepped: what its deciding and its writing thread would do, in one loop under our control.
+//!
+//! Nothing here decides or folds: every step is the controller's own. Several nodes may stand over one store.
+
+use crate::sabotage::{Saboteur, Tampering};
+use crate::store::FaultyStore;
+use stagegate_controller::step::{self, Decided, Durable, Prepared, Shard};
+use stagegate_controller::{Committed, SubmitError};
+use stagegate_model::{Actor, Command, Entry, EntryId, Rejection, Timestamp, WorkspaceId};
+use stagegate_store::{Append, Row};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// Who waits for an answer.
+pub type Ticket = u64;
+/// What a caller is told.
+pub type Reply = (Ticket, Result<Committed, SubmitError>);
+
+enum Write {
+    Entry {
+        prepared: Box<Prepared>,
+        ticket: Option<Ticket>,
+    },
+    Answer {
+        seen: Durable,
+        answer: Result<Committed, Rejection>,
+        ticket: Ticket,
+    },
+}
+
+/// A controller with one workspace; all of it but the store is lost in a crash.
+pub struct Node {
+    store: Arc<FaultyStore>,
+    workspace: WorkspaceId,
+    pub shard: Shard,
+    pub durable: Durable,
+    outbox: VecDeque<Write>,
+    append_failed: bool,
+    /// Answers that were given and not yet collected.
+    pub replies: Vec<Reply>,
+}
+
+/// What happened when the outbox was written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flushed {
+    /// Entries that became durable.
+    pub written: usize,
+    /// Entries that did not, as far as is known.
+    pub failed: usize,
+}
+
+impl Node {
+    /// A node for a workspace that is to be created.
+    #[must_use]
+    pub fn new(store: Arc<FaultyStore>, workspace: WorkspaceId) -> Self {
+        Self {
+            store,
+            workspace,
+            shard: Shard::new(workspace),
+            durable: Durable::default(),
+            outbox: VecDeque::new(),
+            append_failed: false,
+            replies: Vec::new(),
+        }
+    }
+
+    /// Starts again from what the store has, as a new process does.
+    ///
+    /// # Errors
+    /// When it cannot start.
+    pub fn restart(store: Arc<FaultyStore>, workspace: WorkspaceId) -> Result<Self, String> {
+        step::verify(&*store, workspace).map_err(|error| error.to_string())?;
+        let shard = Shard::load(&*store, workspace).map_err(|error| error.to_string())?;
+        let durable = shard.seen();
+        Ok(Self {
+            shard,
+            durable,
+            ..Self::new(store, workspace)
+        })
+    }
+
+    /// How many entries are decided and not yet written.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.outbox.len()
+    }
+
+    /// Whether what is decided is what is durable.
+    #[must_use]
+    pub fn is_calm(&self) -> bool {
+        self.outbox.is_empty()
+            && !self.append_failed
+            && self.shard.halted().is_none()
+            && self.durable.holds(self.shard.seen())
+    }
+
+    /// Decides a command, as the deciding thread does with a message.
+    pub fn submit(
+        &mut self,
+        ticket: Ticket,
+        id: EntryId,
+        actor: Actor,
+        command: Command,
+        now: Timestamp,
+    ) {
+        if let Err(rejection) = step::check(&command) {
+            self.replies.push((ticket, Err(rejection.into())));
+            return;
+        }
+        match self.shard.submit(id, actor, command, Vec::new(), now) {
+            Decided::Entry(prepared) => self.outbox.push_back(Write::Entry {
+                prepared,
+                ticket: Some(ticket),
+            }),
+            Decided::Answer { seen, answer } => self.outbox.push_back(Write::Answer {
+                seen,
+                answer,
+                ticket,
+            }),
+            Decided::Unavailable(error) => self.replies.push((ticket, Err(error))),
+            Decided::Panicked(error) => {
+                self.replies.push((ticket, Err(error)));
+                self.append_failed = true;
+            }
+        }
+    }
+
+    /// Decides what is left over or due; whether there was anything.
+    pub fn settle(&mut self, id: EntryId, now: Timestamp) -> bool {
+        match self.shard.settle(id, now) {
+            Some(prepared) => {
+                self.outbox.push_back(Write::Entry {
+                    prepared,
+                    ticket: None,
+                });
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Writes what is in the outbox in one transaction, as the writing thread does, and answers.
+    pub fn flush(&mut self, saboteur: &mut dyn Saboteur) -> Flushed {
+        let mut flushed = Flushed::default();
+        while !self.outbox.is_empty() {
+            let count = self.outbox.len().min(step::ENTRIES_PER_COMMIT_MAX);
+            let mut batch: Vec<Write> = self.outbox.drain(..count).collect();
+            let tampered = self.tamper(&mut batch, saboteur);
+            let appends: Vec<Append> = batch
+                .iter()
+                .filter_map(|write| match write {
+                    Write::Entry { prepared, .. } => Some(prepared.append.clone()),
+                    Write::Answer { .. } => None,
+                })
+                .collect();
+            let mut outcomes = step::commit(&*self.store, &appends).into_iter();
+            for write in batch {
+                match write {
+                    Write::Entry { prepared, ticket } => {
+                        let outcome = outcomes.next().unwrap_or(Ok(()));
+                        self.written(&prepared, &outcome, &mut flushed);
+                        if let Some(ticket) = ticket {
+                            let reply = outcome.map(|()| prepared.committed());
+                            self.replies.push((ticket, reply));
+                        }
+                    }
+                    Write::Answer {
+                        seen,
+                        answer,
+                        ticket,
+                    } => {
+                        let reply = if self.durable.holds(seen) {
+                            answer.map_err(SubmitError::from)
+                        } else {
+                            Err(step::void())
+                        };
+                        self.replies.push((ticket, reply));
+                    }
+                }
+            }
+            self.append_failed |= tampered;
+        }
+        flushed
+    }
+
+    fn written(
+        &mut self,
+        prepared: &Prepared,
+        outcome: &Result<(), SubmitError>,
+        flushed: &mut Flushed,
+    ) {
+        match outcome {
+            Ok(()) => {
+                flushed.written += 1;
+                self.durable.seq = self.durable.seq.max(prepared.append.row.seq);
+                if let Some(state) = &prepared.snapshot {
+                    let hash = prepared.append.row.hash;
+                    let saved = step::save_snapshot(&*self.store, self.workspace, state, hash);
+                    drop(saved);
+                }
+            }
+            Err(_) => {
+                flushed.failed += 1;
+                self.append_failed = true;
+            }
+        }
+    }
+
+    /// Lets the saboteur change entries between deciding and writing; whether it did.
+    fn tamper(&self, batch: &mut [Write], saboteur: &mut dyn Saboteur) -> bool {
+        let mut head = None;
+        let mut tampered = false;
+        for write in batch {
+            let Write::Entry { prepared, .. } = write else {
+                continue;
+            };
+            let row = &prepared.append.row;
+            let Ok(mut entry) = Entry::from_bytes(&row.body) else {
+                continue;
+            };
+            let done = saboteur.tamper(self.shard.engine().state(), &mut entry);
+            if done == Tampering::Changed {
+                prepared.facts = entry.facts.clone().into();
+            }
+            if done != Tampering::None || tampered {
+                let before = head.or_else(|| {
+                    let truth = self.store.truth();
+                    stagegate_store::Store::head(truth, self.workspace).ok()?
+                });
+                let (id, time) = (row.id, row.time);
+                prepared.append.row = Row::following(
+                    before.as_ref(),
+                    self.workspace,
+                    id,
+                    time,
+                    entry.to_bytes(),
+                );
+                tampered = true;
+            }
+            head = Some(prepared.append.row.head());
+        }
+        tampered
+    }
+
+    /// Drops what ran ahead of what could be written, if something could not; whether it did.
+    pub fn refold(&mut self, now: Timestamp, saboteur: &mut dyn Saboteur) -> bool {
+        if !self.append_failed && !self.shard.should_read_again(now) {
+            return false;
+        }
+        self.flush(saboteur);
+        self.append_failed = false;
+        if let Some(shard) = self.shard.refolded(&*self.store, now) {
+            self.durable = shard.seen();
+            self.shard = shard;
+        }
+        true
+    }
+
+    /// Leaves a snapshot behind, if all is written.
+    pub fn snapshot(&self) -> bool {
+        if !self.is_calm() {
+            return false;
+        }
+        let Some((state, hash)) = self.shard.snapshot_after(1) else {
+            return false;
+        };
+        step::save_snapshot(&*self.store, self.workspace, &state, hash).is_ok()
+    }
+
+    /// How long nothing can change by time alone; `None` for ever.
+    #[must_use]
+    pub fn sleep_millis(&self, now: Timestamp) -> Option<i64> {
+        let millis = self.shard.sleep_millis(now);
+        if millis < step::SLEEP_MILLIS_MAX {
+            return Some(millis);
+        }
+        // Waking only to find that nothing is due is left out.
+        let next = self.shard.engine().next_wake()?;
+        Some(next.millis_since(now))
+    }
+}

@@ -1,0 +1,171 @@
+//! The real store behind a switch for faults.
+
+use stagegate_model::{KeyId, Timestamp, UserId, WorkspaceId};
+use stagegate_store::{
+    ApiKey, Append, ArchiveRecord, Cursor, EntityRef, Hash, Head, Lease, Row, Session, SideWrite,
+    Snapshot, SqliteStore, Store, StoreError, User,
+};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use uuid::Uuid;
+
+/// What appends do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Writes {
+    /// They work.
+    #[default]
+    Work,
+    /// The disk is full: nothing is written.
+    Full,
+    /// They fail: nothing is written.
+    Fail,
+    /// The next one is written, but nobody is told.
+    UnknownWritten,
+    /// The next one is not written, and nobody is told.
+    UnknownLost,
+}
+
+/// What becomes of snapshots when they are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Snapshots {
+    /// They are as they were written.
+    #[default]
+    Whole,
+    /// The body is cut off.
+    Truncated,
+    /// It is of another history.
+    Foreign,
+    /// There is none.
+    Missing,
+}
+
+/// What is wrong with the storage.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Faults {
+    /// Appends.
+    pub writes: Writes,
+    /// Whether nothing can be read.
+    pub reads_fail: bool,
+    /// Snapshots.
+    pub snapshots: Snapshots,
+}
+
+/// The real store behind a switch.
+pub struct FaultyStore {
+    inner: SqliteStore,
+    faults: Mutex<Faults>,
+}
+
+impl FaultyStore {
+    /// An empty store in memory.
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub fn in_memory() -> Result<Self, StoreError> {
+        Ok(Self {
+            inner: SqliteStore::in_memory()?,
+            faults: Mutex::default(),
+        })
+    }
+
+    /// The switch.
+    pub fn faults(&self) -> MutexGuard<'_, Faults> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The store as it is, faults or not.
+    #[must_use]
+    pub fn truth(&self) -> &SqliteStore {
+        &self.inner
+    }
+
+    fn readable(&self) -> Result<(), StoreError> {
+        if self.faults().reads_fail {
+            return Err(StoreError::Io {
+                what: "reading".to_owned(),
+                detail: "injected".to_owned(),
+            });
+        }
+        Ok(())
+    }
+}
+
+macro_rules! forward {
+    ($($name:ident($($arg:ident: $ty:ty),*) -> $ret:ty;)*) => {$(
+        fn $name(&self, $($arg: $ty),*) -> Result<$ret, StoreError> {
+            self.readable()?;
+            self.inner.$name($($arg),*)
+        }
+    )*};
+}
+
+impl Store for FaultyStore {
+    fn append(&self, batch: &[Append]) -> Result<(), StoreError> {
+        let detail = "injected".to_owned();
+        let writes = self.faults().writes;
+        match writes {
+            Writes::Work => self.inner.append(batch),
+            Writes::Full => Err(StoreError::Full { detail }),
+            Writes::Fail => Err(StoreError::Io {
+                what: "writing".to_owned(),
+                detail,
+            }),
+            Writes::UnknownWritten => {
+                self.faults().writes = Writes::Work;
+                self.inner.append(batch)?;
+                Err(StoreError::Unknown { detail })
+            }
+            Writes::UnknownLost => {
+                self.faults().writes = Writes::Work;
+                Err(StoreError::Unknown { detail })
+            }
+        }
+    }
+
+    fn latest_snapshot(
+        &self,
+        workspace: WorkspaceId,
+        schema_version: u32,
+    ) -> Result<Option<Snapshot>, StoreError> {
+        self.readable()?;
+        let latest = self.inner.latest_snapshot(workspace, schema_version)?;
+        let damage = self.faults().snapshots;
+        Ok(latest.and_then(|mut snapshot| {
+            match damage {
+                Snapshots::Whole => {}
+                Snapshots::Truncated => {
+                    let half = snapshot.body.len() / 2;
+                    snapshot.body.truncate(half);
+                }
+                Snapshots::Foreign => snapshot.entry_hash[0] ^= 1,
+                Snapshots::Missing => return None,
+            }
+            Some(snapshot)
+        }))
+    }
+
+    forward! {
+        head(workspace: WorkspaceId) -> Option<Head>;
+        row(workspace: WorkspaceId, seq: u64) -> Option<Row>;
+        read(workspace: WorkspaceId, after_seq: u64, limit: usize) -> Vec<Row>;
+        touching(workspace: WorkspaceId, entity: &EntityRef, before_seq: Option<u64>, limit: usize) -> Vec<u64>;
+        workspaces() -> Vec<WorkspaceId>;
+        log_size_bytes(workspace: WorkspaceId) -> u64;
+        put_snapshot(snapshot: &Snapshot) -> ();
+        acquire_lease(workspace: WorkspaceId, holder: &str, now: Timestamp, ttl_millis: i64) -> Option<Lease>;
+        renew_lease(workspace: WorkspaceId, holder: &str, epoch: u64, now: Timestamp, ttl_millis: i64) -> Option<Lease>;
+        release_lease(workspace: WorkspaceId, holder: &str, epoch: u64) -> bool;
+        lease(workspace: WorkspaceId) -> Option<Lease>;
+        archived(workspace: WorkspaceId, kind: &str, id: Uuid) -> Option<ArchiveRecord>;
+        archived_of_target(workspace: WorkspaceId, kind: &str, target: &str, after: Option<Cursor>, limit: usize) -> Vec<ArchiveRecord>;
+        archived_of_parent(workspace: WorkspaceId, kind: &str, parent: Uuid, after: Option<Uuid>, limit: usize) -> Vec<ArchiveRecord>;
+        archived_recent(workspace: WorkspaceId, kind: &str, after: Option<Cursor>, limit: usize) -> Vec<ArchiveRecord>;
+        write_side(writes: &[SideWrite]) -> ();
+        key_by_hash(hash: &Hash) -> Option<ApiKey>;
+        key(workspace: WorkspaceId, id: KeyId) -> Option<ApiKey>;
+        keys(workspace: WorkspaceId) -> Vec<ApiKey>;
+        user(workspace: WorkspaceId, id: UserId) -> Option<User>;
+        users(workspace: WorkspaceId) -> Vec<User>;
+        session(hash: &Hash, now: Timestamp) -> Option<(Session, ApiKey)>;
+        purge_sessions(now: Timestamp) -> u64;
+    }
+}
