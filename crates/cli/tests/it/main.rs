@@ -8,3 +8,4 @@ mod documents;
 mod harness;
 mod people;
 mod start;
+mod story;

@@ -32,13 +32,20 @@ struct World {
 }
 
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }
 
 impl World {
     fn new() -> Self {
         let services = BTreeMap::from([("staging", free_port()), ("production", free_port())]);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
         let mut world = Self {
             dir: tempfile::tempdir().unwrap(),
             port: free_port(),
@@ -63,28 +70,48 @@ impl World {
 
     fn command(&self, key: &str) -> Command {
         let mut command = Command::new(STAGEGATE);
-        command.env("STAGEGATE_URL", self.url()).env("STAGEGATE_API_KEY", key).env_remove("STAGEGATE_WORKSPACE");
+        command
+            .env("STAGEGATE_URL", self.url())
+            .env("STAGEGATE_API_KEY", key)
+            .env_remove("STAGEGATE_WORKSPACE");
         command
     }
 
     fn spawn(&self, mut command: Command, log: &str) -> Child {
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.path(log)).unwrap();
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.path(log))
+            .unwrap();
         let both = log.try_clone().unwrap();
-        command.stdin(Stdio::piped()).stdout(log).stderr(both).spawn().unwrap()
+        command
+            .stdin(Stdio::piped())
+            .stdout(log)
+            .stderr(both)
+            .spawn()
+            .unwrap()
     }
 
     fn start_server(&mut self) {
         let mut command = self.command("");
         command.arg("serve").arg("--data").arg(self.path("data"));
-        command.args(["--listen", &format!("127.0.0.1:{}", self.port), "--until-stdin-closes"]);
+        command.args([
+            "--listen",
+            &format!("127.0.0.1:{}", self.port),
+            "--until-stdin-closes",
+        ]);
         command.env("STAGEGATE_BOOTSTRAP_API_KEY", &self.admin);
         self.server = Some(self.spawn(command, "server.log"));
-        self.eventually("the server answers", |world| world.ask(|client| async move { client.me().await.ok() }));
+        self.eventually("the server answers", |world| {
+            world.ask(|client| async move { client.me().await.ok() })
+        });
     }
 
     fn start_runner(&mut self) {
         let mut command = self.command(&self.keys["runner"]);
-        command.args(["agent", "run", "--name", "local", "--data"]).arg(self.path("runner"));
+        command
+            .args(["agent", "run", "--name", "local", "--data"])
+            .arg(self.path("runner"));
         // A killed runner leaves its services running for the next one; only the last one stops them.
         command.args(["--stop-services-on-exit", "--until-stdin-closes"]);
         self.runner = Some(self.spawn(command, "runner.log"));
@@ -95,7 +122,9 @@ impl World {
             Victim::Server => &mut self.server,
             Victim::Runner => &mut self.runner,
         };
-        let Some(mut child) = child.take() else { return };
+        let Some(mut child) = child.take() else {
+            return;
+        };
         child.kill().unwrap();
         child.wait().unwrap();
         match victim {
@@ -109,13 +138,21 @@ impl World {
         let output = self.command(key).args(args).output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "stagegate {args:?}: {text}{errors}\n{}", self.logs());
+        assert!(
+            output.status.success(),
+            "stagegate {args:?}: {text}{errors}\n{}",
+            self.logs()
+        );
         text
     }
 
     fn logs(&self) -> String {
         let read = |name: &str| std::fs::read_to_string(self.path(name)).unwrap_or_default();
-        format!("--- server\n{}\n--- runner\n{}", read("server.log"), read("runner.log"))
+        format!(
+            "--- server\n{}\n--- runner\n{}",
+            read("server.log"),
+            read("runner.log")
+        )
     }
 
     fn ask<T, F: Future<Output = T>>(&self, ask: impl FnOnce(Client) -> F) -> T {
@@ -148,14 +185,22 @@ impl World {
             ..PromotionsQuery::default()
         };
         // A version that nobody has created yet is no error here.
-        self.in_workspace(|it| async move { it.promotions(&query).await.ok()?.items.into_iter().next() })
+        self.in_workspace(
+            |it| async move { it.promotions(&query).await.ok()?.items.into_iter().next() },
+        )
     }
 
     fn ends(&self, tag: &str, environment: &str, status: &str) -> Promotion {
         let ended = self.eventually(&format!("{tag} ends in {environment}"), |world| {
             world.promotion(tag, environment).filter(|it| !it.is_open())
         });
-        assert_eq!(ended.status, status, "{tag} in {environment}: {:?}\n{}", ended.reason, self.logs());
+        assert_eq!(
+            ended.status,
+            status,
+            "{tag} in {environment}: {:?}\n{}",
+            ended.reason,
+            self.logs()
+        );
         ended
     }
 
@@ -170,19 +215,30 @@ impl World {
 
     /// Waits until exactly these gates of the version are shut in production.
     fn shut(&self, tag: &str, codes: &[&str]) {
-        self.eventually(&format!("{tag} is held by {codes:?}: {:?}", self.why(tag)), |world| {
-            let why = world.why(tag);
-            let mut shut: Vec<_> = why.gates.iter().filter(|gate| !gate.allowed).map(|gate| gate.code.clone()).collect();
-            shut.sort();
-            (shut == codes).then_some(())
-        });
+        self.eventually(
+            &format!("{tag} is held by {codes:?}: {:?}", self.why(tag)),
+            |world| {
+                let why = world.why(tag);
+                let mut shut: Vec<_> = why
+                    .gates
+                    .iter()
+                    .filter(|gate| !gate.allowed)
+                    .map(|gate| gate.code.clone())
+                    .collect();
+                shut.sort();
+                (shut == codes).then_some(())
+            },
+        );
     }
 
     /// What the service in an environment says of itself.
     fn served(&self, environment: &str) -> Option<serde_json::Value> {
         use std::io::{Read as _, Write as _};
-        let mut stream = std::net::TcpStream::connect(("127.0.0.1", self.services[environment])).ok()?;
-        stream.write_all(b"GET / HTTP/1.1\r\nhost: it\r\nconnection: close\r\n\r\n").ok()?;
+        let mut stream =
+            std::net::TcpStream::connect(("127.0.0.1", self.services[environment])).ok()?;
+        stream
+            .write_all(b"GET / HTTP/1.1\r\nhost: it\r\nconnection: close\r\n\r\n")
+            .ok()?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).ok()?;
         serde_json::from_str(answer.split("\r\n\r\n").nth(1)?).ok()
@@ -193,7 +249,11 @@ impl World {
             world.served(environment).filter(|it| it["version"] == tag)
         });
         let promotion = self.promotion(tag, environment).unwrap();
-        assert_eq!(served["promotionId"], promotion.id.as_str(), "the promotion's id reaches the process");
+        assert_eq!(
+            served["promotionId"],
+            promotion.id.as_str(),
+            "the promotion's id reaches the process"
+        );
     }
 
     fn documents(&self) -> String {
@@ -222,53 +282,102 @@ type Step = (&'static str, fn(&mut World));
 const STEPS: &[Step] = &[
     ("people and keys are made", |world| {
         for name in ["alice", "bob"] {
-            world.run(&world.admin.clone(), &["user", "create", name, "--role", "approver"]);
-            let key = world.run(&world.admin.clone(), &["key", "create", name, "--role", "approver", "--user", name, "--output", "json"]);
+            world.run(
+                &world.admin.clone(),
+                &["user", "create", name, "--role", "approver"],
+            );
+            let key = world.run(
+                &world.admin.clone(),
+                &[
+                    "key", "create", name, "--role", "approver", "--user", name, "--output", "json",
+                ],
+            );
             world.keys.insert(name, key_of(&key));
         }
         for role in ["ci", "agent"] {
             let name = if role == "agent" { "runner" } else { "ci" };
-            let key = world.run(&world.admin.clone(), &["key", "create", name, "--role", role, "--output", "json"]);
+            let key = world.run(
+                &world.admin.clone(),
+                &["key", "create", name, "--role", role, "--output", "json"],
+            );
             world.keys.insert(name, key_of(&key));
         }
     }),
     ("the documents are applied", |world| {
         let file = world.path("story.yaml");
         std::fs::write(&file, world.documents()).unwrap();
-        world.run(&world.admin.clone(), &["apply", "-f", file.to_str().unwrap()]);
-        let again = world.run(&world.admin.clone(), &["apply", "-f", file.to_str().unwrap()]);
-        assert!(!again.contains("created") || again.contains("0 created"), "apply again changes nothing: {again}");
+        world.run(
+            &world.admin.clone(),
+            &["apply", "-f", file.to_str().unwrap()],
+        );
+        let again = world.run(
+            &world.admin.clone(),
+            &["apply", "-f", file.to_str().unwrap()],
+        );
+        assert!(
+            !again.contains("created") || again.contains("0 created"),
+            "apply again changes nothing: {again}"
+        );
     }),
     ("the runner starts", World::start_runner),
     ("CI creates v1.2.3", |world| create(world, "v1.2.3", &[])),
     ("staging has it", |world| world.serves("staging", "v1.2.3")),
-    ("staging is verified and production waits for an approval", |world| {
-        world.ends("v1.2.3", "staging", "succeeded");
-        world.shut("v1.2.3", &["approval_pending"]);
-    }),
+    (
+        "staging is verified and production waits for an approval",
+        |world| {
+            world.ends("v1.2.3", "staging", "succeeded");
+            world.shut("v1.2.3", &["approval_pending"]);
+        },
+    ),
     ("alice rejects it", |world| {
         vote(world, "reject", "alice", "v1.2.3");
         world.shut("v1.2.3", &["approval_rejected"]);
-        assert!(world.served("production").is_none(), "nothing is deployed to production");
+        assert!(
+            world.served("production").is_none(),
+            "nothing is deployed to production"
+        );
     }),
-    ("alice approves it after all", |world| vote(world, "approve", "alice", "v1.2.3")),
+    ("alice approves it after all", |world| {
+        vote(world, "approve", "alice", "v1.2.3")
+    }),
     ("production has it, verified", |world| {
         world.ends("v1.2.3", "production", "succeeded");
         world.serves("production", "v1.2.3");
     }),
-    ("CI creates v1.2.4, which is not well", |world| create(world, "v1.2.4", &[])),
-    ("staging's verification fails and production never gets it", |world| {
-        world.ends("v1.2.4", "staging", "failed");
-        world.shut("v1.2.4", &["approval_pending", "dependency_failed"]);
-        let why = world.run(&world.admin.clone(), &["why", "production", "--deployment", "api", "--version", "v1.2.4"]);
-        assert!(why.contains("Staging Before Production"), "{why}");
-        world.serves("production", "v1.2.3");
+    ("CI creates v1.2.4, which is not well", |world| {
+        create(world, "v1.2.4", &[])
     }),
+    (
+        "staging's verification fails and production never gets it",
+        |world| {
+            world.ends("v1.2.4", "staging", "failed");
+            world.shut("v1.2.4", &["approval_pending", "dependency_failed"]);
+            let why = world.run(
+                &world.admin.clone(),
+                &[
+                    "why",
+                    "production",
+                    "--deployment",
+                    "api",
+                    "--version",
+                    "v1.2.4",
+                ],
+            );
+            assert!(why.contains("Staging Before Production"), "{why}");
+            world.serves("production", "v1.2.3");
+        },
+    ),
     ("CI creates the hotfix v1.2.5", |world| {
         create(world, "v1.2.5", &["--metadata", "hotfix=true"]);
         // It waits for people alone, whatever staging does.
         let held = world.why("v1.2.5");
-        assert!(!held.gates.iter().any(|gate| gate.kind == "environmentProgression"), "{held:?}");
+        assert!(
+            !held
+                .gates
+                .iter()
+                .any(|gate| gate.kind == "environmentProgression"),
+            "{held:?}"
+        );
     }),
     ("one approval is not enough for it", |world| {
         vote(world, "approve", "alice", "v1.2.5");
@@ -289,7 +398,10 @@ const STEPS: &[Step] = &[
         jobs.sort_unstable();
         jobs.dedup();
         assert_eq!(jobs.len(), count, "a job ran twice: {runs}");
-        assert_eq!(count, 5, "three versions in staging, two in production: {runs}");
+        assert_eq!(
+            count, 5,
+            "three versions in staging, two in production: {runs}"
+        );
     }),
 ];
 
@@ -304,7 +416,16 @@ fn create(world: &World, tag: &str, more: &[&str]) {
 }
 
 fn vote(world: &World, verb: &str, who: &str, tag: &str) {
-    let args = [verb, tag, "--deployment", "api", "--environment", "production", "--reason", "story"];
+    let args = [
+        verb,
+        tag,
+        "--deployment",
+        "api",
+        "--environment",
+        "production",
+        "--reason",
+        "story",
+    ];
     world.run(&world.keys[who], &args);
 }
 
@@ -366,6 +487,9 @@ fn nothing_is_left_running() {
         world.services.clone()
     };
     for port in services.values() {
-        assert!(std::net::TcpStream::connect(("127.0.0.1", *port)).is_err(), "a service still listens on {port}");
+        assert!(
+            std::net::TcpStream::connect(("127.0.0.1", *port)).is_err(),
+            "a service still listens on {port}"
+        );
     }
 }

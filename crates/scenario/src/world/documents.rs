@@ -6,7 +6,7 @@ use crate::format::Inline;
 use crate::yaml::Position;
 use stagegate_documents::{DocumentError, TEXT_BYTES_MAX, plan_many};
 use stagegate_model::{Actor, Command};
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 /// A text of documents, and where it stands.
 pub(crate) struct Source {
@@ -27,7 +27,7 @@ struct Inside {
 impl Source {
     /// A file beside the scenario's.
     pub fn file(folder: &Path, name: &str) -> Result<Self, String> {
-        let path = folder.join(name);
+        let path = plain(&folder.join(name));
         let failed = |error: std::io::Error| format!("cannot read `{}`: {error}", path.display());
         let size = std::fs::metadata(&path).map_err(failed)?.len();
         if size > TEXT_BYTES_MAX as u64 {
@@ -62,6 +62,21 @@ impl Source {
             }),
         }
     }
+}
+
+/// The path without `folder/..` pairs, as a person would write it.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        let back = matches!(part, Component::ParentDir)
+            && matches!(plain.components().next_back(), Some(Component::Normal(_)));
+        if back {
+            plain.pop();
+        } else {
+            plain.push(part);
+        }
+    }
+    plain
 }
 
 impl World {

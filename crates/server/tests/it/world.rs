@@ -65,7 +65,6 @@ rules:
 pub struct World {
     pub router: Router,
     pub controller: Controller,
-    pub store: Arc<SqliteStore>,
     pub workspace: WorkspaceId,
     pub codes: LoginCodes,
     pub keys: BTreeMap<Role, TestKey>,
@@ -128,9 +127,8 @@ impl Answer {
 impl World {
     pub async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let store = Arc::new(SqliteStore::open(dir.path()).unwrap());
-        let controller =
-            Controller::start(Arc::clone(&store) as Arc<dyn Store>, Arc::new(SystemClock)).unwrap();
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(dir.path()).unwrap());
+        let controller = Controller::start(store, Arc::new(SystemClock)).unwrap();
         let workspace = WorkspaceId(Uuid::now_v7());
         controller
             .create_workspace(workspace, "Acme", "acme")
@@ -151,7 +149,6 @@ impl World {
         Self {
             router: router(controller.clone(), options),
             controller,
-            store,
             workspace,
             codes,
             keys,

@@ -51,7 +51,16 @@ impl Auditor {
     ///
     /// # Errors
     /// The first that stands still though it could go on.
-    pub fn at_rest(&self, now: Timestamp) -> Checked {
+    pub fn at_rest(&mut self, now: Timestamp) -> Checked {
+        // Time has passed since the last entry.
+        let last = self.ledger.now;
+        self.ledger.now = last.max(now);
+        let checked = self.rests(now);
+        self.ledger.now = last;
+        checked
+    }
+
+    fn rests(&self, now: Timestamp) -> Checked {
         self.waits(now)?;
         for (key, target) in &self.ledger.targets {
             let name = self.ledger.name(*key);

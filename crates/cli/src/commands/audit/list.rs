@@ -15,7 +15,7 @@ use tokio::signal::ctrl_c;
 const FACTS_SHOWN_MAX: usize = 20;
 
 #[derive(clap::Args, Debug)]
-pub struct Args {
+pub struct Filter {
     /// Only what touches this promotion: its id
     #[arg(long, value_name = "ID")]
     promotion: Option<String>,
@@ -45,7 +45,7 @@ pub struct Args {
     follow: bool,
 }
 
-impl Args {
+impl Filter {
     pub async fn run(self, session: Session) -> Result<Answer> {
         let out = &session.out;
         let workspace = session.workspace().await?;

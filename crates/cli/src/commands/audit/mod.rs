@@ -24,7 +24,7 @@ pub struct Args {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    list: list::Args,
+    list: list::Filter,
 }
 
 #[derive(Debug, clap::Subcommand)]

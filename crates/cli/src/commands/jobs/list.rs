@@ -8,7 +8,7 @@ use anyhow::Result;
 use stagegate_api::JobWithRelease;
 
 #[derive(clap::Args, Debug)]
-pub struct Args {
+pub struct Filter {
     /// Only this deployment's: its slug, name or id
     #[arg(long, short, value_name = "DEPLOYMENT")]
     deployment: Option<String>,
@@ -23,7 +23,7 @@ pub struct Args {
     limit: usize,
 }
 
-impl Args {
+impl Filter {
     pub async fn run(self, session: Session) -> Result<Answer> {
         let workspace = session.workspace().await?;
         let deployment = match &self.deployment {

@@ -22,7 +22,7 @@ pub struct Args {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    list: list::Args,
+    list: list::Filter,
 }
 
 #[derive(Debug, clap::Subcommand)]
