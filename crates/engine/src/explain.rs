@@ -319,16 +319,22 @@ fn summary(
     if let Some(stopped) = stopped {
         return format!("{tag} does not enter {place}: {}", stopped.message);
     }
-    if let Some(gate) = closed.first() {
+    // What someone must change says more than what merely has to come.
+    let refused = closed
+        .iter()
+        .find(|gate| matches!(gate.verdict, Verdict::Deny { .. }));
+    if let Some(gate) = refused.or(closed.first()) {
         let more = if closed.len() > 1 {
             format!(" (and {} more)", closed.len() - 1)
         } else {
             String::new()
         };
-        return format!(
-            "{tag} waits for {place}: {}{more}",
-            gate.verdict.why().message
-        );
+        let how = if refused.is_some() {
+            "does not enter"
+        } else {
+            "waits for"
+        };
+        return format!("{tag} {how} {place}: {}{more}", gate.verdict.why().message);
     }
     if let Some(target) = any(TargetState::Blocked).or_else(|| any(TargetState::Busy)) {
         return format!("{tag} waits for {place}: {}", target.reason);

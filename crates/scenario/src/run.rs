@@ -79,7 +79,7 @@ pub(crate) fn file(path: &Path, named: bool, filter: Option<&str>, update: bool)
     result.name.clone_from(&scenario.name);
     result.steps = scenario.steps.len();
     let folder = path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
-    play(&scenario, &shown, &folder, &text, &mut result);
+    play(&scenario, &shown, &folder, &mut result);
     if scenario.golden && matches!(result.outcome, Outcome::Passed) {
         result.outcome = golden(path, &result.timeline, update);
     }
@@ -97,8 +97,8 @@ fn read(path: &Path) -> Result<String, String> {
     std::fs::read_to_string(path).map_err(|error| format!("cannot be read: {error}"))
 }
 
-fn play(scenario: &Scenario, file: &str, folder: &Path, text: &str, result: &mut ScenarioResult) {
-    let mut world = match prepare(scenario, file, folder, text) {
+fn play(scenario: &Scenario, file: &str, folder: &Path, result: &mut ScenarioResult) {
+    let mut world = match prepare(scenario, file, folder) {
         Ok(world) => world,
         Err(trouble) => {
             let errors = match trouble {
@@ -110,7 +110,7 @@ fn play(scenario: &Scenario, file: &str, folder: &Path, text: &str, result: &mut
         }
     };
     for (index, step) in scenario.steps.iter().enumerate() {
-        let failures = play_step(&mut world, step, index + 1, text);
+        let failures = play_step(&mut world, step, index + 1);
         if !failures.is_empty() {
             result.outcome = Outcome::Failed(failures);
             break;
@@ -121,10 +121,10 @@ fn play(scenario: &Scenario, file: &str, folder: &Path, text: &str, result: &mut
 }
 
 /// A world with what is given.
-fn prepare(scenario: &Scenario, file: &str, folder: &Path, text: &str) -> Result<World, Trouble> {
+fn prepare(scenario: &Scenario, file: &str, folder: &Path) -> Result<World, Trouble> {
     let mut world = World::new(scenario, file, folder.to_path_buf())?;
     let mut sources = world.file_sources(&scenario.given)?;
-    sources.extend(world.inline_sources(text, &scenario.documents));
+    sources.extend(world.inline_sources(&scenario.documents));
     if !sources.is_empty() {
         world.tell("given".to_owned());
         world.apply(&sources, stagegate_model::Actor::System)?;
@@ -132,7 +132,7 @@ fn prepare(scenario: &Scenario, file: &str, folder: &Path, text: &str) -> Result
     Ok(world)
 }
 
-fn play_step(world: &mut World, step: &Step, number: usize, text: &str) -> Vec<Failure> {
+fn play_step(world: &mut World, step: &Step, number: usize) -> Vec<Failure> {
     let to = world.start.plus_millis(step.millis);
     let failure = |world: &World, at: Position, expected: String, got: String| Failure {
         line: at.line,
@@ -159,7 +159,7 @@ fn play_step(world: &mut World, step: &Step, number: usize, text: &str) -> Vec<F
         world.tell(format!("# {}", step.note));
     }
     for act in &step.acts {
-        let done = world.perform(act, text);
+        let done = world.perform(act);
         let judged = match (&step.refused, done) {
             (None, Ok(())) => Ok(()),
             (Some(refused), Err(Trouble::Refused(refusals))) => {

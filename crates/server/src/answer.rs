@@ -20,6 +20,7 @@ pub(crate) struct Failure(pub Box<Problem>);
 impl Failure {
     /// A failure with a code of the list.
     pub fn new(code: &str, detail: impl Into<String>) -> Self {
+        debug_assert!(codes::find(code).is_some(), "`{code}` is not listed");
         Self(Box::new(Problem::new(code, detail)))
     }
 
@@ -52,6 +53,12 @@ impl Failure {
 
     /// What storage or a stopping process reports; its own code where that is listed.
     fn unavailable(code: &str, message: impl Into<String>) -> Self {
+        // Stopping is no fault of anything: the caller comes back, as when there is too much to do.
+        let code = if code == "stopping" {
+            "overloaded"
+        } else {
+            code
+        };
         let mut problem = Problem::new(code, message).with_status(503);
         if codes::find(code).is_none() {
             problem.title = "The server cannot do this at the moment".to_owned();

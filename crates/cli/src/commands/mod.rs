@@ -32,36 +32,25 @@ use anyhow::{Context as _, Result};
 use clap::Subcommand;
 use std::future::Future;
 
+// A variant's own words would hide those of its arguments, which say more.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Start the server
     Serve(serve::Args),
     /// See a version go to production, and a bad one stopped, on this machine
     Demo(demo::Args),
-    /// Create or change what the documents describe
     Apply(apply::Args),
-    /// Show what applying documents would change
     Diff(diff::Args),
-    /// Print the workspace as documents
     Export(export::Args),
-    /// List what there is
     Get(get::Args),
     /// Create versions and see them
     #[command(subcommand)]
     Version(version::Command),
-    /// Show what runs where, and what is on its way
     Status(status::Args),
-    /// Say why a version is, or is not, in an environment, and when it will be
     Why(why::Args),
-    /// Vote for a version in environments
     Approve(vote::Approve),
-    /// Vote against a version in environments
     Reject(vote::Reject),
-    /// Take your vote back
     Withdraw(vote::Withdraw),
-    /// List jobs, look into one, or cancel one
     Jobs(jobs::Args),
-    /// List promotions: versions on their way into environments
     Promotions(promotions::Args),
     /// Look into a promotion
     #[command(subcommand)]
@@ -69,7 +58,6 @@ pub enum Command {
     /// Look into verifications, and decide where measurements could not
     #[command(subcommand)]
     Verification(verification::Command),
-    /// Read the log, or verify that it is what was written
     Audit(audit::Args),
     /// Create users and see them
     #[command(subcommand)]
@@ -77,14 +65,11 @@ pub enum Command {
     /// Create, see and revoke API keys
     #[command(subcommand)]
     Key(key::Command),
-    /// Say who the key acts as
     Whoami(whoami::Args),
     /// Run jobs on this machine, and see who can
     #[command(subcommand)]
     Agent(agent::Command),
-    /// Explain a kind of rule
     ExplainRule(explain_rule::Args),
-    /// Print the completion script of a shell
     Completions(completions::Args),
     /// A small service to deploy, check and break
     #[command(hide = true)]

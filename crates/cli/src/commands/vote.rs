@@ -252,7 +252,9 @@ fn outcome(vote: &str, after: &[Why], paint: Paint) -> String {
             paint.strong(&one_line(&why.environment.name)),
             one_line(&why.summary)
         ));
-        for reason in gates::reasons(&why.gates) {
+        // The summary often is one of the reasons.
+        let reasons = gates::reasons(&why.gates).into_iter();
+        for reason in reasons.filter(|reason| !why.summary.contains(reason.as_str())) {
             text.push_str(&format!("  {} {reason}\n", paint.open("○")));
         }
     }

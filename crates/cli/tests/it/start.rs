@@ -32,8 +32,8 @@ fn the_first_start_prints_a_key_that_works_and_later_ones_print_none() {
 
 #[test]
 fn a_bootstrap_key_is_used_at_the_first_start_only() {
-    const FIRST: &str = "first-key-of-enough-characters";
-    const LATER: &str = "later-key-of-enough-characters";
+    const FIRST: &str = "sgk_first-key-of-enough-characters";
+    const LATER: &str = "sgk_later-key-of-enough-characters";
     let dir = tempfile::tempdir().unwrap();
     let with = |key: &'static str| {
         Server::start_with(dir.path(), move |command| {

@@ -13,14 +13,14 @@ use stagegate_model::{
 };
 
 impl World {
-    /// Does one act. `whole` is the scenario's text, for the places of documents in it.
-    pub fn perform(&mut self, act: &Act, whole: &str) -> Result<(), Trouble> {
+    /// Does one act.
+    pub fn perform(&mut self, act: &Act) -> Result<(), Trouble> {
         match &act.kind {
             ActKind::Version(act) => self.create_version(act),
             ActKind::Update(act) => self.update_version(act),
             ActKind::Apply(documents) => {
                 self.tell("documents are applied".to_owned());
-                let sources = self.inline_sources(whole, documents);
+                let sources = self.inline_sources(documents);
                 self.apply(&sources, Actor::System)
             }
             ActKind::ApplyFiles(files) => {

@@ -43,15 +43,15 @@ impl Source {
         })
     }
 
-    pub fn inline(file: &str, whole: &str, inline: &Inline) -> Self {
+    pub fn inline(file: &str, inline: &Inline) -> Self {
+        // The parser places a block at its first line that is not blank, behind its indentation.
         let before = inline.literal.then(|| {
-            // A block's text begins on the line after its `|`; its indentation is that of its first line.
-            let lines = whole.lines().skip(inline.at.line);
-            let indent = lines
-                .map(|line| (line.trim().is_empty(), line.len() - line.trim_start().len()))
-                .find(|(blank, _)| !blank)
-                .map_or(0, |(_, indent)| indent);
-            (inline.at.line, indent)
+            let blank = inline
+                .text
+                .lines()
+                .take_while(|line| line.trim().is_empty());
+            let first = inline.at.line.saturating_sub(blank.count());
+            (first.saturating_sub(1), inline.at.column.saturating_sub(1))
         });
         Self {
             file: file.to_owned(),
@@ -129,10 +129,10 @@ impl World {
     }
 
     /// Sources of documents in place.
-    pub fn inline_sources(&self, whole: &str, documents: &[Inline]) -> Vec<Source> {
+    pub fn inline_sources(&self, documents: &[Inline]) -> Vec<Source> {
         let documents = documents.iter();
         documents
-            .map(|inline| Source::inline(&self.file, whole, inline))
+            .map(|inline| Source::inline(&self.file, inline))
             .collect()
     }
 

@@ -113,7 +113,7 @@ pub(super) async fn revoke(scope: Scope) -> Answer<StatusCode> {
         .await?;
     if last {
         return Err(Failure::new(
-            "last_admin",
+            "in_use",
             "this is the last admin's key: without it nobody could make another",
         )
         .hint("create another admin key first"));

@@ -123,7 +123,7 @@ pub(super) struct JobsQuery {
     cel: Option<String>,
 }
 
-/// A target's jobs: first those in memory, newest first, then those of its ended releases, latest number first.
+/// A target's jobs, newest first: those in memory, then those in the archive.
 pub(super) async fn jobs(
     scope: Scope,
     Query(query): Query<JobsQuery>,

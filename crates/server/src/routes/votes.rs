@@ -16,7 +16,7 @@ pub(super) async fn cast(
     let version: VersionId = scope.id("deploymentVersionId")?;
     if body.environment_ids.len() > ENVIRONMENTS_MAX {
         let message = format!("at most {ENVIRONMENTS_MAX} environments are allowed");
-        return Err(Failure::new("too_many", message).at("environmentIds"));
+        return Err(Failure::new("invalid_value", message).at("environmentIds"));
     }
     let environments: Vec<EnvironmentId> = body
         .environment_ids

@@ -42,9 +42,11 @@ async fn mistakes_of_the_text_are_all_told_with_their_places() {
     let problem = world.apply(text).await.expect(400);
     let errors = problem["errors"].as_array().unwrap();
     assert!(errors.len() >= 2, "{problem}");
-    assert_eq!(errors[0]["file"], "shop.yaml");
+    assert_eq!(errors[0]["code"], "missing_field");
+    assert_eq!(errors[1]["code"], "unknown_field");
+    assert_eq!(errors[1]["file"], "shop.yaml");
     assert_eq!(
-        (&errors[0]["line"], &errors[0]["column"]),
+        (&errors[1]["line"], &errors[1]["column"]),
         (&json!(2), &json!(1)),
         "{problem}"
     );

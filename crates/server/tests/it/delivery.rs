@@ -340,6 +340,87 @@ async fn a_superseded_promotion_says_by_what() {
     assert_eq!(old["supersededBy"], "v2", "{old}");
 }
 
+/// What has ended leaves memory for the archive; nobody who asks can tell.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_left_memory_is_still_there() {
+    let world = World::shop().await;
+    let mut done = Vec::new();
+    for tag in ["v1", "v2", "v3", "v4"] {
+        world.version(tag).await;
+        done.push(world.deploy().await);
+    }
+    let first = done[0].clone();
+    let id = first["id"].as_str().unwrap().to_owned();
+    let job: stagegate_model::JobId = id.parse().unwrap();
+    let in_memory = world
+        .controller
+        .read(world.workspace, move |engine| {
+            engine.state().jobs().contains_key(&job)
+        })
+        .await
+        .unwrap();
+    assert!(!in_memory, "the test needs a job that left memory");
+
+    let read = world.get(&format!("/jobs/{id}")).await.expect(200);
+    assert_eq!(read["status"], "successful", "{read}");
+    let joined = world
+        .get(&format!("/jobs/{id}/with-release"))
+        .await
+        .expect(200);
+    assert_eq!(joined["release"]["version"]["tag"], "v1", "{joined}");
+    let release = first["releaseId"].as_str().unwrap();
+    let release = world.get(&format!("/releases/{release}")).await.expect(200);
+    assert_eq!(release["number"], 1, "{release}");
+    let late = world.report(&first, "failure").await.expect(202);
+    assert!(
+        late["message"]
+            .as_str()
+            .unwrap()
+            .contains("changed nothing"),
+        "{late}"
+    );
+    let agent = first["jobAgentId"].as_str().unwrap();
+    let claim = format!("/job-agents/{agent}/jobs/{id}/claim");
+    world
+        .call(Role::Agent, "POST", &claim, None)
+        .await
+        .refused(409, "job_ended");
+    let promotion = format!("/promotions/{}", first["promotionId"].as_str().unwrap());
+    let promotion = world.get(&promotion).await.expect(200);
+    assert_eq!(promotion["jobs"][0]["id"], first["id"], "{promotion}");
+
+    let target = &release["releaseTarget"];
+    let key = ["resourceId", "environmentId", "deploymentId"]
+        .map(|part| target[part].as_str().unwrap())
+        .join("-");
+    let expected: Vec<Value> = done.iter().rev().map(|job| job["id"].clone()).collect();
+    let lists = [
+        "/jobs".to_owned(),
+        format!("/release-targets/{key}/jobs"),
+        format!("/job-agents/{agent}/jobs?status=successful"),
+    ];
+    for list in lists {
+        let sign = if list.contains('?') { '&' } else { '?' };
+        let mut seen = Vec::new();
+        loop {
+            let page = format!("{list}{sign}limit=1&offset={}", seen.len());
+            let page = world.get(&page).await.expect(200);
+            let Some(item) = page["items"].as_array().unwrap().first().cloned() else {
+                break;
+            };
+            seen.push(item.get("job").unwrap_or(&item)["id"].clone());
+            if page["total"].as_u64() <= u64::try_from(seen.len()).ok() {
+                break;
+            }
+        }
+        assert_eq!(seen.len(), expected.len(), "{list}");
+        if !list.contains("job-agents") {
+            assert_eq!(seen, expected, "{list}");
+        }
+        assert!(expected.iter().all(|id| seen.contains(id)), "{list}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_decides_what_measurements_could_not() {
     let world = World::shop().await;

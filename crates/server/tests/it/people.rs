@@ -81,7 +81,7 @@ async fn the_last_admin_stays() {
     let own = format!("/keys/{}", world.key(Role::Admin).id);
     admin(&world, "DELETE", &own, Value::Null)
         .await
-        .refused(409, "last_admin");
+        .refused(409, "in_use");
     let body = json!({"name": "second", "role": "admin"});
     admin(&world, "POST", "/keys", body).await.expect(201);
     assert_eq!(admin(&world, "DELETE", &own, Value::Null).await.status, 204);

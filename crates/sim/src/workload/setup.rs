@@ -38,7 +38,7 @@ pub fn setup(
             slug: "sim".to_owned(),
         },
     )];
-    let mut person = |role: Role, commands: &mut Vec<(Actor, Command)>, ids: &mut Ids| {
+    let person = |role: Role, commands: &mut Vec<(Actor, Command)>, ids: &mut Ids| {
         let (user, key) = (UserId(ids.next(now.0, 1)), KeyId(ids.next(now.0, 1)));
         commands.push((Actor::System, Command::CreateUser { id: user, role }));
         let name = role.as_str().to_owned();
@@ -82,7 +82,7 @@ fn configuration(dice: &mut Dice, ids: &mut Ids, now: Timestamp) -> Vec<Change> 
             id
         })
         .collect();
-    let mut some_systems = |dice: &mut Dice| -> BTreeSet<SystemId> {
+    let some_systems = |dice: &mut Dice| -> BTreeSet<SystemId> {
         let mut some = BTreeSet::from([systems[0]]);
         if let Some(other) = systems.get(1) {
             match dice.below(10) {

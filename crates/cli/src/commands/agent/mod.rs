@@ -9,9 +9,7 @@ use anyhow::Result;
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Run the jobs of an agent on this machine, until told to stop
     Run(run::Args),
-    /// List job agents
     List(list::Args),
 }
 

@@ -1,5 +1,6 @@
 //! Facts in words.
 
+use crate::output::counted;
 use anyhow::Result;
 use stagegate_api::client::Workspace;
 use stagegate_api::{Entry, Json};
@@ -130,8 +131,8 @@ pub fn describe(fact: &Json, names: &Names) -> String {
             };
             let (deployment, environment) = (name("deployment"), name("environment"));
             format!(
-                "{} targets of {deployment} {verb} {environment}",
-                count("resources")
+                "{} of {deployment} {verb} {environment}",
+                counted(count("resources"), "target")
             )
         }
         "promotionOpened" => {
@@ -160,8 +161,8 @@ pub fn describe(fact: &Json, names: &Names) -> String {
         "jobsCreated" => {
             let (version, environment) = (name("version"), name("environment"));
             format!(
-                "{} jobs for {version} in {environment} were created",
-                count("jobs")
+                "{} created for {version} in {environment}",
+                counted(count("jobs"), "job")
             )
         }
         "targetBlocked" => match fact["block"]["message"].as_str() {

@@ -29,7 +29,6 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Recompute the chain of hashes: is the log what was written?
     Verify(verify::Args),
 }
 

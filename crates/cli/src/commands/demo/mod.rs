@@ -309,6 +309,7 @@ async fn approve(
             }
         }
     }
+    progress.headline("a person approves it for Production");
     let environment = workspace.environment_by_name("Production").await?;
     let versions = progress
         .promotion(GOOD, "Production")

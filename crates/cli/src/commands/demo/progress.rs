@@ -66,6 +66,7 @@ impl Progress {
             let detail = self.workspace.promotion(&promotion.id).await?;
             self.tell_measurements(&detail);
         }
+        self.tell_status(promotion);
         for gate in &promotion.gates {
             let state = if gate.allowed { "open" } else { "shut" };
             let text = format!(
@@ -76,16 +77,17 @@ impl Progress {
                 self.line(promotion, &gate.rule_id, text);
             }
         }
-        let text = match promotion
-            .reason
-            .as_deref()
-            .filter(|reason| !reason.is_empty())
-        {
-            Some(reason) => format!("{}: {reason}", promotion.status),
-            None => promotion.status.clone(),
+        Ok(())
+    }
+
+    fn tell_status(&mut self, promotion: &Promotion) {
+        let reason = promotion.reason.as_deref().unwrap_or_default();
+        let text = if promotion.is_open() || reason.is_empty() {
+            promotion.status.clone()
+        } else {
+            format!("{}: {reason}", promotion.status)
         };
         self.line(promotion, "status", text);
-        Ok(())
     }
 
     fn tell_measurements(&mut self, detail: &PromotionDetail) {

@@ -27,9 +27,7 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Look into a job: what it is about, how it stands, the end of its output
     Show(show::Args),
-    /// Cancel a job that has not ended
     Cancel(cancel::Args),
 }
 

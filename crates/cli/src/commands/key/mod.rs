@@ -10,11 +10,8 @@ use anyhow::Result;
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Create a key and print it, this once
     Create(create::Args),
-    /// List keys, without their secrets
     List(list::Args),
-    /// Make a key worthless
     Revoke(revoke::Args),
 }
 

@@ -8,7 +8,6 @@ use anyhow::Result;
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Tell its story: what happened when, and why
     Show(show::Args),
 }
 

@@ -19,6 +19,9 @@ pub const ADMIN: &str = "admin";
 /// The first workspace's name and slug.
 const WORKSPACE: &str = "default";
 
+/// What the server recognises a key by.
+const KEY_PREFIX: &str = "sgk_";
+
 /// A key that is given must have so many characters.
 const KEY_CHARS_MIN: usize = 20;
 
@@ -109,7 +112,7 @@ pub async fn needed(controller: &Controller, given: Option<OsString>) -> Result<
 fn usable(given: OsString) -> Result<String> {
     let refused = |what: String| {
         Failure::usage("invalid_value", format!("{BOOTSTRAP_KEY_VARIABLE} {what}"))
-            .hint("such as the output of `openssl rand -hex 32`")
+            .hint("make one with `echo sgk_$(openssl rand -hex 32)`")
     };
     let key = given
         .into_string()
@@ -122,6 +125,12 @@ fn usable(given: OsString) -> Result<String> {
     if length < KEY_CHARS_MIN {
         return Err(refused(format!(
             "has {length} characters; a key needs at least {KEY_CHARS_MIN}"
+        ))
+        .into());
+    }
+    if !key.starts_with(KEY_PREFIX) {
+        return Err(refused(format!(
+            "does not start with `{KEY_PREFIX}`, as every key does"
         ))
         .into());
     }
@@ -241,12 +250,16 @@ mod tests {
     async fn a_key_that_is_given_is_not_printed_and_must_be_long() {
         let store = store();
         let controller = start(&store);
-        for short in ["short", "with spaces in it, and long"] {
+        for short in [
+            "sgk_short",
+            "sgk_with spaces in it, and long",
+            "long-enough-but-with-no-prefix",
+        ] {
             let refused = needed(&controller, Some(short.into())).await;
             let refused = refused.err().unwrap().to_string();
             assert!(refused.contains(BOOTSTRAP_KEY_VARIABLE), "{refused}");
         }
-        let given = "0123456789abcdef0123";
+        let given = "sgk_0123456789abcdef";
         let first = needed(&controller, Some(given.into()))
             .await
             .unwrap()

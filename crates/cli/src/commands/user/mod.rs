@@ -9,9 +9,7 @@ use anyhow::Result;
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Create a user
     Create(create::Args),
-    /// List users
     List(list::Args),
 }
 

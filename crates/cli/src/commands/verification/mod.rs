@@ -10,13 +10,11 @@ use anyhow::Result;
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Show what was measured, and how it was judged
     Show(show::Args),
     /// Decide that it passed, where measurements could not decide
     Pass(decide::Args),
     /// Decide that it failed, where measurements could not decide
     Fail(decide::Args),
-    /// Measure again
     Rerun(rerun::Args),
 }
 

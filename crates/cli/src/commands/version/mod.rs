@@ -12,11 +12,8 @@ use anyhow::Result;
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Announce a build; what CI does
     Create(Box<create::Args>),
-    /// List a deployment's versions, newest first
     List(list::Args),
-    /// Say that a version is good, or no longer
     SetStatus(set_status::Args),
 }
 

@@ -1,0 +1,96 @@
+//! Carrying out a step of the plan.
+
+use crate::dice::Dice;
+use crate::plan::{Act, Step};
+use crate::store::{Snapshots, Writes};
+use crate::workload::command;
+use crate::world::{Checked, Event, World};
+
+impl World<'_> {
+    /// Carries out a step.
+    pub fn step(&mut self, index: usize, step: Step) -> Checked {
+        let act = step.act;
+        self.trace.line(self.time, format_args!("-- step {index}: {act:?}"));
+        let mut dice = Dice::new(step.roll ^ 0x5EED);
+        match act {
+            Act::CrashBeforeAppend | Act::CrashAfterAppend => {
+                for _ in 0..dice.below(3) {
+                    let act = *dice.pick(&[Act::CreateVersion, Act::Vote, Act::PatchVersion]);
+                    let roll = dice.next();
+                    self.act(act, roll);
+                }
+                if let Some(node) = self.node.as_mut().filter(|_| act == Act::CrashAfterAppend) {
+                    node.flush(self.saboteur);
+                    // Nobody hears of it.
+                    node.replies.clear();
+                }
+                self.follow()?;
+                if self.node.is_some() {
+                    self.crash(dice.between(0, 30_000));
+                }
+            }
+            Act::UnknownWritten | Act::UnknownLost => {
+                let mut faults = self.store.faults();
+                faults.writes = if act == Act::UnknownWritten {
+                    Writes::UnknownWritten
+                } else {
+                    Writes::UnknownLost
+                };
+                faults.reads_fail = dice.chance(30);
+                drop(faults);
+                self.at(dice.between(100, 30_000), Event::StorageBack);
+            }
+            Act::DiskFull | Act::StorageDown => {
+                let mut faults = self.store.faults();
+                faults.writes = if act == Act::DiskFull { Writes::Full } else { Writes::Fail };
+                faults.reads_fail = act == Act::StorageDown;
+                drop(faults);
+                self.at(dice.between(100, 120_000), Event::StorageBack);
+            }
+            Act::ClockForward => {
+                self.clock_off += dice.between(1, 7_200_000);
+                self.at(dice.between(1, 60_000), Event::Tick);
+            }
+            Act::ClockBack => {
+                self.clock_off -= dice.between(1, 7_200_000);
+                self.at(dice.between(1, 60_000), Event::Tick);
+            }
+            // The steps after it come at their own times; only what time decides happens meanwhile.
+            Act::Pause => self.clock_off += dice.between(3_600_000, 100_000_000),
+            Act::TakeSnapshot => {
+                let taken = self.node.as_ref().is_some_and(crate::node::Node::snapshot);
+                self.trace.line(self.time, format_args!("snapshot: {taken}"));
+            }
+            Act::DamageSnapshot => {
+                self.store.faults().snapshots = *dice.pick(&[
+                    Snapshots::Truncated,
+                    Snapshots::Foreign,
+                    Snapshots::Missing,
+                    Snapshots::Whole,
+                ]);
+                if self.node.is_some() {
+                    self.crash(dice.between(0, 1_000));
+                }
+            }
+            Act::LoseMeasurements => {
+                self.process += 1;
+                self.measuring.clear();
+            }
+            Act::SlowWriter => {
+                self.writer_slow = true;
+                self.at(dice.between(1, 5_000), Event::WriterBack);
+            }
+            act => self.act(act, step.roll),
+        }
+        Ok(())
+    }
+
+    fn act(&mut self, act: Act, roll: u64) {
+        let now = self.now();
+        let made = command(act, roll, &self.auditor.ledger, &self.people, &mut self.ids, now);
+        match made {
+            Some((actor, command)) => self.ask(actor, command),
+            None => self.trace.line(self.time, format_args!("nothing to do")),
+        }
+    }
+}

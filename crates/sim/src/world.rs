@@ -1,0 +1,536 @@
+//! One run: a world with a controller, its storage, people, agents and meters, under one clock that we turn.
+
+use crate::auditor::{Auditor, Violation};
+use crate::clients::{AgentPlan, agent_plan};
+use crate::dice::Dice;
+use crate::node::{Node, Ticket};
+use crate::plan::Step;
+use crate::sabotage::Saboteur;
+use crate::store::{Faults, FaultyStore};
+use crate::trace::Trace;
+use crate::workload::{Ids, People, setup};
+use stagegate_controller::step::MeasurementKey;
+use stagegate_controller::{Committed, SubmitError};
+use stagegate_model::*;
+use stagegate_store::Store as _;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// 2026-03-02T09:00:00Z, as the clock has it when a run begins.
+const START: i64 = 1_772_442_000_000;
+/// The stream of ids for entries.
+const ENTRY_IDS: u64 = 0;
+/// Settles at one moment after which something is turning in circles.
+const SETTLES_MAX: usize = 500;
+/// Events of one run, a net.
+const EVENTS_MAX: usize = 60_000;
+
+/// Something that happens at a time.
+#[derive(Clone, Debug)]
+pub(crate) enum Event {
+    Step(usize),
+    Claim {
+        job: JobId,
+        runner: String,
+    },
+    Report {
+        job: JobId,
+        runner: Option<String>,
+        status: JobStatus,
+    },
+    Measured {
+        key: MeasurementKey,
+        outcome: Result<Json, String>,
+        process: u64,
+    },
+    Restart,
+    StorageBack,
+    WriterBack,
+    /// Only to let time be looked at.
+    Tick,
+}
+
+/// Who waits for an answer, and what they do with it.
+#[derive(Clone, Debug)]
+enum Waiting {
+    Person,
+    Client(Event),
+}
+
+/// A run.
+pub(crate) struct World<'s> {
+    pub seed: u64,
+    pub steps: &'s [Step],
+    pub saboteur: &'s mut dyn Saboteur,
+    pub store: Arc<FaultyStore>,
+    pub workspace: WorkspaceId,
+    pub node: Option<Node>,
+    pub auditor: Auditor,
+    pub people: People,
+    pub ids: Ids,
+    pub trace: Trace,
+    /// Milliseconds since the run began; never goes back.
+    pub time: i64,
+    /// How far the machine's clock is off.
+    pub clock_off: i64,
+    events: BTreeMap<(i64, u64), Event>,
+    event_count: u64,
+    wake_at: Option<i64>,
+    measure_at: Option<i64>,
+    waiting: BTreeMap<Ticket, Waiting>,
+    tickets: Ticket,
+    /// Grows with every restart: what an earlier process had under way is gone.
+    pub process: u64,
+    pub measuring: BTreeSet<MeasurementKey>,
+    agents: BTreeMap<JobId, AgentPlan>,
+    pub writer_slow: bool,
+    /// Whether faults are over.
+    pub healed: bool,
+}
+
+pub(crate) type Checked = Result<(), Violation>;
+
+impl<'s> World<'s> {
+    pub fn new(
+        seed: u64,
+        steps: &'s [Step],
+        saboteur: &'s mut dyn Saboteur,
+        loud: bool,
+    ) -> Result<Self, Violation> {
+        let store = FaultyStore::in_memory()
+            .map_err(|error| Violation::new("store", error.to_string()))?;
+        let store = Arc::new(store);
+        let mut ids = Ids::default();
+        let workspace = WorkspaceId(ids.next(START, 1));
+        Ok(Self {
+            seed,
+            steps,
+            saboteur,
+            node: Some(Node::new(Arc::clone(&store), workspace)),
+            store,
+            workspace,
+            auditor: Auditor::default(),
+            people: People::default(),
+            ids,
+            trace: Trace::new(loud),
+            time: 0,
+            clock_off: 0,
+            events: BTreeMap::new(),
+            event_count: 0,
+            wake_at: None,
+            measure_at: None,
+            waiting: BTreeMap::new(),
+            tickets: 0,
+            process: 0,
+            measuring: BTreeSet::new(),
+            agents: BTreeMap::new(),
+            writer_slow: false,
+            healed: false,
+        })
+    }
+
+    /// What the machine's clock shows.
+    pub fn now(&self) -> Timestamp {
+        Timestamp(START + self.time + self.clock_off)
+    }
+
+    pub fn at(&mut self, after_millis: i64, event: Event) {
+        self.event_count += 1;
+        self.events
+            .insert((self.time + after_millis.max(0), self.event_count), event);
+    }
+
+    /// Runs the whole plan, then lets everything come to rest, and audits.
+    pub fn run(&mut self) -> Checked {
+        let now = self.now();
+        let (people, commands) = setup(self.seed, self.workspace, &mut self.ids, now);
+        self.people = people;
+        for (actor, command) in commands {
+            self.submit(Waiting::Person, actor, command);
+            self.drive()?;
+        }
+        let mut after = 0;
+        for (index, step) in self.steps.iter().enumerate() {
+            after += step.after_millis;
+            self.at(after, Event::Step(index));
+        }
+        let steps = after;
+        while self.time < steps && self.turn()? {}
+        self.come_to_rest()
+    }
+
+    /// Lets the next thing happen; false when nothing will.
+    pub fn turn(&mut self) -> Result<bool, Violation> {
+        let first = self.events.first_key_value().map(|(key, _)| *key);
+        let timers = [self.wake_at, self.measure_at].into_iter().flatten().min();
+        let up = self.node.is_some();
+        let timer = timers.filter(|at| up && first.is_none_or(|(event, _)| *at <= event));
+        if let Some(at) = timer {
+            self.time = self.time.max(at);
+            if self.measure_at.is_some_and(|due| due <= self.time) {
+                self.measure_at = None;
+            }
+            self.drive()?;
+            return Ok(true);
+        }
+        let Some(key) = first else {
+            return Ok(false);
+        };
+        let Some(event) = self.events.remove(&key) else {
+            return Ok(false);
+        };
+        self.event_count += 1;
+        if self.event_count > EVENTS_MAX as u64 {
+            return Err(Violation::new("rest", "it does not come to rest"));
+        }
+        self.time = self.time.max(key.0);
+        self.happen(event)?;
+        self.drive()?;
+        Ok(true)
+    }
+
+    fn happen(&mut self, event: Event) -> Checked {
+        match event {
+            Event::Step(index) => {
+                let step = self.steps[index];
+                self.step(index, step)?;
+            }
+            Event::Claim { job, runner } => {
+                let event = Event::Claim {
+                    job,
+                    runner: runner.clone(),
+                };
+                let actor = self.people.runner.unwrap_or(Actor::System);
+                self.submit(Waiting::Client(event), actor, Command::ClaimJob { job, runner });
+            }
+            Event::Report {
+                job,
+                runner,
+                status,
+            } => {
+                let event = Event::Report {
+                    job,
+                    runner: runner.clone(),
+                    status,
+                };
+                let report = JobReport {
+                    job,
+                    status,
+                    message: String::new(),
+                    runner,
+                    external_id: None,
+                    output_tail: None,
+                };
+                let actor = self.people.runner.unwrap_or(Actor::System);
+                self.submit(Waiting::Client(event), actor, Command::ReportJob(report));
+            }
+            Event::Measured {
+                key,
+                outcome,
+                process,
+            } => {
+                // A process that is gone reports nothing.
+                if process == self.process && self.node.is_some() {
+                    let (verification, metric, ordinal) = key;
+                    let command = Command::RecordMeasurement {
+                        verification,
+                        metric,
+                        ordinal,
+                        outcome: outcome.clone(),
+                    };
+                    let event = Event::Measured {
+                        key,
+                        outcome,
+                        process,
+                    };
+                    self.submit(Waiting::Client(event), Actor::System, command);
+                }
+            }
+            Event::Restart => self.restart()?,
+            Event::StorageBack => {
+                *self.store.faults() = Faults::default();
+            }
+            Event::WriterBack => self.writer_slow = false,
+            Event::Tick => {}
+        }
+        Ok(())
+    }
+
+    /// Asks for something as a person.
+    pub fn ask(&mut self, actor: Actor, command: Command) {
+        self.submit(Waiting::Person, actor, command);
+    }
+
+    fn submit(&mut self, waiting: Waiting, actor: Actor, mut command: Command) {
+        self.tickets += 1;
+        let ticket = self.tickets;
+        let now = self.now();
+        let entry = EntryId(self.ids.next(now.0, ENTRY_IDS));
+        let name = command.name();
+        if self.node.is_none() {
+            self.trace.line(self.time, format_args!("{name}: nobody answers"));
+            self.try_again(waiting);
+            return;
+        }
+        self.auditor.asked(ticket, entry, &command);
+        self.saboteur.command(&mut command);
+        self.trace.line(self.time, format_args!("{name} #{ticket}"));
+        self.waiting.insert(ticket, waiting);
+        if let Some(node) = &mut self.node {
+            node.submit(ticket, entry, actor, command, now);
+        }
+    }
+
+    /// A client that was not heard says it again, unless it is one that does not care.
+    fn try_again(&mut self, waiting: Waiting) {
+        let Waiting::Client(event) = waiting else {
+            return;
+        };
+        let job = match &event {
+            Event::Claim { job, .. } | Event::Report { job, .. } => Some(*job),
+            _ => None,
+        };
+        let persistent = job.is_none_or(|job| self.agents.get(&job).is_some_and(|it| it.persistent));
+        if persistent {
+            let after = Dice::of(self.seed, &format!("again {}", self.event_count)).between(50, 9_000);
+            self.at(after, event);
+        }
+    }
+
+    /// Lets the controller do all it can do now, as its threads would.
+    fn drive(&mut self) -> Checked {
+        let now = self.now();
+        let mut lost = false;
+        for round in 0.. {
+            if round > SETTLES_MAX {
+                return Err(Violation::new("spins", "it settles for ever without time passing"));
+            }
+            let Some(node) = &mut self.node else {
+                self.wake_at = None;
+                return Ok(());
+            };
+            let refolded = node.refold(now, self.saboteur);
+            let mut settled = false;
+            if node.shard.is_due(now) {
+                lost = !node.shard.engine().is_dirty() && self.saboteur.loses_wake();
+                if !lost {
+                    let id = EntryId(self.ids.next(now.0, ENTRY_IDS));
+                    self.auditor.own_entry(id);
+                    settled = node.settle(id, now);
+                }
+            }
+            if !self.writer_slow {
+                node.flush(self.saboteur);
+            }
+            self.follow()?;
+            let answered = self.hear()?;
+            let again = self.node.as_ref().is_some_and(|node| node.shard.is_due(now));
+            if !(refolded || settled || answered || again && !lost) {
+                break;
+            }
+        }
+        self.measure();
+        self.watch(now, lost)
+    }
+
+    /// Notes when to look again, and audits what must hold between any two events.
+    fn watch(&mut self, now: Timestamp, lost: bool) -> Checked {
+        let Some(node) = &self.node else {
+            return Ok(());
+        };
+        if let Some(halt) = node.shard.halted()
+            && halt.code == "log_corrupt"
+        {
+            return Err(Violation::new("halted", halt.message.clone()));
+        }
+        let sleep = node.sleep_millis(now).filter(|_| !lost);
+        self.wake_at = sleep.map(|millis| self.time + millis.max(1));
+        let quiet = node.is_calm() && *self.store.faults() == Faults::default();
+        if quiet {
+            self.auditor.waits(now)?;
+        }
+        Ok(())
+    }
+
+    /// Reads what became durable.
+    pub fn follow(&mut self) -> Checked {
+        loop {
+            let after = self.auditor.ledger.seq;
+            let rows = self
+                .store
+                .truth()
+                .read(self.workspace, after, 100)
+                .map_err(|error| Violation::new("chain", error.to_string()))?;
+            if rows.is_empty() {
+                return Ok(());
+            }
+            for row in rows {
+                let start = row.hash[..4].iter().map(|it| format!("{it:02x}"));
+                let start: String = start.collect();
+                let followed = self.auditor.follow(&row);
+                if let Ok(entry) = Entry::from_bytes(&row.body) {
+                    let told = crate::told::entry(&entry, &self.auditor.ledger);
+                    self.trace
+                        .line(self.time, format_args!("entry {} {start} {told}", row.seq));
+                    followed?;
+                    self.dispatch(&entry);
+                } else {
+                    followed?;
+                }
+            }
+        }
+    }
+
+    /// Hands new jobs to their agents.
+    fn dispatch(&mut self, entry: &Entry) {
+        for fact in &entry.facts {
+            let Fact::JobsCreated { jobs, .. } = fact else {
+                continue;
+            };
+            for job in jobs {
+                let Some(record) = self.auditor.ledger.jobs.get(&job.job) else {
+                    continue;
+                };
+                let plan = agent_plan(self.seed, &self.auditor.ledger, record);
+                let job = job.job;
+                match plan.claims_after {
+                    Some(after) => {
+                        let runner = format!("runner-{}", job.0.as_u128() % 3);
+                        self.at(after, Event::Claim { job, runner });
+                    }
+                    None => self.schedule_reports(job, &plan, None),
+                }
+                self.agents.insert(job, plan);
+            }
+        }
+    }
+
+    fn schedule_reports(&mut self, job: JobId, plan: &AgentPlan, runner: Option<&str>) {
+        for (after, status) in &plan.reports {
+            let event = Event::Report {
+                job,
+                runner: runner.map(str::to_owned),
+                status: *status,
+            };
+            self.at(plan.starts_after + after, event);
+        }
+    }
+
+    /// Callers hear what came of what they asked; whether there was anything.
+    fn hear(&mut self) -> Result<bool, Violation> {
+        let Some(node) = &mut self.node else {
+            return Ok(false);
+        };
+        let replies = std::mem::take(&mut node.replies);
+        let any = !replies.is_empty();
+        for (ticket, answer) in replies {
+            self.auditor.told(ticket, &answer)?;
+            self.trace_answer(ticket, &answer);
+            if let Err(SubmitError::Unavailable { code, message }) = &answer
+                && *code == "internal"
+            {
+                return Err(Violation::new("panic", message.clone()));
+            }
+            let Some(waiting) = self.waiting.remove(&ticket) else {
+                continue;
+            };
+            match (&answer, waiting) {
+                (Err(SubmitError::Unavailable { .. } | SubmitError::Overloaded), waiting) => {
+                    self.try_again(waiting);
+                }
+                (Ok(_), Waiting::Client(Event::Claim { job, runner })) => {
+                    if let Some(plan) = self.agents.get(&job).cloned() {
+                        self.schedule_reports(job, &plan, Some(&runner));
+                    }
+                }
+                (_, Waiting::Client(Event::Measured { key, .. })) => {
+                    self.measuring.remove(&key);
+                }
+                _ => {}
+            }
+        }
+        Ok(any)
+    }
+
+    fn trace_answer(&mut self, ticket: Ticket, answer: &Result<Committed, SubmitError>) {
+        match answer {
+            Ok(it) => self.trace.line(
+                self.time,
+                format_args!("  #{ticket} done in entry {} ({} facts)", it.seq, it.facts.len()),
+            ),
+            Err(error) => self
+                .trace
+                .line(self.time, format_args!("  #{ticket} not done: {error}")),
+        }
+    }
+
+    /// Begins the measurements that are due, as the measuring loop does.
+    fn measure(&mut self) {
+        let now = self.now();
+        let Some(node) = &self.node else {
+            return;
+        };
+        // What is not durable must not be acted on.
+        if node.shard.halted().is_some() || !node.durable.holds(node.shard.seen()) {
+            self.measure_at = Some(self.time + 1_000);
+            return;
+        }
+        let (due, next) = stagegate_controller::step::open_measurements(node.shard.engine(), now);
+        let process = self.process;
+        for due in due {
+            if !self.measuring.insert(due.key) {
+                continue;
+            }
+            let (latency, outcome) =
+                crate::clients::measure(self.seed, &self.auditor.ledger, due.key, self.healed);
+            let key = due.key;
+            self.at(
+                latency,
+                Event::Measured {
+                    key,
+                    outcome,
+                    process,
+                },
+            );
+        }
+        self.measure_at = next.map(|at| self.time + at.millis_since(now).max(1));
+    }
+
+    /// Everything in memory is gone; it comes back after a while.
+    pub fn crash(&mut self, down_millis: i64) {
+        self.trace.line(self.time, format_args!("crash"));
+        self.node = None;
+        self.process += 1;
+        self.measuring.clear();
+        self.measure_at = None;
+        self.writer_slow = false;
+        for (_, waiting) in std::mem::take(&mut self.waiting) {
+            if !matches!(waiting, Waiting::Client(Event::Measured { .. })) {
+                self.try_again(waiting);
+            }
+        }
+        self.at(down_millis, Event::Restart);
+    }
+
+    fn restart(&mut self) -> Checked {
+        if self.node.is_some() {
+            return Ok(());
+        }
+        match Node::restart(Arc::clone(&self.store), self.workspace) {
+            Ok(node) => {
+                self.trace.line(self.time, format_args!("start"));
+                self.node = Some(node);
+                self.follow()?;
+                self.folds_agree()
+            }
+            Err(why) => {
+                if !self.store.faults().reads_fail {
+                    return Err(Violation::new("start", why));
+                }
+                self.trace.line(self.time, format_args!("cannot start: {why}"));
+                self.at(1_000, Event::Restart);
+                Ok(())
+            }
+        }
+    }
+}

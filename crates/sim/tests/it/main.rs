@@ -1,0 +1,3 @@
+//! Seeds that must hold, and mutants that must be caught.
+
+mod seeds;
