@@ -1,5 +1,11 @@
 //! What one version costs that touches every target: `cargo run --release -p stagegate-engine --example fan_out [TARGETS]`.
 
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "it measures time and reads its argument"
+)]
+
 use stagegate_engine::{Context, Engine};
 use stagegate_model::{
     Actor, Change, Command, Deployment, EntryId, Environment, Fact, JobAgent, Metadata, NewVersion,

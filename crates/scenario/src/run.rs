@@ -123,12 +123,14 @@ fn play(scenario: &Scenario, file: &str, folder: &Path, result: &mut ScenarioRes
 /// A world with what is given.
 fn prepare(scenario: &Scenario, file: &str, folder: &Path) -> Result<World, Trouble> {
     let mut world = World::new(scenario, file, folder.to_path_buf())?;
-    let mut sources = world.file_sources(&scenario.given)?;
-    sources.extend(world.inline_sources(&scenario.documents));
-    if !sources.is_empty() {
+    // What is in place comes second, so that it can say otherwise than the files.
+    let given = world.file_sources(&scenario.given)?;
+    let documents = world.inline_sources(&scenario.documents);
+    if !given.is_empty() || !documents.is_empty() {
         world.tell("given".to_owned());
-        world.apply(&sources, stagegate_model::Actor::System)?;
     }
+    world.apply(&given, stagegate_model::Actor::System)?;
+    world.apply(&documents, stagegate_model::Actor::System)?;
     Ok(world)
 }
 

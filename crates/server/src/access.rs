@@ -102,9 +102,6 @@ impl App {
 
     /// Whose key this is; `None` when it is nobody's or was revoked.
     pub async fn caller_with(&self, secret: &str) -> Answer<Option<Caller>> {
-        if !secret.starts_with(secret::KEY_PREFIX) {
-            return Ok(None);
-        }
         let hash = secret::hash(secret);
         match self.key_of(hash).await? {
             Some((workspace, key)) => self.caller_of(workspace, key).await,

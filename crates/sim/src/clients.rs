@@ -55,7 +55,11 @@ pub fn agent_plan(seed: u64, ledger: &Ledger, job: &JobRecord) -> AgentPlan {
         // Twice, the second time perhaps otherwise.
         4 | 5 => {
             reports.push((dice.between(6_000, 120_000), end));
-            let again = if dice.chance(50) { end } else { JobStatus::Failure };
+            let again = if dice.chance(50) {
+                end
+            } else {
+                JobStatus::Failure
+            };
             reports.push((dice.between(120_000, 240_000), again));
         }
         _ => reports.push((dice.between(6_000, 120_000), end)),

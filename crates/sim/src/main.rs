@@ -120,14 +120,20 @@ fn main() -> ExitCode {
 /// Prints a run that failed, made as small as it can be.
 fn report(options: &Options, seed: u64, run: &Run) -> ExitCode {
     let Some(violation) = &run.violation else {
-        println!("seed {seed} held: {} entries, trace {}", run.entries, run.hash);
+        println!(
+            "seed {seed} held: {} entries, trace {}",
+            run.entries, run.hash
+        );
         return ExitCode::SUCCESS;
     };
     println!("seed {seed} FAILED: {violation}");
     let steps = plan::draw(seed, options.steps);
     let again = run_steps(seed, &steps, &mut Nobody, false);
     if again.hash != run.hash {
-        println!("and it does not replay: trace {} and {}", run.hash, again.hash);
+        println!(
+            "and it does not replay: trace {} and {}",
+            run.hash, again.hash
+        );
     }
     let fails = |steps: &[Step]| {
         let run = run_steps(seed, steps, &mut Nobody, false);
@@ -135,13 +141,19 @@ fn report(options: &Options, seed: u64, run: &Run) -> ExitCode {
     };
     let small = shrink::shrink(&steps, SHRINKING_RUNS, fails);
     let run = run_steps(seed, &small, &mut Nobody, false);
-    println!("the end of the smallest run that fails so ({} steps):", small.len());
+    println!(
+        "the end of the smallest run that fails so ({} steps):",
+        small.len()
+    );
     for line in &run.tail {
         println!("{line}");
     }
     if let Some(violation) = &run.violation {
         println!("{violation}");
     }
-    println!("replay: cargo xtask sim --seed {seed} --steps {}", options.steps);
+    println!(
+        "replay: cargo xtask sim --seed {seed} --steps {}",
+        options.steps
+    );
     ExitCode::FAILURE
 }

@@ -228,13 +228,8 @@ impl Node {
                     stagegate_store::Store::head(truth, self.workspace).ok()?
                 });
                 let (id, time) = (row.id, row.time);
-                prepared.append.row = Row::following(
-                    before.as_ref(),
-                    self.workspace,
-                    id,
-                    time,
-                    entry.to_bytes(),
-                );
+                prepared.append.row =
+                    Row::following(before.as_ref(), self.workspace, id, time, entry.to_bytes());
                 tampered = true;
             }
             head = Some(prepared.append.row.head());

@@ -58,7 +58,11 @@ impl World<'_> {
             let name = format!("{} {}", ledger.name(job.target), job.number);
             let mut dice = Dice::of(self.seed, &format!("rest {name}"));
             if !job.status.is_terminal() {
-                let status = if dice.chance(85) { JobStatus::Successful } else { JobStatus::Failure };
+                let status = if dice.chance(85) {
+                    JobStatus::Successful
+                } else {
+                    JobStatus::Failure
+                };
                 let report = JobReport {
                     job: *id,
                     status,

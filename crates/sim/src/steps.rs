@@ -10,7 +10,8 @@ impl World<'_> {
     /// Carries out a step.
     pub fn step(&mut self, index: usize, step: Step) -> Checked {
         let act = step.act;
-        self.trace.line(self.time, format_args!("-- step {index}: {act:?}"));
+        self.trace
+            .line(self.time, format_args!("-- step {index}: {act:?}"));
         let mut dice = Dice::new(step.roll ^ 0x5EED);
         match act {
             Act::CrashBeforeAppend | Act::CrashAfterAppend => {
@@ -42,7 +43,11 @@ impl World<'_> {
             }
             Act::DiskFull | Act::StorageDown => {
                 let mut faults = self.store.faults();
-                faults.writes = if act == Act::DiskFull { Writes::Full } else { Writes::Fail };
+                faults.writes = if act == Act::DiskFull {
+                    Writes::Full
+                } else {
+                    Writes::Fail
+                };
                 faults.reads_fail = act == Act::StorageDown;
                 drop(faults);
                 self.at(dice.between(100, 120_000), Event::StorageBack);
@@ -59,7 +64,8 @@ impl World<'_> {
             Act::Pause => self.clock_off += dice.between(3_600_000, 100_000_000),
             Act::TakeSnapshot => {
                 let taken = self.node.as_ref().is_some_and(crate::node::Node::snapshot);
-                self.trace.line(self.time, format_args!("snapshot: {taken}"));
+                self.trace
+                    .line(self.time, format_args!("snapshot: {taken}"));
             }
             Act::DamageSnapshot => {
                 self.store.faults().snapshots = *dice.pick(&[
@@ -87,7 +93,14 @@ impl World<'_> {
 
     fn act(&mut self, act: Act, roll: u64) {
         let now = self.now();
-        let made = command(act, roll, &self.auditor.ledger, &self.people, &mut self.ids, now);
+        let made = command(
+            act,
+            roll,
+            &self.auditor.ledger,
+            &self.people,
+            &mut self.ids,
+            now,
+        );
         match made {
             Some((actor, command)) => self.ask(actor, command),
             None => self.trace.line(self.time, format_args!("nothing to do")),

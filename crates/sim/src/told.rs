@@ -31,11 +31,16 @@ fn fact(fact: &Fact, ledger: &Ledger) -> String {
     };
     let promotion = |id: &PromotionId| {
         let it = ledger.promotions.get(id);
-        it.map_or_else(String::new, |it| format!("{} in {}", version(&it.version), place(&it.environment)))
+        it.map_or_else(String::new, |it| {
+            format!("{} in {}", version(&it.version), place(&it.environment))
+        })
     };
     match fact {
         Fact::EnvironmentPut { environment } => {
-            format!("environment {} takes {}", environment.name, environment.resource_selector)
+            format!(
+                "environment {} takes {}",
+                environment.name, environment.resource_selector
+            )
         }
         Fact::PolicyPut { policy } => {
             let rules: Vec<String> = policy
@@ -59,7 +64,9 @@ fn fact(fact: &Fact, ledger: &Ledger) -> String {
             "version {} {} of {} {:?}",
             version.tag, version.status, version.created_at, version.metadata
         ),
-        Fact::VersionChanged { id, status, .. } => format!("version {} now {status:?}", version(id)),
+        Fact::VersionChanged { id, status, .. } => {
+            format!("version {} now {status:?}", version(id))
+        }
         Fact::VoteCast {
             version: id,
             environment,
@@ -82,7 +89,10 @@ fn fact(fact: &Fact, ledger: &Ledger) -> String {
             attempt,
             ..
         } => format!("open {} in {} #{attempt}", version(id), place(environment)),
-        Fact::GateChanged { promotion: id, gate } => format!(
+        Fact::GateChanged {
+            promotion: id,
+            gate,
+        } => format!(
             "gate of {}: {} {:?} {} until {:?}",
             promotion(id),
             gate.kind,
@@ -99,7 +109,12 @@ fn fact(fact: &Fact, ledger: &Ledger) -> String {
             ..
         } => {
             let names: Vec<String> = jobs.iter().map(|job| on(&job.job)).collect();
-            format!("start {} in {}: {}", version(id), place(environment), names.join(" "))
+            format!(
+                "start {} in {}: {}",
+                version(id),
+                place(environment),
+                names.join(" ")
+            )
         }
         Fact::TargetBlocked { target, block } => {
             format!("{} blocked: {}", ledger.name(*target), block.is_some())

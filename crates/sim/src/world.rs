@@ -97,8 +97,8 @@ impl<'s> World<'s> {
         saboteur: &'s mut dyn Saboteur,
         loud: bool,
     ) -> Result<Self, Violation> {
-        let store = FaultyStore::in_memory()
-            .map_err(|error| Violation::new("store", error.to_string()))?;
+        let store =
+            FaultyStore::in_memory().map_err(|error| Violation::new("store", error.to_string()))?;
         let store = Arc::new(store);
         let mut ids = Ids::default();
         let workspace = WorkspaceId(ids.next(START, 1));
@@ -201,7 +201,11 @@ impl<'s> World<'s> {
                     runner: runner.clone(),
                 };
                 let actor = self.people.runner.unwrap_or(Actor::System);
-                self.submit(Waiting::Client(event), actor, Command::ClaimJob { job, runner });
+                self.submit(
+                    Waiting::Client(event),
+                    actor,
+                    Command::ClaimJob { job, runner },
+                );
             }
             Event::Report {
                 job,
@@ -268,7 +272,8 @@ impl<'s> World<'s> {
         let entry = EntryId(self.ids.next(now.0, ENTRY_IDS));
         let name = command.name();
         if self.node.is_none() {
-            self.trace.line(self.time, format_args!("{name}: nobody answers"));
+            self.trace
+                .line(self.time, format_args!("{name}: nobody answers"));
             self.try_again(waiting);
             return;
         }
@@ -290,9 +295,11 @@ impl<'s> World<'s> {
             Event::Claim { job, .. } | Event::Report { job, .. } => Some(*job),
             _ => None,
         };
-        let persistent = job.is_none_or(|job| self.agents.get(&job).is_some_and(|it| it.persistent));
+        let persistent =
+            job.is_none_or(|job| self.agents.get(&job).is_some_and(|it| it.persistent));
         if persistent {
-            let after = Dice::of(self.seed, &format!("again {}", self.event_count)).between(50, 9_000);
+            let after =
+                Dice::of(self.seed, &format!("again {}", self.event_count)).between(50, 9_000);
             self.at(after, event);
         }
     }
@@ -303,7 +310,10 @@ impl<'s> World<'s> {
         let mut lost = false;
         for round in 0.. {
             if round > SETTLES_MAX {
-                return Err(Violation::new("spins", "it settles for ever without time passing"));
+                return Err(Violation::new(
+                    "spins",
+                    "it settles for ever without time passing",
+                ));
             }
             let Some(node) = &mut self.node else {
                 self.wake_at = None;
@@ -324,7 +334,10 @@ impl<'s> World<'s> {
             }
             self.follow()?;
             let answered = self.hear()?;
-            let again = self.node.as_ref().is_some_and(|node| node.shard.is_due(now));
+            let again = self
+                .node
+                .as_ref()
+                .is_some_and(|node| node.shard.is_due(now));
             if !(refolded || settled || answered || again && !lost) {
                 break;
             }
@@ -456,7 +469,11 @@ impl<'s> World<'s> {
         match answer {
             Ok(it) => self.trace.line(
                 self.time,
-                format_args!("  #{ticket} done in entry {} ({} facts)", it.seq, it.facts.len()),
+                format_args!(
+                    "  #{ticket} done in entry {} ({} facts)",
+                    it.seq,
+                    it.facts.len()
+                ),
             ),
             Err(error) => self
                 .trace
@@ -527,7 +544,8 @@ impl<'s> World<'s> {
                 if !self.store.faults().reads_fail {
                     return Err(Violation::new("start", why));
                 }
-                self.trace.line(self.time, format_args!("cannot start: {why}"));
+                self.trace
+                    .line(self.time, format_args!("cannot start: {why}"));
                 self.at(1_000, Event::Restart);
                 Ok(())
             }

@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 
 use super::error::EvalError;
 use super::node::Arithmetic;
-use super::time::Instant;
+use super::time::Moment;
 use super::value::{Budget, Val};
 
 type Outcome<'a> = Result<Val<'a>, Box<EvalError>>;
@@ -55,7 +55,7 @@ pub(super) fn apply<'a>(
         budget.spend((a.len() + b.len()) / 16)?;
         return Ok(Val::Text([a, b].concat().into()));
     }
-    let instant = |instant: Option<Instant>| {
+    let instant = |instant: Option<Moment>| {
         instant
             .map(Val::Timestamp)
             .ok_or_else(|| overflow(operation))

@@ -422,7 +422,7 @@ impl<'a> Machine<'a> {
         let wrong = |message: String| failed("cel_bad_time", message);
         match &of {
             Val::Timestamp(_) => Ok(of),
-            Val::Int(seconds) => time::Instant::from_seconds(*seconds)
+            Val::Int(seconds) => time::Moment::from_seconds(*seconds)
                 .map(Val::Timestamp)
                 .ok_or_else(|| wrong(format!("{seconds} s is no instant of the years 1 to 9999"))),
             other => match other.as_str() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use regex::Regex;
 
-use super::time::Instant;
+use super::time::Moment;
 
 /// A value that is known when the expression is compiled.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,7 +16,7 @@ pub(super) enum Const {
     UInt(u64),
     Double(f64),
     Text(Box<str>),
-    Timestamp(Instant),
+    Timestamp(Moment),
     Duration(SignedDuration),
 }
 

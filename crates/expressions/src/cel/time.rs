@@ -12,11 +12,11 @@ const NANOS_PER_SECOND: i128 = 1_000_000_000;
 /// The date library's own type ends a day early, and `9999-12-31T23:59:59Z` is
 /// what people write for "never".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Instant(SignedDuration);
+pub(super) struct Moment(SignedDuration);
 
 const EPOCH: DateTime = date(1970, 1, 1).at(0, 0, 0, 0);
 
-impl Instant {
+impl Moment {
     fn new(since_epoch: SignedDuration) -> Option<Self> {
         // 0001-01-01T00:00:00Z to 9999-12-31T23:59:59.999…Z.
         let first = SignedDuration::from_secs(-62_135_596_800);
@@ -40,12 +40,12 @@ impl Instant {
         self.0.checked_sub(duration).and_then(Self::new)
     }
 
-    pub(super) fn since(self, earlier: Instant) -> Option<SignedDuration> {
+    pub(super) fn since(self, earlier: Moment) -> Option<SignedDuration> {
         self.0.checked_sub(earlier.0)
     }
 }
 
-impl fmt::Display for Instant {
+impl fmt::Display for Moment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match EPOCH.checked_add(self.0) {
             Ok(civil) => write!(f, "{civil}Z"),
@@ -55,9 +55,9 @@ impl fmt::Display for Instant {
 }
 
 /// An instant from its RFC 3339 spelling.
-pub(super) fn timestamp(text: &str) -> Result<Instant, String> {
+pub(super) fn timestamp(text: &str) -> Result<Moment, String> {
     rfc3339(text)
-        .and_then(Instant::new)
+        .and_then(Moment::new)
         .ok_or_else(|| format!("`{text}` is no timestamp; write it like `2026-01-31T12:00:00Z`"))
 }
 

@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 
 use super::error::EvalError;
 use super::node::Const;
-use super::time::{self, Instant};
+use super::time::{self, Moment};
 use crate::data::{Object, View};
 
 #[derive(Clone)]
@@ -20,7 +20,7 @@ pub(super) enum Val<'a> {
     Double(f64),
     Str(&'a str),
     Text(Rc<str>),
-    Timestamp(Instant),
+    Timestamp(Moment),
     Duration(SignedDuration),
     Object(&'a dyn Object),
     JsonList(&'a [Json]),
@@ -47,7 +47,7 @@ impl<'a> Val<'a> {
             View::Float(value) => Val::Double(value),
             View::Str(text) => Val::Str(text),
             View::OwnedStr(text) => Val::Text(text.into()),
-            View::TimestampMillis(millis) => Instant::from_millis(millis)
+            View::TimestampMillis(millis) => Moment::from_millis(millis)
                 .map(Val::Timestamp)
                 .ok_or_else(|| {
                     Box::new(EvalError::new(

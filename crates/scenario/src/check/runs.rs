@@ -77,9 +77,10 @@ fn environment_ever(world: &World, name: &str) -> Result<uuid::Uuid, String> {
         Ok(id) => Ok(id.0),
         Err(error) => {
             let jobs = world.ledger.jobs();
-            let known = jobs
-                .iter()
-                .map(|job| job.target.environment.0)
+            let of_jobs = jobs.iter().map(|job| job.target.environment.0);
+            let of_promotions = world.ledger.promotions().map(|it| it.environment.0);
+            let known = of_jobs
+                .chain(of_promotions)
                 .find(|id| world.ledger.name(*id).to_lowercase() == name.to_lowercase());
             known.ok_or(error)
         }

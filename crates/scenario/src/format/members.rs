@@ -150,7 +150,7 @@ objects! {
         "start": Moment => "when it begins; 2026-01-05T09:00:00Z unless said otherwise",
         "golden": Bool => "compare the timeline with the file `<name>.timeline` beside this one",
         "given": OneOrMany(&TEXT) => "files of documents, relative to this one",
-        "documents": OneOrMany(&DOCUMENT) => "documents in place: text, or a list of texts and documents",
+        "documents": OneOrMany(&DOCUMENT) => "documents in place: text, or a list of texts and documents; applied after the files",
         "people": MapOf(&PERSON) => "who acts: a role, or several keys",
         "agents": AGENTS => "what agents answer by themselves",
         "metrics": METRICS => "what is measured by itself",

@@ -85,8 +85,7 @@ impl World {
         if sources.is_empty() {
             return Ok(());
         }
-        // Labels by number: two texts may be of one file.
-        let labels: Vec<String> = (0..sources.len()).map(|index| index.to_string()).collect();
+        let labels = labels(sources);
         let texts: Vec<(&str, &str)> = labels
             .iter()
             .zip(sources)
@@ -106,7 +105,10 @@ impl World {
         let plan = match plan {
             Ok(plan) => plan,
             Err(errors) => {
-                let errors = errors.iter().map(|error| located(sources, error)).collect();
+                let errors = errors
+                    .iter()
+                    .map(|error| located(sources, &labels, error))
+                    .collect();
                 return Err(Trouble::Refused(errors));
             }
         };
@@ -123,7 +125,7 @@ impl World {
             }
             Err(rejection) => {
                 let error = plan.locate(&rejection);
-                Err(Trouble::Refused(vec![located(sources, &error)]))
+                Err(Trouble::Refused(vec![located(sources, &labels, &error)]))
             }
         }
     }
@@ -154,12 +156,25 @@ impl World {
     }
 }
 
-fn located(sources: &[Source], error: &DocumentError) -> Refusal {
-    let source = error
-        .file
-        .parse::<usize>()
-        .ok()
-        .and_then(|index| sources.get(index));
+/// What each text is called in messages; two texts may be of one file.
+fn labels(sources: &[Source]) -> Vec<String> {
+    let mut labels: Vec<String> = Vec::with_capacity(sources.len());
+    for source in sources {
+        let before = sources[..labels.len()]
+            .iter()
+            .filter(|earlier| earlier.file == source.file)
+            .count();
+        labels.push(match before {
+            0 => source.file.clone(),
+            before => format!("{} (text {})", source.file, before + 1),
+        });
+    }
+    labels
+}
+
+fn located(sources: &[Source], labels: &[String], error: &DocumentError) -> Refusal {
+    let index = labels.iter().position(|label| *label == error.file);
+    let source = index.and_then(|index| sources.get(index));
     let place = source.map(|source| {
         let line = match &source.inside {
             None => error.line,

@@ -122,7 +122,10 @@ impl Auditor {
             Err(error) => {
                 asked.told = Told::NotDone;
                 require(at.is_none(), "refused", || {
-                    format!("`{}` was said to be refused ({error}), but is in the log", asked.name)
+                    format!(
+                        "`{}` was said to be refused ({error}), but is in the log",
+                        asked.name
+                    )
                 })
             }
         }
@@ -137,9 +140,11 @@ impl Auditor {
         require(row.prev_hash == self.hash, rule, || {
             format!("entry {} does not follow the one before it", row.seq)
         })?;
-        require(row.hash == entry_hash(&row.prev_hash, &row.body), rule, || {
-            format!("entry {} has another hash", row.seq)
-        })?;
+        require(
+            row.hash == entry_hash(&row.prev_hash, &row.body),
+            rule,
+            || format!("entry {} has another hash", row.seq),
+        )?;
         let entry = Entry::from_bytes(&row.body)
             .map_err(|error| Violation::new(rule, format!("entry {}: {error}", row.seq)))?;
         let expected = self.entries.len() as u64 + 1;
@@ -254,7 +259,8 @@ impl Auditor {
                 resources,
             } => {
                 for resource in resources {
-                    let (resource, environment, deployment) = (*resource, *environment, *deployment);
+                    let (resource, environment, deployment) =
+                        (*resource, *environment, *deployment);
                     let key = TargetKey {
                         resource,
                         environment,
@@ -274,7 +280,8 @@ impl Auditor {
                 resources,
             } => {
                 for resource in resources {
-                    let (resource, environment, deployment) = (*resource, *environment, *deployment);
+                    let (resource, environment, deployment) =
+                        (*resource, *environment, *deployment);
                     let key = TargetKey {
                         resource,
                         environment,
@@ -339,9 +346,11 @@ impl Auditor {
             };
             let name = ledger.name(key);
             let record = ledger.targets.get(&key).cloned().unwrap_or_default();
-            require(record.member && ledger.should_be_member(key), "membership", || {
-                format!("a job on {name}, which is no target")
-            })?;
+            require(
+                record.member && ledger.should_be_member(key),
+                "membership",
+                || format!("a job on {name}, which is no target"),
+            )?;
             require(record.active.is_none(), "busy", || {
                 format!("a second job on {name}")
             })?;
@@ -358,7 +367,10 @@ impl Auditor {
             let newer = ledger.versions_of(key.deployment);
             let mut newer = newer.iter().take_while(|it| it.order() > version.order());
             if let Some(newer) = newer.find(|it| ledger.shut(it, key).is_none()) {
-                let what = format!("{} started on {name} although {} could", version.tag, newer.tag);
+                let what = format!(
+                    "{} started on {name} although {} could",
+                    version.tag, newer.tag
+                );
                 return Err(Violation::new("newest", what));
             }
             under.extend(ledger.latching(&version, key));
@@ -369,9 +381,16 @@ impl Auditor {
         })?;
         let latched = ledger.latched.entry((*id, *environment)).or_default();
         require(
-            recorded.iter().all(|rule| under.contains(rule) || latched.contains(rule)),
+            recorded
+                .iter()
+                .all(|rule| under.contains(rule) || latched.contains(rule)),
             "latches",
-            || format!("a rule latched for {} that applied to no started target", version.tag),
+            || {
+                format!(
+                    "a rule latched for {} that applied to no started target",
+                    version.tag
+                )
+            },
         )?;
         latched.extend(under);
         ledger.frozen.insert(*id);
@@ -404,7 +423,9 @@ impl Auditor {
                     jobs: Vec::new(),
                 };
                 let known = ledger.promotions.insert(*id, record);
-                require(known.is_none(), "promotion", || "an id was used twice".to_owned())
+                require(known.is_none(), "promotion", || {
+                    "an id was used twice".to_owned()
+                })
             }
             Fact::GateChanged { promotion, gate } => {
                 let Some(promotion) = ledger.promotions.get_mut(promotion) else {
@@ -435,21 +456,36 @@ impl Auditor {
                     .iter()
                     .filter_map(|id| ledger.jobs.get(id))
                     .collect();
-                require(jobs.iter().all(|job| job.ended.is_some()), "promotion", || {
-                    format!("a promotion of {} ended while a job runs", ledger.tag(record.version))
-                })?;
+                require(
+                    jobs.iter().all(|job| job.ended.is_some()),
+                    "promotion",
+                    || {
+                        format!(
+                            "a promotion of {} ended while a job runs",
+                            ledger.tag(record.version)
+                        )
+                    },
+                )?;
                 let all = jobs
                     .iter()
                     .all(|job| job.ended.is_some_and(|it| it.0 == ReleaseStatus::Succeeded));
                 require(
                     *status != PromotionStatus::Succeeded || (all && !jobs.is_empty()),
                     "promotion",
-                    || format!("{} succeeded, but not everywhere", ledger.tag(record.version)),
+                    || {
+                        format!(
+                            "{} succeeded, but not everywhere",
+                            ledger.tag(record.version)
+                        )
+                    },
                 )?;
                 let order = |id: VersionId| ledger.versions.get(&id).map(Version::order);
                 let forward = by.is_none_or(|by| order(by) > order(record.version));
                 require(forward, "supersession", || {
-                    format!("{} was superseded by something older", ledger.tag(record.version))
+                    format!(
+                        "{} was superseded by something older",
+                        ledger.tag(record.version)
+                    )
                 })?;
                 require(
                     *status != PromotionStatus::Superseded || by.is_some(),
@@ -474,7 +510,9 @@ impl Auditor {
                     return Err(Violation::new("jobs", "an unknown job was claimed"));
                 };
                 let free = matches!(job.status, JobStatus::Pending | JobStatus::Queued);
-                require(free, "terminal", || format!("{id} was claimed as {}", job.status))?;
+                require(free, "terminal", || {
+                    format!("{id} was claimed as {}", job.status)
+                })?;
                 job.runner = Some(runner.clone());
                 job.status = JobStatus::InProgress;
                 Ok(())
@@ -521,11 +559,15 @@ impl Auditor {
             format!("a release on {name} ended before its job")
         })?;
         let latest = ledger.latest_runs(&job);
-        let running = latest.iter().any(|(_, it)| it.status == VerificationStatus::Running);
+        let running = latest
+            .iter()
+            .any(|(_, it)| it.status == VerificationStatus::Running);
         require(!running, "busy", || {
             format!("a release on {name} ended before its verification")
         })?;
-        let passed = latest.iter().all(|(_, it)| it.status == VerificationStatus::Passed);
+        let passed = latest
+            .iter()
+            .all(|(_, it)| it.status == VerificationStatus::Passed);
         let failed = latest.iter().any(|(_, it)| {
             it.status == VerificationStatus::Failed && it.trigger != VerificationTrigger::JobFailure
         });
@@ -536,7 +578,10 @@ impl Auditor {
             })?;
             let asked = |trigger| latest.iter().any(|(_, it)| it.trigger == trigger);
             let version = ledger.versions.get(&job.version);
-            for trigger in [VerificationTrigger::JobStarted, VerificationTrigger::JobSuccess] {
+            for trigger in [
+                VerificationTrigger::JobStarted,
+                VerificationTrigger::JobSuccess,
+            ] {
                 let wanted = version.is_some_and(|it| ledger.wants(it, job.target, trigger));
                 require(asked(trigger) || !wanted, "verified", || {
                     format!("a release on {name} succeeded without what {trigger} asks for")
@@ -594,9 +639,11 @@ impl Auditor {
                 let Some(run) = ledger.runs.get_mut(verification) else {
                     return Err(Violation::new("measured", "a measurement of nothing"));
                 };
-                require(run.status == VerificationStatus::Running, "terminal", || {
-                    "measured after the verification ended".to_owned()
-                })?;
+                require(
+                    run.status == VerificationStatus::Running,
+                    "terminal",
+                    || "measured after the verification ended".to_owned(),
+                )?;
                 let Some((planned, statuses)) = run.metrics.get_mut(*metric) else {
                     return Err(Violation::new("measured", "a measurement of no metric"));
                 };
@@ -709,7 +756,9 @@ impl Ledger {
             ended: None,
         };
         let known = self.jobs.insert(job.job, record);
-        require(known.is_none(), "jobs", || "a job id was used twice".to_owned())?;
+        require(known.is_none(), "jobs", || {
+            "a job id was used twice".to_owned()
+        })?;
         let of = self.attempts.entry((version.id, target)).or_default();
         of.push(job.job);
         if let Some(promotion) = self.promotions.get_mut(&promotion) {

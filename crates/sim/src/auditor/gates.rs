@@ -87,7 +87,12 @@ impl Ledger {
     }
 
     /// Whether a verification is wanted at a trigger.
-    pub fn wants(&self, version: &Version, target: TargetKey, trigger: VerificationTrigger) -> bool {
+    pub fn wants(
+        &self,
+        version: &Version,
+        target: TargetKey,
+        trigger: VerificationTrigger,
+    ) -> bool {
         let policies = self.policies_for(version, target);
         let rules = policies.iter().flat_map(|policy| &policy.rules);
         rules

@@ -8,8 +8,14 @@ pub fn measurement(metric: &Metric, data: &Json) -> MeasurementStatus {
     let Some(value) = data.get("v").and_then(Json::as_i64) else {
         return MeasurementStatus::Error;
     };
-    let failed = metric.failure_condition.as_deref().map(|it| compare(it, value));
-    let passed = metric.success_condition.as_deref().map(|it| compare(it, value));
+    let failed = metric
+        .failure_condition
+        .as_deref()
+        .map(|it| compare(it, value));
+    let passed = metric
+        .success_condition
+        .as_deref()
+        .map(|it| compare(it, value));
     match (failed, passed) {
         (Some(true), _) => MeasurementStatus::Failed,
         (_, Some(true)) | (Some(false), None) => MeasurementStatus::Passed,
@@ -62,7 +68,8 @@ fn metric(metric: &Metric, statuses: &[MeasurementStatus]) -> Option<Verificatio
         let run = statuses.iter().rev().take_while(|it| **it == wanted);
         u32::try_from(run.count()).unwrap_or(u32::MAX)
     };
-    let counted = u32::try_from(statuses.len()).unwrap_or(u32::MAX) - count(MeasurementStatus::Error);
+    let counted =
+        u32::try_from(statuses.len()).unwrap_or(u32::MAX) - count(MeasurementStatus::Error);
     if count(MeasurementStatus::Failed) > metric.failure_threshold {
         Some(VerificationStatus::Failed)
     } else if count(MeasurementStatus::Inconclusive) > metric.inconclusive_threshold {

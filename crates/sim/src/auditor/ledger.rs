@@ -244,8 +244,16 @@ impl Ledger {
         format!(
             "{}/{}/{}",
             name(self.deployments.get(&target.deployment).map(|it| &it.slug)),
-            name(self.environments.get(&target.environment).map(|it| &it.name)),
-            name(self.resources.get(&target.resource).map(|it| &it.identifier)),
+            name(
+                self.environments
+                    .get(&target.environment)
+                    .map(|it| &it.name)
+            ),
+            name(
+                self.resources
+                    .get(&target.resource)
+                    .map(|it| &it.identifier)
+            ),
         )
     }
 

@@ -134,7 +134,10 @@ fn counts_from(spec: &Json, attempt: &Attempt) -> Option<Timestamp> {
     if !counts {
         return None;
     }
-    let required = spec.get("requireVerificationPassed").and_then(Json::as_bool) != Some(false);
+    let required = spec
+        .get("requireVerificationPassed")
+        .and_then(Json::as_bool)
+        != Some(false);
     match attempt.ended {
         _ if !required || !attempt.asked => Some(attempt.completed_at),
         Some((ReleaseStatus::Succeeded, at)) => Some(attempt.completed_at.max(at)),

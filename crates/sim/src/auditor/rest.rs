@@ -23,7 +23,8 @@ impl Auditor {
                 continue;
             }
             for gate in promotion.gates.values() {
-                let overdue = gate.state == GateState::Wait && gate.until.is_some_and(|at| at <= now);
+                let overdue =
+                    gate.state == GateState::Wait && gate.until.is_some_and(|at| at <= now);
                 if overdue {
                     let what = format!(
                         "{} waits for a time that has passed: {}",
@@ -85,8 +86,13 @@ impl Auditor {
                 continue;
             }
             let (tag, status) = (&version.tag, promotion.status);
-            let over = matches!(version.status, VersionStatus::Rejected | VersionStatus::Failed);
-            let members = self.ledger.members(version.deployment, promotion.environment);
+            let over = matches!(
+                version.status,
+                VersionStatus::Rejected | VersionStatus::Failed
+            );
+            let members = self
+                .ledger
+                .members(version.deployment, promotion.environment);
             if over || (members.count() > 0 && !self.is_behind(promotion)) {
                 let what = format!("the promotion of {tag} stays {status} with nothing to do");
                 return Err(Violation::new("stuck", what));
@@ -110,7 +116,10 @@ impl Auditor {
                 continue;
             }
             if ledger.shut(version, key).is_none() {
-                let blocked = target.block.as_ref().is_some_and(|it| it.version == version.id);
+                let blocked = target
+                    .block
+                    .as_ref()
+                    .is_some_and(|it| it.version == version.id);
                 if blocked && ledger.cannot_be_rendered(key) {
                     return Ok(());
                 }

@@ -98,7 +98,10 @@ mod tests {
             ("resource.metadata[\"nope\"] != \"eu\"", false),
             ("resource.kind != \"Host\" && true", false),
             ("resource.kind.startsWith(\"Ho\")", true),
-            ("(resource.kind == \"X\" || resource.name == \"a\") && true", true),
+            (
+                "(resource.kind == \"X\" || resource.name == \"a\") && true",
+                true,
+            ),
             ("(resource.kind == \"X\" || version.tag == \"a\")", false),
         ] {
             assert_eq!(holds(selector, subject), expected, "{selector}");

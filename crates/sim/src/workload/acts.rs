@@ -1,7 +1,7 @@
 //! What a step of the plan asks for, given what the log says.
 
-use super::setup::{CHANNELS, People, ZONES, any_policy, resource, rule, selector};
 use super::Ids;
+use super::setup::{CHANNELS, People, ZONES, any_policy, resource, rule, selector};
 use crate::auditor::Ledger;
 use crate::dice::Dice;
 use crate::plan::Act;
@@ -46,7 +46,10 @@ pub fn command(
         }
         Act::DeletePolicy => {
             let policy = maker.any_policy()?;
-            (admin, Command::Configure(vec![Change::DeletePolicy(policy.id)]))
+            (
+                admin,
+                Command::Configure(vec![Change::DeletePolicy(policy.id)]),
+            )
         }
         Act::EditEnvironment => (admin, maker.edit_environment()?),
         Act::EditDeployment => (admin, maker.edit_deployment()?),
@@ -81,7 +84,11 @@ impl Maker<'_> {
             let known = self.dice.any(self.ledger.versions_of(deployment))?;
             known.tag.clone()
         } else {
-            format!("v{}.{number}.{}", self.dice.below(2) + 1, self.stream % 1000)
+            format!(
+                "v{}.{number}.{}",
+                self.dice.below(2) + 1,
+                self.stream % 1000
+            )
         };
         let mut metadata = Metadata::new();
         if self.dice.chance(60) {
@@ -203,10 +210,20 @@ impl Maker<'_> {
     fn add_policy(&mut self) -> Command {
         let known: Vec<PolicyId> = self.ledger.policies.keys().copied().collect();
         let ledger = self.ledger;
-        let stages: Vec<&str> = ledger.environments.values().map(|it| it.name.as_str()).collect();
+        let stages: Vec<&str> = ledger
+            .environments
+            .values()
+            .map(|it| it.name.as_str())
+            .collect();
         let name = format!("policy {}", self.stream % 100_000);
         let policy = any_policy(
-            self.dice, self.ids, self.now, &stages, &known, &name, self.stream,
+            self.dice,
+            self.ids,
+            self.now,
+            &stages,
+            &known,
+            &name,
+            self.stream,
         );
         Command::Configure(vec![Change::PutPolicy(policy)])
     }
@@ -219,7 +236,11 @@ impl Maker<'_> {
     fn edit_policy(&mut self) -> Option<Command> {
         let mut policy = self.any_policy()?;
         let ledger = self.ledger;
-        let stages: Vec<&str> = ledger.environments.values().map(|it| it.name.as_str()).collect();
+        let stages: Vec<&str> = ledger
+            .environments
+            .values()
+            .map(|it| it.name.as_str())
+            .collect();
         match self.dice.below(5) {
             0 => policy.selector = selector(self.dice, &stages),
             1 if !policy.rules.is_empty() => {
@@ -232,7 +253,10 @@ impl Maker<'_> {
                 policy.replaces.insert(other);
             }
             _ => {
-                let kind = *self.dice.pick(&["environmentProgression", "anyApproval", "verification"]);
+                let kind =
+                    *self
+                        .dice
+                        .pick(&["environmentProgression", "anyApproval", "verification"]);
                 let new = rule(self.dice, self.ids, self.now, kind, &stages, self.stream);
                 match policy.rules.iter_mut().find(|it| it.kind == new.kind) {
                     Some(old) => *old = new,
@@ -249,7 +273,10 @@ impl Maker<'_> {
         let base = format!("resource.metadata[\"env\"] == \"{}\"", environment.name);
         environment.resource_selector = match self.dice.below(4) {
             0 => format!("{base} && resource.kind == \"Host\""),
-            1 => format!("{base} && resource.metadata[\"zone\"] == \"{}\"", self.dice.pick(ZONES)),
+            1 => format!(
+                "{base} && resource.metadata[\"zone\"] == \"{}\"",
+                self.dice.pick(ZONES)
+            ),
             2 => "resource.metadata[\"env\"] == \"qa\"".to_owned(),
             _ => base,
         };
@@ -257,7 +284,9 @@ impl Maker<'_> {
             let tier = (*self.dice.pick(&["test", "prod"])).to_owned();
             environment.metadata.insert("tier".to_owned(), tier);
         }
-        Some(Command::Configure(vec![Change::PutEnvironment(environment)]))
+        Some(Command::Configure(vec![Change::PutEnvironment(
+            environment,
+        )]))
     }
 
     fn edit_deployment(&mut self) -> Option<Command> {

@@ -7,7 +7,12 @@ use stagegate_model::*;
 use std::collections::BTreeSet;
 
 /// Stages, in the order in which versions pass them, with their tier.
-const STAGES: &[(&str, &str)] = &[("qa", "test"), ("staging", "test"), ("canary", "prod"), ("prod", "prod")];
+const STAGES: &[(&str, &str)] = &[
+    ("qa", "test"),
+    ("staging", "test"),
+    ("canary", "prod"),
+    ("prod", "prod"),
+];
 /// Zones of resources.
 pub const ZONES: &[&str] = &["eu", "us"];
 /// Channels of versions.
@@ -107,8 +112,12 @@ fn configuration(dice: &mut Dice, ids: &mut Ids, now: Timestamp) -> Vec<Change> 
             slug: format!("app-{index}"),
             description: String::new(),
             metadata: Metadata::new(),
-            resource_selector: if dice.chance(80) { "true" } else { "resource.kind == \"Host\"" }
-                .to_owned(),
+            resource_selector: if dice.chance(80) {
+                "true"
+            } else {
+                "resource.kind == \"Host\""
+            }
+            .to_owned(),
             job_agent_selector: "true".to_owned(),
             job_agent_config: json!({"command": ["deploy", "{{ resource.config.host }}"]}),
             systems: some_systems(dice),
@@ -116,7 +125,10 @@ fn configuration(dice: &mut Dice, ids: &mut Ids, now: Timestamp) -> Vec<Change> 
         }));
     }
     let first = dice.below(3);
-    let stages: Vec<_> = STAGES[first.min(2)..].iter().take(dice.below(3) + 2).collect();
+    let stages: Vec<_> = STAGES[first.min(2)..]
+        .iter()
+        .take(dice.below(3) + 2)
+        .collect();
     for (name, tier) in &stages {
         changes.push(Change::PutEnvironment(Environment {
             id: ids.next(now.0, 2).into(),
@@ -128,26 +140,61 @@ fn configuration(dice: &mut Dice, ids: &mut Ids, now: Timestamp) -> Vec<Change> 
             created_at: now,
         }));
         for index in 0..dice.between(1, 6) {
-            changes.push(Change::PutResource(resource(dice, ids, now, name, &index.to_string(), 2)));
+            changes.push(Change::PutResource(resource(
+                dice,
+                ids,
+                now,
+                name,
+                &index.to_string(),
+                2,
+            )));
         }
     }
     let names: Vec<&str> = stages.iter().map(|(name, _)| *name).collect();
     let mut policies: Vec<Policy> = Vec::new();
     for (index, name) in names.iter().enumerate() {
         if index > 0 && dice.chance(75) {
-            let rules = vec![rule(dice, ids, now, "environmentProgression", &names[..index], 2)];
+            let rules = vec![rule(
+                dice,
+                ids,
+                now,
+                "environmentProgression",
+                &names[..index],
+                2,
+            )];
             let selector = format!("environment.name == \"{name}\"");
-            policies.push(policy(ids, now, &format!("progress to {name}"), selector, rules, 2));
+            policies.push(policy(
+                ids,
+                now,
+                &format!("progress to {name}"),
+                selector,
+                rules,
+                2,
+            ));
         }
         if index + 1 == names.len() && dice.chance(50) {
             let rules = vec![rule(dice, ids, now, "anyApproval", &names, 2)];
             let selector = format!("environment.name == \"{name}\"");
-            policies.push(policy(ids, now, &format!("approve {name}"), selector, rules, 2));
+            policies.push(policy(
+                ids,
+                now,
+                &format!("approve {name}"),
+                selector,
+                rules,
+                2,
+            ));
         }
         if dice.chance(40) {
             let rules = vec![rule(dice, ids, now, "verification", &names, 2)];
             let selector = format!("environment.name == \"{name}\"");
-            policies.push(policy(ids, now, &format!("verify {name}"), selector, rules, 2));
+            policies.push(policy(
+                ids,
+                now,
+                &format!("verify {name}"),
+                selector,
+                rules,
+                2,
+            ));
         }
     }
     if dice.chance(60) {
@@ -171,7 +218,11 @@ pub fn resource(
     if dice.chance(80) {
         metadata.insert("zone".to_owned(), (*dice.pick(ZONES)).to_owned());
     }
-    let config = if dice.chance(96) { json!({"host": "localhost"}) } else { json!({}) };
+    let config = if dice.chance(96) {
+        json!({"host": "localhost"})
+    } else {
+        json!({})
+    };
     Resource {
         id: ids.next(now.0, stream).into(),
         name: format!("{stage} {suffix}"),
@@ -226,7 +277,10 @@ pub fn any_policy(
     let selector = selector(dice, stages);
     let mut policy = policy(ids, now, name, selector, rules, stream);
     if dice.chance(30) && !known.is_empty() {
-        policy.selector = format!("{} && version.metadata[\"channel\"] == \"hotfix\"", policy.selector);
+        policy.selector = format!(
+            "{} && version.metadata[\"channel\"] == \"hotfix\"",
+            policy.selector
+        );
         for _ in 0..dice.between(1, 2) {
             policy.replaces.insert(*dice.pick(known));
         }
@@ -288,9 +342,17 @@ fn progression(dice: &mut Dice, stages: &[&str]) -> Value {
         1 => json!({"dependsOnEnvironmentSelector": "environment.metadata[\"tier\"] == \"test\""}),
         _ => json!({"dependsOnEnvironmentSelector": format!("environment.name == \"{stage}\"")}),
     };
-    let mut set = |key: &str, value: Value| drop(spec.as_object_mut().map(|it| it.insert(key.to_owned(), value)));
+    let mut set = |key: &str, value: Value| {
+        drop(
+            spec.as_object_mut()
+                .map(|it| it.insert(key.to_owned(), value)),
+        )
+    };
     if dice.chance(50) {
-        set("minimumSuccessPercentage", json!(*dice.pick(&[0, 20, 34, 50, 66, 67, 100])));
+        set(
+            "minimumSuccessPercentage",
+            json!(*dice.pick(&[0, 20, 34, 50, 66, 67, 100])),
+        );
     } else if dice.chance(30) {
         set("maximumAgeHours", json!(*dice.pick(&[1, 2, 24])));
     }
@@ -317,7 +379,11 @@ fn verification(dice: &mut Dice) -> Value {
                 "intervalSeconds": dice.between(1, 60),
             });
             let mut set = |key: &str, value: Value| {
-                drop(metric.as_object_mut().map(|it| it.insert(key.to_owned(), value)));
+                drop(
+                    metric
+                        .as_object_mut()
+                        .map(|it| it.insert(key.to_owned(), value)),
+                );
             };
             match dice.below(3) {
                 0 => set("successCondition", json!("result.v <= 6")),

@@ -19,9 +19,6 @@ pub const ADMIN: &str = "admin";
 /// The first workspace's name and slug.
 const WORKSPACE: &str = "default";
 
-/// What the server recognises a key by.
-const KEY_PREFIX: &str = "sgk_";
-
 /// A key that is given must have so many characters.
 const KEY_CHARS_MIN: usize = 20;
 
@@ -125,12 +122,6 @@ fn usable(given: OsString) -> Result<String> {
     if length < KEY_CHARS_MIN {
         return Err(refused(format!(
             "has {length} characters; a key needs at least {KEY_CHARS_MIN}"
-        ))
-        .into());
-    }
-    if !key.starts_with(KEY_PREFIX) {
-        return Err(refused(format!(
-            "does not start with `{KEY_PREFIX}`, as every key does"
         ))
         .into());
     }
@@ -250,16 +241,12 @@ mod tests {
     async fn a_key_that_is_given_is_not_printed_and_must_be_long() {
         let store = store();
         let controller = start(&store);
-        for short in [
-            "sgk_short",
-            "sgk_with spaces in it, and long",
-            "long-enough-but-with-no-prefix",
-        ] {
+        for short in ["sgk_short", "sgk_with spaces in it, and long"] {
             let refused = needed(&controller, Some(short.into())).await;
             let refused = refused.err().unwrap().to_string();
             assert!(refused.contains(BOOTSTRAP_KEY_VARIABLE), "{refused}");
         }
-        let given = "sgk_0123456789abcdef";
+        let given = "any-text-of-20-chars";
         let first = needed(&controller, Some(given.into()))
             .await
             .unwrap()

@@ -23,7 +23,7 @@ use tokio::net::TcpListener;
 ///
 /// Everything is kept in the data folder, which one process at a time may use. When it is new, a workspace `default`
 /// and a user `admin` are made, and the admin's key is printed once. If STAGEGATE_BOOTSTRAP_API_KEY is set (at least
-/// 20 characters, the first ones `sgk_`), that is the admin's key instead, and none is printed. The variable is read only when there is no
+/// 20 characters), that is the admin's key instead, and none is printed. The variable is read only when there is no
 /// admin key at all, so only at the first start: setting it later adds nothing.
 ///
 /// SIGTERM and SIGINT stop it once what was accepted is written; a second one stops it at once.

@@ -1,0 +1,152 @@
+//! Folding changes of configuration and of versions.
+
+use super::super::{State, StoredResource};
+use stagegate_model::Fact;
+use std::sync::Arc;
+
+impl State {
+    pub(super) fn apply_configuration(&mut self, fact: &Fact) {
+        match fact {
+            Fact::SystemPut { system } => {
+                self.systems.insert(system.id, Arc::new(system.clone()));
+                let lanes = self.lanes.keys().copied();
+                self.dirty.lanes.extend(lanes);
+            }
+            Fact::SystemDeleted { id } => {
+                self.systems.remove(id);
+            }
+            Fact::EnvironmentPut { environment } => {
+                self.dirty.environments.insert(environment.id);
+                self.environments
+                    .insert(environment.id, Arc::new(environment.clone()));
+                // A policy may look at any environment's name or metadata.
+                self.dirty.lanes.extend(self.lanes.keys().copied());
+            }
+            Fact::EnvironmentDeleted { id } => {
+                self.environments.remove(id);
+                self.remove_lanes(|key| key.environment == *id);
+                self.dirty.environments.remove(id);
+                self.dirty.lanes.retain(|key| key.environment != *id);
+                self.dirty.lanes.extend(self.lanes.keys().copied());
+            }
+            Fact::DeploymentPut { deployment } => {
+                self.dirty.deployments.insert(deployment.id);
+                self.deployments
+                    .insert(deployment.id, Arc::new(deployment.clone()));
+                self.touch_deployment(deployment.id);
+            }
+            Fact::DeploymentDeleted { id } => {
+                self.deployments.remove(id);
+                self.remove_lanes(|key| key.deployment == *id);
+                self.dirty.deployments.remove(id);
+                self.dirty.lanes.retain(|key| key.deployment != *id);
+            }
+            Fact::ResourcePut { resource } => {
+                let targets = self
+                    .resources
+                    .get(&resource.id)
+                    .map_or(0, |stored| stored.targets);
+                if let Some(stored) = self.resources.get(&resource.id) {
+                    // Another resource may have taken the identifier of a deleted one.
+                    let identifier = &stored.resource.identifier;
+                    if self.identifiers.get(identifier) == Some(&resource.id) {
+                        self.identifiers.remove(identifier);
+                    }
+                }
+                self.identifiers
+                    .insert(resource.identifier.clone(), resource.id);
+                let stored = StoredResource {
+                    resource: Arc::new(resource.clone()),
+                    deleted: false,
+                    targets,
+                };
+                self.resources.insert(resource.id, stored);
+                self.dirty.resources.insert(resource.id);
+                if targets > 0 {
+                    let lanes = self
+                        .lanes
+                        .iter()
+                        .filter(|(_, lane)| lane.targets.contains_key(&resource.id));
+                    self.dirty.lanes.extend(lanes.map(|(key, _)| *key));
+                }
+            }
+            Fact::ResourceDeleted { id } => {
+                if let Some(stored) = self.resources.get_mut(id) {
+                    stored.deleted = true;
+                    self.identifiers.remove(&stored.resource.identifier);
+                    if stored.targets == 0 {
+                        self.resources.remove(id);
+                    } else {
+                        self.dirty.resources.insert(*id);
+                    }
+                }
+            }
+            Fact::JobAgentPut { agent } => {
+                self.agents.insert(agent.id, Arc::new(agent.clone()));
+                self.dirty.lanes.extend(self.lanes.keys().copied());
+            }
+            Fact::JobAgentDeleted { id } => {
+                self.agents.remove(id);
+                self.dirty.lanes.extend(self.lanes.keys().copied());
+            }
+            Fact::PolicyPut { policy } => {
+                self.policies.insert(policy.id, Arc::new(policy.clone()));
+                self.dirty.lanes.extend(self.lanes.keys().copied());
+            }
+            Fact::PolicyDeleted { id } => {
+                self.policies.remove(id);
+                self.dirty.lanes.extend(self.lanes.keys().copied());
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn apply_version_change(&mut self, fact: &Fact) {
+        let Fact::VersionChanged {
+            id,
+            tag,
+            name,
+            config,
+            job_agent_config,
+            status,
+            message,
+            metadata,
+            digest,
+        } = fact
+        else {
+            return;
+        };
+        let Some(stored) = self.versions.get_mut(id) else {
+            return;
+        };
+        let version = Arc::make_mut(stored);
+        if let Some(tag) = tag {
+            let tags = self.tags.entry(version.deployment).or_default();
+            tags.remove(&version.tag);
+            tags.insert(tag.clone(), *id);
+            version.tag.clone_from(tag);
+        }
+        let set = |part: &mut String, to: &Option<String>| {
+            if let Some(to) = to {
+                part.clone_from(to);
+            }
+        };
+        set(&mut version.name, name);
+        set(&mut version.message, message);
+        if let Some(config) = config {
+            version.config.clone_from(config);
+        }
+        if let Some(config) = job_agent_config {
+            version.job_agent_config.clone_from(config);
+        }
+        if let Some(status) = status {
+            version.status = *status;
+        }
+        if let Some(metadata) = metadata {
+            version.metadata.clone_from(metadata);
+        }
+        version.digest = *digest;
+        let deployment = version.deployment;
+        self.touch_deployment(deployment);
+    }
+}

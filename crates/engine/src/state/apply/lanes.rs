@@ -1,0 +1,205 @@
+//! Folding what happens to lanes: targets, promotions, latches.
+
+use super::super::runs::Archive;
+use super::super::{Lane, LaneKey, Promotion, State, Target};
+use stagegate_model::{
+    DeploymentId, EnvironmentId, PromotionId, PromotionStatus, ResourceId, RuleId, VersionId,
+    VersionOrder,
+};
+
+/// How many ended promotions a lane keeps in memory.
+const ENDED_PROMOTIONS_KEPT: usize = 50;
+
+impl State {
+    /// What happens to a deployment in one environment may matter in its others.
+    pub(super) fn touch_deployment(&mut self, id: DeploymentId) {
+        let lanes = self.lanes.keys().filter(|key| key.deployment == id);
+        self.dirty.lanes.extend(lanes.copied());
+    }
+
+    /// Lanes without targets go, their ended promotions into the archive.
+    pub(super) fn remove_lanes(&mut self, gone: impl Fn(&LaneKey) -> bool) {
+        let ended: Vec<PromotionId> = self
+            .lanes
+            .iter()
+            .filter(|(key, _)| gone(key))
+            .flat_map(|(_, lane)| lane.ended.iter().copied())
+            .collect();
+        for id in ended {
+            if let Some(promotion) = self.promotions.remove(&id) {
+                self.archive.push(promotion.archived());
+            }
+        }
+        self.lanes.retain(|key, _| !gone(key));
+    }
+
+    pub(super) fn target_mut(
+        &mut self,
+        lane: LaneKey,
+        resource: ResourceId,
+    ) -> Option<&mut Target> {
+        self.lanes.get_mut(&lane)?.targets.get_mut(&resource)
+    }
+
+    pub(super) fn join(&mut self, key: LaneKey, resources: &[ResourceId]) {
+        let now = self.head.time;
+        let lane = self.lanes.entry(key).or_default();
+        for resource in resources {
+            if let Some(target) = lane.targets.get_mut(resource) {
+                target.leaving = false;
+                continue;
+            }
+            let target = Target {
+                joined_at: now,
+                number: 0,
+                latest: None,
+                latest_order: None,
+                current: None,
+                deployed: None,
+                active: None,
+                block: None,
+                leaving: false,
+            };
+            lane.targets.insert(*resource, target);
+            *lane.by_latest.entry(None).or_default() += 1;
+            if let Some(stored) = self.resources.get_mut(resource) {
+                stored.targets += 1;
+            }
+        }
+        self.touch_deployment(key.deployment);
+    }
+
+    /// Targets leave at once when they are free, else when what runs there has ended.
+    pub(super) fn leave(&mut self, key: LaneKey, resources: &[ResourceId]) {
+        for resource in resources {
+            let Some(lane) = self.lanes.get_mut(&key) else {
+                return;
+            };
+            let Some(target) = lane.targets.get_mut(resource) else {
+                continue;
+            };
+            if target.active.is_some() {
+                target.leaving = true;
+                continue;
+            }
+            let target = target.clone();
+            lane.targets.remove(resource);
+            count_down(lane, target.latest_order);
+            for release in [target.latest, target.current].into_iter().flatten() {
+                self.archive_release(release);
+            }
+            if let Some(stored) = self.resources.get_mut(resource) {
+                stored.targets = stored.targets.saturating_sub(1);
+                if stored.deleted && stored.targets == 0 {
+                    self.resources.remove(resource);
+                }
+            }
+        }
+        self.touch_deployment(key.deployment);
+    }
+
+    pub(super) fn open_promotion(
+        &mut self,
+        id: PromotionId,
+        version: VersionId,
+        environment: EnvironmentId,
+        attempt: u32,
+        previous: Option<PromotionId>,
+    ) {
+        let Some(deployment) = self
+            .versions
+            .get(&version)
+            .map(|version| version.deployment)
+        else {
+            return;
+        };
+        let promotion = Promotion {
+            id,
+            version,
+            deployment,
+            environment,
+            attempt,
+            previous,
+            status: PromotionStatus::Waiting,
+            opened_at: self.head.time,
+            ended_at: None,
+            reason: String::new(),
+            superseded_by: None,
+            running: 0,
+            verifying: 0,
+            succeeded: 0,
+            failed: 0,
+            cancelled: 0,
+        };
+        self.promotions.insert(id, promotion);
+        let track = self.tracks.entry((version, environment)).or_default();
+        track.promotion = Some(id);
+        track.attempts = attempt;
+        let key = LaneKey {
+            deployment,
+            environment,
+        };
+        self.lanes.entry(key).or_default().open.insert(id);
+    }
+
+    pub(super) fn end_promotion(
+        &mut self,
+        id: PromotionId,
+        status: PromotionStatus,
+        reason: &str,
+        by: Option<VersionId>,
+    ) {
+        let now = self.head.time;
+        let open = self.promotions.get_mut(&id);
+        let Some(promotion) = open.filter(|it| it.status.is_open()) else {
+            return;
+        };
+        promotion.status = status;
+        promotion.ended_at = Some(now);
+        reason.clone_into(&mut promotion.reason);
+        promotion.superseded_by = by;
+        let key = LaneKey {
+            deployment: promotion.deployment,
+            environment: promotion.environment,
+        };
+        let Some(lane) = self.lanes.get_mut(&key) else {
+            return;
+        };
+        lane.open.remove(&id);
+        lane.ended.push(id);
+        if lane.ended.len() > ENDED_PROMOTIONS_KEPT {
+            let oldest = lane.ended.remove(0);
+            if let Some(promotion) = self.promotions.remove(&oldest) {
+                self.archive.push(promotion.archived());
+            }
+        }
+    }
+
+    pub(super) fn latch(
+        &mut self,
+        version: VersionId,
+        environment: EnvironmentId,
+        rules: &[RuleId],
+    ) {
+        let now = self.head.time;
+        self.frozen.insert(version);
+        let track = self.tracks.entry((version, environment)).or_default();
+        for rule in rules {
+            let satisfied_at = track
+                .gates
+                .get(rule)
+                .and_then(|gate| gate.satisfied_at)
+                .unwrap_or(now);
+            track.latched.entry(*rule).or_insert(satisfied_at);
+        }
+    }
+}
+
+pub(super) fn count_down(lane: &mut Lane, order: Option<VersionOrder>) {
+    if let Some(count) = lane.by_latest.get_mut(&order) {
+        *count -= 1;
+        if *count == 0 {
+            lane.by_latest.remove(&order);
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! Folding what runs: jobs, releases, verifications.
+
+use super::super::runs::Archive;
+use super::super::{Job, LaneKey, Measurement, MetricRun, Release, State, Success, Verified};
+use super::lanes::count_down;
+use stagegate_model::{
+    Fact, JobId, JobStatus, MeasurementStatus, NewJob, PromotionId, ReleaseId, ReleaseStatus,
+    ResourceId, VerificationId, VerificationStatus, VersionId,
+};
+
+impl State {
+    pub(super) fn create_job(
+        &mut self,
+        fact: &Fact,
+        promotion: PromotionId,
+        version: VersionId,
+        new: &NewJob,
+    ) {
+        let Fact::JobsCreated {
+            environment, agent, ..
+        } = fact
+        else {
+            return;
+        };
+        let now = self.head.time;
+        let Some((deployment, order)) = self
+            .versions
+            .get(&version)
+            .map(|v| (v.deployment, v.order()))
+        else {
+            return;
+        };
+        let key = LaneKey {
+            deployment,
+            environment: *environment,
+        };
+        let target = key.target(new.resource);
+        self.releases.insert(
+            new.release,
+            Release {
+                id: new.release,
+                target,
+                number: new.number,
+                version,
+                promotion,
+                job: new.job,
+                status: ReleaseStatus::Pending,
+                created_at: now,
+                ended_at: None,
+                reason: String::new(),
+            },
+        );
+        self.jobs.insert(
+            new.job,
+            Job {
+                id: new.job,
+                release: new.release,
+                promotion,
+                target,
+                version,
+                agent: *agent,
+                attempt: new.attempt,
+                status: JobStatus::Pending,
+                runner: None,
+                epoch: 0,
+                config: new.config.clone(),
+                message: String::new(),
+                external_id: None,
+                output_tail: None,
+                created_at: now,
+                updated_at: now,
+                started_at: None,
+                completed_at: None,
+                verifications: Vec::new(),
+            },
+        );
+        if let Some(promotion) = self.promotions.get_mut(&promotion) {
+            promotion.running += 1;
+        }
+        let Some(lane) = self.lanes.get_mut(&key) else {
+            return;
+        };
+        let Some(target) = lane.targets.get_mut(&new.resource) else {
+            return;
+        };
+        let (before, current) = (target.latest, target.current);
+        let before_order = target.latest_order;
+        target.number = new.number;
+        target.latest = Some(new.release);
+        target.latest_order = Some(order);
+        target.active = Some(new.job);
+        target.block = None;
+        count_down(lane, before_order);
+        *lane.by_latest.entry(Some(order)).or_default() += 1;
+        if let Some(before) = before.filter(|before| Some(*before) != current) {
+            self.archive_release(before);
+        }
+    }
+
+    /// Takes a release that is neither the latest nor the current of its target out of memory, with its job
+    /// and verifications.
+    pub(super) fn archive_release(&mut self, id: ReleaseId) {
+        let Some(release) = self.releases.remove(&id) else {
+            return;
+        };
+        self.archive.push(release.archived());
+        let Some(job) = self.jobs.remove(&release.job) else {
+            return;
+        };
+        for id in &job.verifications {
+            if let Some(verification) = self.verifications.remove(id) {
+                self.archive.push(verification.archived());
+            }
+        }
+        self.archive.push(job.archived());
+    }
+
+    pub(super) fn change_job(&mut self, id: JobId, status: JobStatus) {
+        let now = self.head.time;
+        let Some(job) = self.jobs.get_mut(&id) else {
+            return;
+        };
+        job.status = status;
+        job.updated_at = now;
+        let started = matches!(
+            status,
+            JobStatus::InProgress | JobStatus::ActionRequired | JobStatus::Successful
+        );
+        if started {
+            job.started_at = job.started_at.or(Some(now));
+            if let Some(release) = self.releases.get_mut(&job.release) {
+                release.status = ReleaseStatus::Running;
+            }
+        }
+        if !status.is_terminal() {
+            return;
+        }
+        job.completed_at = Some(now);
+        let (target, version, promotion) = (job.target, job.version, job.promotion);
+        let verified = if job.verifications.is_empty() {
+            Verified::NotAsked
+        } else {
+            Verified::Pending
+        };
+        if let Some(promotion) = self.promotions.get_mut(&promotion) {
+            promotion.running = promotion.running.saturating_sub(1);
+            promotion.verifying += 1;
+        }
+        let track = self
+            .tracks
+            .entry((version, target.environment))
+            .or_default();
+        let result = Success {
+            status,
+            completed_at: now,
+            verified,
+            replaced_at: None,
+        };
+        // A redeploy that has not succeeded does not un-count the success before it.
+        let keep = track.results.get(&target.resource).is_some_and(|old| {
+            old.status == JobStatus::Successful
+                && status != JobStatus::Successful
+                && old.replaced_at.is_none()
+        });
+        if !keep {
+            track.results.insert(target.resource, result);
+        }
+        if status == JobStatus::Successful {
+            self.replace(target.into(), target.resource, version);
+        }
+        self.dirty.jobs.insert(id);
+        self.touch_deployment(target.deployment);
+    }
+
+    /// Another version now runs on the target: the clock of what was there stops.
+    pub(super) fn replace(&mut self, key: LaneKey, resource: ResourceId, by: VersionId) {
+        let now = self.head.time;
+        let Some(target) = self.target_mut(key, resource) else {
+            return;
+        };
+        let Some(before) = target.deployed.replace(by).filter(|before| *before != by) else {
+            return;
+        };
+        let track = self.tracks.entry((before, key.environment)).or_default();
+        if let Some(result) = track.results.get_mut(&resource) {
+            result.replaced_at = result.replaced_at.or(Some(now));
+        }
+    }
+
+    /// Says of a job's result what verification said; of an older job's result on the target it says nothing.
+    pub(super) fn set_verified(&mut self, id: JobId, verified: Verified) {
+        let Some(job) = self.jobs.get(&id) else {
+            return;
+        };
+        let Some(completed_at) = job.completed_at else {
+            return;
+        };
+        if let Some(track) = self.tracks.get_mut(&(job.version, job.target.environment))
+            && let Some(result) = track.results.get_mut(&job.target.resource)
+            && (result.status, result.completed_at) == (job.status, completed_at)
+        {
+            result.verified = verified;
+        }
+    }
+
+    pub(super) fn end_release(
+        &mut self,
+        id: ReleaseId,
+        job: JobId,
+        status: ReleaseStatus,
+        reason: &str,
+    ) {
+        let now = self.head.time;
+        let Some(release) = self.releases.get_mut(&id) else {
+            return;
+        };
+        release.status = status;
+        release.ended_at = Some(now);
+        reason.clone_into(&mut release.reason);
+        let (target, version, promotion) = (release.target, release.version, release.promotion);
+        let (asked, judged, succeeded_job) =
+            self.jobs.get(&job).map_or((false, false, false), |job| {
+                let failed = |id| {
+                    let verification = self.verifications.get(id);
+                    verification.is_some_and(|it| it.status == VerificationStatus::Failed)
+                };
+                (
+                    !job.verifications.is_empty(),
+                    job.verifications.iter().any(failed),
+                    job.status == JobStatus::Successful,
+                )
+            });
+        if let Some(promotion) = self.promotions.get_mut(&promotion) {
+            promotion.verifying = promotion.verifying.saturating_sub(1);
+            match status {
+                ReleaseStatus::Succeeded => promotion.succeeded += 1,
+                ReleaseStatus::Cancelled => promotion.cancelled += 1,
+                _ => promotion.failed += 1,
+            }
+        }
+        match status {
+            ReleaseStatus::Succeeded if asked => self.set_verified(job, Verified::Passed(now)),
+            ReleaseStatus::Failed if succeeded_job => {
+                self.set_verified(job, Verified::Failed);
+                // Its verification could not even begin: as good as failed.
+                if !judged {
+                    let track = self.tracks.entry((version, target.environment));
+                    track.or_default().failed_verifications += 1;
+                }
+            }
+            _ => {}
+        }
+        let resource = target.resource;
+        if let Some(target) = self.target_mut(target.into(), resource) {
+            target.active = None;
+            let leaving = target.leaving;
+            let before = target.current;
+            let latest = target.latest;
+            if status == ReleaseStatus::Succeeded {
+                target.current = Some(id);
+                if let Some(before) =
+                    before.filter(|before| *before != id && Some(*before) != latest)
+                {
+                    self.archive_release(before);
+                }
+            }
+            if leaving {
+                self.dirty.resources.insert(resource);
+            }
+        }
+        self.touch_deployment(target.deployment);
+    }
+
+    pub(super) fn measure(&mut self, id: VerificationId, metric: usize, measurement: Measurement) {
+        let Some(verification) = self.verifications.get_mut(&id) else {
+            return;
+        };
+        let Some(run) = verification.metrics.get_mut(metric) else {
+            return;
+        };
+        run.taken += 1;
+        let passed = measurement.status == MeasurementStatus::Passed;
+        let error = measurement.status == MeasurementStatus::Error;
+        run.consecutive_passes = if passed {
+            run.consecutive_passes + 1
+        } else {
+            0
+        };
+        run.consecutive_errors = if error { run.consecutive_errors + 1 } else { 0 };
+        match measurement.status {
+            MeasurementStatus::Passed => run.passed += 1,
+            MeasurementStatus::Failed => run.failed += 1,
+            MeasurementStatus::Inconclusive => run.inconclusive += 1,
+            MeasurementStatus::Error => run.errors += 1,
+        }
+        run.last = Some(measurement.status);
+        run.last_at = Some(measurement.measured_at);
+        run.measurements.push(measurement);
+        if run.measurements.len() > MetricRun::KEPT {
+            run.measurements.remove(0);
+        }
+        self.dirty.verifications.insert(id);
+    }
+}
