@@ -20,7 +20,8 @@ pub(crate) struct LaneView<'e> {
 
 /// Targets of a lane to which the same policies apply, whatever the version.
 pub(crate) struct Class {
-    pub resources: Vec<ResourceId>,
+    /// `None`: all targets of the lane, so that the usual case costs nothing for each target.
+    pub resources: Option<Vec<ResourceId>>,
     /// Asked where a policy looks at the resource; any of the class gives the same answer.
     pub representative: Option<Arc<Resource>>,
 }
@@ -86,9 +87,8 @@ impl<'e> LaneView<'e> {
             .filter(|policy| policy.looks_at_resource())
             .collect();
         if looking.is_empty() {
-            let resources = lane.targets.keys().copied().collect();
             return vec![Class {
-                resources,
+                resources: None,
                 representative: None,
             }];
         }
@@ -113,10 +113,10 @@ impl<'e> LaneView<'e> {
             let class = classes
                 .entry((pattern, mixed.then_some(*id)))
                 .or_insert_with(|| Class {
-                    resources: Vec::new(),
+                    resources: Some(Vec::new()),
                     representative: Some(Arc::clone(resource)),
                 });
-            class.resources.push(*id);
+            class.resources.get_or_insert_default().push(*id);
         }
         classes.into_values().collect()
     }

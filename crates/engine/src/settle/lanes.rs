@@ -5,7 +5,7 @@ use super::plan::{Asked, GateStanding};
 use super::{Class, Turn};
 use crate::engine::Engine;
 use crate::rules::Verdict;
-use crate::state::{LaneKey, Promotion, State};
+use crate::state::{LaneKey, Promotion, State, Target};
 use stagegate_model::{
     Block, Fact, GateRecord, GateState, JobAgentId, JobId, Json, NewJob, PromotionId,
     PromotionStatus, ReleaseId, ResourceId, RuleId, Timestamp, VerificationTrigger, Version,
@@ -304,14 +304,16 @@ fn look_at_class(
     let Some(lane) = state.lane(view.key) else {
         return;
     };
-    let targets = || {
-        class
-            .resources
-            .iter()
-            .filter_map(|id| Some((*id, lane.targets.get(id)?)))
-    };
     // Nothing moves backwards: what is not newer than the oldest target's latest is no candidate here.
-    let Some(floor) = targets().map(|(_, target)| target.latest_order).min() else {
+    let listed = class.resources.as_deref();
+    let floor = match listed {
+        None => lane.by_latest.keys().next().copied(),
+        Some(resources) => {
+            let targets = resources.iter().filter_map(|id| lane.targets.get(id));
+            targets.map(|target| target.latest_order).min()
+        }
+    };
+    let Some(floor) = floor else {
         return;
     };
     for version in state.versions_of(view.key.deployment) {
@@ -334,12 +336,26 @@ fn look_at_class(
             continue;
         }
         outlook.desired.insert(version.id);
-        let free = targets().filter(|(_, target)| {
-            target.active.is_none()
-                && !target.leaving
-                && target.latest_order < Some(version.order())
-        });
-        let free: Vec<ResourceId> = free.map(|(id, _)| id).collect();
+        let order = version.order();
+        let startable = |target: &Target| {
+            target.active.is_none() && !target.leaving && target.latest_order < Some(order)
+        };
+        let free: Vec<ResourceId> = match listed {
+            None if lane.behind(order) == 0 => Vec::new(),
+            None => {
+                let targets = lane.targets.iter();
+                targets
+                    .filter(|(_, target)| startable(target))
+                    .map(|(id, _)| *id)
+                    .collect()
+            }
+            Some(resources) => {
+                let resources = resources.iter().copied();
+                resources
+                    .filter(|id| lane.targets.get(id).is_some_and(startable))
+                    .collect()
+            }
+        };
         if !free.is_empty() {
             let start = outlook.starts.entry(version.id).or_insert_with(|| Start {
                 version: Arc::clone(version),

@@ -67,7 +67,7 @@ fn a_failed_verification_stops_the_version_and_production_never_gets_it() {
     let told = world.explain("v1", "Production");
     assert!(
         told.summary
-            .starts_with("v1 waits for Production: v1 succeeded on 0 of 1")
+            .starts_with("v1 does not enter Production: v1 succeeded on 0 of 1")
     );
     let stopped = world.explain("v1", "Staging").stopped.expect("stopped");
     assert_eq!(stopped.code, "verification_failed");
