@@ -11,6 +11,7 @@ pub const CODES: &[(&str, u16, &str)] = &[
     ("method_not_allowed", 405, "This path does not know the method"),
     ("invalid_body", 400, "The request's body cannot be read"),
     ("invalid_query", 400, "A query parameter cannot be read"),
+    ("invalid_scenario", 400, "A file is no scenario"),
     ("invalid_id", 400, "An id is not well-formed"),
     ("payload_too_large", 413, "The request's body is too large"),
     ("unsupported_media_type", 415, "The body's media type is not understood"),

@@ -27,8 +27,8 @@ pub const ENTRIES_PER_LAST_SNAPSHOT: u64 = 200;
 pub const ENTRIES_PER_COMMIT_MAX: usize = 512;
 /// The longest sleep, in milliseconds: a net under the timers, should the clock be set.
 pub const SLEEP_MILLIS_MAX: i64 = 60_000;
-/// How long to wait before storage that could not be read is tried again.
-const READ_AGAIN_MILLIS: i64 = 1_000;
+/// How long to wait before storage that failed is tried again without anybody asking.
+const TRY_AGAIN_MILLIS: i64 = 1_000;
 
 /// How far the log is durable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,6 +58,8 @@ pub struct Shard {
     halted: Option<Halt>,
     /// The number of the entry of the latest snapshot.
     snapshot_seq: u64,
+    /// When an append failed: what is due by itself is not tried again at once, which would only turn in circles.
+    failed_at: Option<Timestamp>,
 }
 
 /// Why nothing is decided or shown.
@@ -147,6 +149,7 @@ impl Shard {
             generation: 0,
             halted: None,
             snapshot_seq: 0,
+            failed_at: None,
         }
     }
 
@@ -305,6 +308,7 @@ impl Shard {
     #[must_use]
     pub fn is_due(&self, now: Timestamp) -> bool {
         self.halted.is_none()
+            && !self.rests(now)
             && (self.engine.is_dirty() || self.engine.next_wake().is_some_and(|at| at <= now))
     }
 
@@ -315,7 +319,8 @@ impl Shard {
             Some(Halt {
                 failed_at: None, ..
             }) => return SLEEP_MILLIS_MAX,
-            Some(_) => return READ_AGAIN_MILLIS,
+            Some(_) => return TRY_AGAIN_MILLIS,
+            None if self.rests(now) => return TRY_AGAIN_MILLIS,
             None if self.engine.is_dirty() => return 0,
             None => self.engine.next_wake(),
         };
@@ -328,9 +333,12 @@ impl Shard {
     #[must_use]
     pub fn should_read_again(&self, now: Timestamp) -> bool {
         let failed_at = self.halted.as_ref().and_then(|halt| halt.failed_at);
-        // The clock may have been set back meanwhile.
-        failed_at
-            .is_some_and(|at| now.millis_since(at) >= READ_AGAIN_MILLIS || at.millis_since(now) > 0)
+        failed_at.is_some_and(|at| !is_recent(at, now))
+    }
+
+    /// Whether what is due by itself has to wait since an append failed just now.
+    fn rests(&self, now: Timestamp) -> bool {
+        self.failed_at.is_some_and(|at| is_recent(at, now))
     }
 
     /// What is to take this shard's place after a failed append: the state as the log has it. `None` when all that
@@ -352,6 +360,7 @@ impl Shard {
             },
         };
         fresh.generation = self.generation + 1;
+        fresh.failed_at = Some(now);
         Some(fresh)
     }
 
@@ -438,6 +447,11 @@ impl Shard {
 }
 
 struct Panicked;
+
+/// Whether a failure is too recent to try again. A clock that was set back meanwhile does not prolong it.
+fn is_recent(failed_at: Timestamp, now: Timestamp) -> bool {
+    (0..TRY_AGAIN_MILLIS).contains(&now.millis_since(failed_at))
+}
 
 /// Appends a batch and says of each entry what became of it. Where the outcome of a commit is unknown, it is looked
 /// up; where even that fails, it is reported as unknown.

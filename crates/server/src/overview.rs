@@ -3,7 +3,7 @@
 
 use crate::wire;
 use stagegate_api as api;
-use stagegate_engine::{Action, Engine, Explanation, LaneKey, State};
+use stagegate_engine::{Action, Engine, Explanation, Gate, LaneKey, State};
 use stagegate_model::{
     Deployment, DeploymentId, EnvironmentId, Timestamp, Version, VersionId, VersionStatus,
 };
@@ -12,17 +12,28 @@ use std::collections::{BTreeMap, BTreeSet};
 /// How many versions of a deployment are shown, apart from those that run somewhere.
 const VERSIONS_SHOWN: usize = 10;
 
-/// The workspace at a glance, and which cells a person's vote could move.
+/// The workspace at a glance, and what its cells wait for.
 pub(crate) struct Overview {
     pub status: api::Status,
-    /// Ids as they stand in the cells.
-    pub votable: Votable,
+    /// For the cells with a closed gate.
+    pub needs: Needs,
+}
+
+/// What would let a version in, where it is not let in yet.
+#[derive(Default)]
+pub(crate) struct Need {
+    /// Whether a person's vote could.
+    pub vote: bool,
+    /// Who can do something about it, each once.
+    pub who: Vec<String>,
+    /// When time alone does.
+    pub earliest: Option<Timestamp>,
 }
 
 /// Everything, or one deployment.
 pub(crate) fn overview(engine: &Engine, only: Option<DeploymentId>, now: Timestamp) -> Overview {
     let state = engine.state();
-    let mut votable = BTreeSet::new();
+    let mut needs = BTreeMap::new();
     let mut deployments: Vec<&Deployment> = state
         .deployments()
         .values()
@@ -33,20 +44,20 @@ pub(crate) fn overview(engine: &Engine, only: Option<DeploymentId>, now: Timesta
     let status = api::Status {
         deployments: deployments
             .into_iter()
-            .map(|it| deployment(engine, it, now, &mut votable))
+            .map(|it| deployment(engine, it, now, &mut needs))
             .collect(),
         seq: state.head().seq,
     };
-    Overview { status, votable }
+    Overview { status, needs }
 }
 
-type Votable = BTreeSet<(VersionId, EnvironmentId)>;
+type Needs = BTreeMap<(VersionId, EnvironmentId), Need>;
 
 fn deployment(
     engine: &Engine,
     it: &Deployment,
     now: Timestamp,
-    votable: &mut Votable,
+    needs: &mut Needs,
 ) -> api::DeploymentStatus {
     let state = engine.state();
     let environments = environments_of(state, it);
@@ -60,7 +71,11 @@ fn deployment(
             engine.explain(lane, shown.first()?.id, now)
         })
         .collect();
-    let order = in_order_of_promotion(&environments, &asked);
+    let waits_for: Vec<BTreeSet<usize>> = asked
+        .iter()
+        .map(|explanation| waits_for(state, &environments, explanation.as_ref()))
+        .collect();
+    let order = in_order_of_promotion(&waits_for);
     let environments: Vec<EnvironmentId> = order.iter().map(|index| environments[*index]).collect();
     api::DeploymentStatus {
         deployment: wire::deployment_ref(state, it.id),
@@ -79,7 +94,7 @@ fn deployment(
                     .iter()
                     .map(|environment| {
                         let lane = lane(it.id, *environment);
-                        cell(engine, lane, version, shown.first(), now, votable)
+                        cell(engine, lane, version, shown.first(), now, needs)
                     })
                     .collect(),
             })
@@ -150,25 +165,36 @@ fn shown<'s>(
         .collect()
 }
 
-/// Indexes such that an environment stands behind those its gates wait for; otherwise as they were.
-fn in_order_of_promotion(
+/// Indexes of the environments that the gates wait for, or waited for before they let the version in for good.
+fn waits_for(
+    state: &State,
     environments: &[EnvironmentId],
-    asked: &[Option<Explanation>],
-) -> Vec<usize> {
-    let waits_for: Vec<BTreeSet<usize>> = asked
-        .iter()
-        .map(|explanation| {
-            let gates = explanation.iter().flat_map(|it| &it.gates);
-            gates
-                .filter_map(|gate| gate.verdict.why().details.get("environmentId")?.as_str())
-                .filter_map(|id| id.parse().ok())
-                .filter_map(|id: EnvironmentId| environments.iter().position(|it| *it == id))
-                .collect()
-        })
-        .collect();
-    let mut order: Vec<usize> = Vec::with_capacity(environments.len());
-    while order.len() < environments.len() {
-        let left = (0..environments.len()).filter(|index| !order.contains(index));
+    explanation: Option<&Explanation>,
+) -> BTreeSet<usize> {
+    let named = |gate: &Gate| {
+        let policy = state.policies().get(&gate.policy)?;
+        let rule = policy.rules.iter().find(|rule| rule.id == gate.rule)?;
+        let name = rule.spec.get("waitFor")?.as_str()?.to_lowercase();
+        let mut all = state.environments().values();
+        Some(all.find(|it| it.name.to_lowercase() == name)?.id)
+    };
+    let told = |gate: &Gate| {
+        let details = &gate.verdict.why().details;
+        details.get("environmentId")?.as_str()?.parse().ok()
+    };
+    explanation
+        .into_iter()
+        .flat_map(|it| &it.gates)
+        .filter_map(|gate| told(gate).or_else(|| named(gate)))
+        .filter_map(|id: EnvironmentId| environments.iter().position(|it| *it == id))
+        .collect()
+}
+
+/// Indexes such that an environment stands behind those it waits for; otherwise as they were.
+fn in_order_of_promotion(waits_for: &[BTreeSet<usize>]) -> Vec<usize> {
+    let mut order: Vec<usize> = Vec::with_capacity(waits_for.len());
+    while order.len() < waits_for.len() {
+        let left = (0..waits_for.len()).filter(|index| !order.contains(index));
         let free = left.clone().find(|index| {
             let mut needed = waits_for.get(*index).into_iter().flatten();
             needed.all(|needed| needed == index || order.contains(needed))
@@ -214,7 +240,7 @@ fn cell(
     version: &Version,
     newest: Option<&&Version>,
     now: Timestamp,
-    votable: &mut Votable,
+    needs: &mut Needs,
 ) -> api::StatusCell {
     let state = engine.state();
     let promotion = state
@@ -226,8 +252,8 @@ fn cell(
     let explanation = undecided
         .then(|| engine.explain(lane, version.id, now))
         .flatten();
-    if explanation.as_ref().is_some_and(wants_a_vote) {
-        votable.insert((version.id, lane.environment));
+    if let Some(need) = explanation.as_ref().and_then(need) {
+        needs.insert((version.id, lane.environment), need);
     }
     let (reason, targets) = match (&explanation, promotion) {
         _ if version.status != VersionStatus::Ready && promotion.is_none() => (
@@ -256,64 +282,44 @@ fn cell(
     }
 }
 
-/// Whether a closed gate asks for a person's vote.
-fn wants_a_vote(explanation: &Explanation) -> bool {
-    let closed = explanation
+/// What the closed gates ask for; `None` where none is closed.
+fn need(explanation: &Explanation) -> Option<Need> {
+    let mut closed = explanation
         .gates
         .iter()
-        .filter(|gate| !gate.verdict.is_allowed());
-    closed
-        .map(|gate| gate.verdict.why().action)
-        .any(|action| action == Action::Approval)
+        .filter(|gate| !gate.verdict.is_allowed())
+        .map(|gate| gate.verdict.why())
+        .peekable();
+    closed.peek()?;
+    let mut need = Need {
+        earliest: explanation.earliest,
+        ..Need::default()
+    };
+    for why in closed {
+        need.vote |= why.action == Action::Approval;
+        if !why.who.is_empty() && !need.who.contains(&why.who) {
+            need.who.push(why.who.clone());
+        }
+    }
+    Some(need)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use stagegate_model::RuleId;
-    use uuid::Uuid;
-
-    fn explanation(waits_for: Option<EnvironmentId>) -> Option<Explanation> {
-        let why = stagegate_engine::Reason {
-            details: serde_json::json!({ "environmentId": waits_for }),
-            ..Default::default()
-        };
-        let gate = stagegate_engine::Gate {
-            policy: Uuid::nil().into(),
-            policy_name: String::new(),
-            rule: RuleId(Uuid::nil()),
-            kind: "environmentProgression",
-            verdict: stagegate_engine::Verdict::Deny { why },
-            latched: false,
-        };
-        Some(Explanation {
-            lane: lane(Uuid::nil().into(), Uuid::nil().into()),
-            version: Uuid::nil().into(),
-            promotion: None,
-            status: None,
-            summary: String::new(),
-            stopped: None,
-            gates: vec![gate],
-            targets: Vec::new(),
-            earliest: None,
-        })
-    }
 
     #[test]
     fn environments_stand_behind_those_they_wait_for() {
-        let ids: Vec<EnvironmentId> = (1..4).map(|n| Uuid::from_u128(n).into()).collect();
-        let (dev, prod, staging) = (ids[0], ids[1], ids[2]);
-        let asked = [
-            explanation(None),
-            explanation(Some(staging)),
-            explanation(Some(dev)),
-        ];
-        assert_eq!(
-            in_order_of_promotion(&[dev, prod, staging], &asked),
-            [0, 2, 1]
-        );
-        let circle = [explanation(Some(prod)), explanation(Some(dev))];
-        assert_eq!(in_order_of_promotion(&[dev, prod], &circle), [0, 1]);
-        assert_eq!(in_order_of_promotion(&[dev, prod], &[None, None]), [0, 1]);
+        let of = |waits_for: &[&[usize]]| {
+            let waits_for: Vec<BTreeSet<usize>> = waits_for
+                .iter()
+                .map(|it| it.iter().copied().collect())
+                .collect();
+            in_order_of_promotion(&waits_for)
+        };
+        assert_eq!(of(&[&[], &[2], &[0]]), [0, 2, 1]);
+        assert_eq!(of(&[&[1], &[0]]), [0, 1]);
+        assert_eq!(of(&[&[], &[]]), [0, 1]);
+        assert_eq!(of(&[&[0, 1], &[]]), [1, 0]);
     }
 }

@@ -16,6 +16,7 @@ mod promotions;
 mod sample_service;
 mod serve;
 mod status;
+mod test;
 mod user;
 mod verification;
 mod version;
@@ -26,7 +27,8 @@ mod why;
 
 use crate::Answer;
 use crate::arguments::Global;
-use crate::output::Output;
+use crate::failure::Failure;
+use crate::output::{Format, Output};
 use crate::session::Session;
 use anyhow::{Context as _, Result};
 use clap::Subcommand;
@@ -70,6 +72,7 @@ pub enum Command {
     #[command(subcommand)]
     Agent(agent::Command),
     ExplainRule(explain_rule::Args),
+    Test(test::Args),
     Completions(completions::Args),
     /// A small service to deploy, check and break
     #[command(hide = true)]
@@ -78,6 +81,12 @@ pub enum Command {
 
 /// Carries out the command.
 pub fn run(command: Command, global: Global, out: Output) -> Result<Answer> {
+    if global.output == Format::Junit && !matches!(command, Command::Test(_)) {
+        let what = "only `stagegate test` writes JUnit XML";
+        return Err(Failure::usage("invalid_value", what)
+            .hint("use `--output json`")
+            .into());
+    }
     let asking = Asking { global, out };
     match command {
         Command::Serve(args) => args.run(&asking.out),
@@ -101,6 +110,7 @@ pub fn run(command: Command, global: Global, out: Output) -> Result<Answer> {
         Command::Key(command) => asking.ask(|session| command.run(session)),
         Command::Whoami(args) => asking.ask(|session| args.run(session)),
         Command::Agent(command) => command.run(asking),
+        Command::Test(args) => args.run(asking.global.output),
         Command::ExplainRule(args) => args.run(&asking.out),
         Command::Completions(args) => args.run(&asking.out),
         Command::SampleService(args) => args.run(),

@@ -25,6 +25,8 @@ pub enum Format {
     Text,
     /// For programs
     Json,
+    /// JUnit XML, for CI servers; only `stagegate test` writes it
+    Junit,
 }
 
 /// Where everything is written. Cheap to clone.
@@ -104,7 +106,7 @@ impl Output {
     ) -> Result<()> {
         match self.format {
             Format::Json => self.json(&value),
-            Format::Text => self.text(&text(value, self.paint)),
+            Format::Text | Format::Junit => self.text(&text(value, self.paint)),
         }
     }
 
@@ -124,7 +126,7 @@ impl Output {
     /// Tells what went wrong.
     pub fn failure(&self, failure: &Failure) {
         let text = match self.format {
-            Format::Text => report::text(failure, self.paint_errors),
+            Format::Text | Format::Junit => report::text(failure, self.paint_errors),
             Format::Json => report::json(failure),
         };
         let _ = writeln!(io::stderr().lock(), "{}", text.trim_end());

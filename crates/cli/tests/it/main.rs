@@ -3,6 +3,7 @@
 mod answers;
 mod arguments;
 mod audit;
+mod browser;
 mod delivery;
 mod documents;
 mod harness;

@@ -29,7 +29,8 @@ struct Outlook {
 struct Start {
     version: Arc<Version>,
     resources: Vec<ResourceId>,
-    latches: BTreeSet<RuleId>,
+    /// The rules that latch with a job for a resource, from this index of `resources` on; classes follow each other.
+    latches: Vec<(usize, Vec<RuleId>)>,
 }
 
 impl Turn<'_> {
@@ -156,7 +157,17 @@ impl Turn<'_> {
             let mut blocked = Vec::new();
             let (mut budget, mut bytes_left) = (self.budget, self.bytes_left);
             let mut more = false;
-            for (resource, (job, release)) in start.resources.iter().copied().zip(ids) {
+            // Only what really starts latches anything: a class whose targets are all blocked does not.
+            let mut latches: BTreeSet<RuleId> = BTreeSet::new();
+            let mut classes = start.latches.iter().peekable();
+            let mut class: &[RuleId] = &[];
+            let mut unlatched = false;
+            for (index, (resource, (job, release))) in
+                start.resources.iter().copied().zip(ids).enumerate()
+            {
+                while let Some((_, rules)) = classes.next_if(|(from, _)| *from <= index) {
+                    (class, unlatched) = (rules, true);
+                }
                 // What does not fit into this entry stays dirty.
                 if budget == 0 || bytes_left == 0 {
                     more = true;
@@ -175,6 +186,9 @@ impl Turn<'_> {
                             config,
                         };
                         jobs.entry(agent).or_default().push(new);
+                        if std::mem::take(&mut unlatched) {
+                            latches.extend(class);
+                        }
                     }
                     Err(block) => {
                         let known = self
@@ -208,7 +222,7 @@ impl Turn<'_> {
                     version: start.version.id,
                     environment: key.environment,
                     agent,
-                    latches: start.latches.iter().copied().collect(),
+                    latches: latches.iter().copied().collect(),
                     jobs,
                 });
                 for job in ids.into_iter().filter(|_| measured_at_once) {
@@ -360,15 +374,12 @@ fn look_at_class(
             let start = outlook.starts.entry(version.id).or_insert_with(|| Start {
                 version: Arc::clone(version),
                 resources: Vec::new(),
-                latches: BTreeSet::new(),
+                latches: Vec::new(),
             });
+            let latching = gates.iter().filter(|gate| gate.latches);
+            let latching = latching.map(|gate| gate.rule).collect();
+            start.latches.push((start.resources.len(), latching));
             start.resources.extend(free);
-            start.latches.extend(
-                gates
-                    .iter()
-                    .filter(|gate| gate.latches)
-                    .map(|gate| gate.rule),
-            );
         }
         break;
     }

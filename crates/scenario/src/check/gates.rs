@@ -231,11 +231,12 @@ pub(super) fn why(
     };
     match &expect.targets {
         None => {}
-        Some(StatesExpect::All(state)) => {
-            if !targets().all(|(_, it)| it == state) || explanation.targets.is_empty() {
-                differences.differs("targets", &format!("all {state}"), &all());
-            }
+        Some(StatesExpect::All(state))
+            if explanation.targets.is_empty() || targets().any(|(_, it)| it != state) =>
+        {
+            differences.differs("targets", &format!("all {state}"), &all());
         }
+        Some(StatesExpect::All(_)) => {}
         Some(StatesExpect::ByResource(states)) => {
             for (resource, state) in states {
                 if !targets().any(|(name, it)| name == resource && it == state) {

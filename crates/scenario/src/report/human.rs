@@ -12,9 +12,7 @@ pub(super) fn text(report: &Report) -> String {
             Outcome::Passed => {}
             Outcome::Failed(failures) => {
                 text.push_str(&format!("FAILED {}: {}\n", scenario.file, scenario.name));
-                for failure in failures {
-                    text.push_str(&one(scenario, failure));
-                }
+                text.push_str(&all(scenario, failures));
                 text.push_str(&timeline(scenario));
                 text.push('\n');
             }
@@ -35,7 +33,8 @@ pub(super) fn text(report: &Report) -> String {
         counts.push(format!("{} invalid", report.invalid));
     }
     if report.skipped > 0 {
-        counts.push(format!("{} files skipped", report.skipped));
+        let files = if report.skipped == 1 { "file" } else { "files" };
+        counts.push(format!("{} {files} skipped", report.skipped));
     }
     text.push_str(&format!("{}\n", counts.join(", ")));
     if report.scenarios.is_empty() {
@@ -44,8 +43,19 @@ pub(super) fn text(report: &Report) -> String {
     text
 }
 
-/// An expectation that does not hold, in the words that all outputs share.
-pub(super) fn one(scenario: &ScenarioResult, failure: &Failure) -> String {
+/// Expectations that do not hold, in the words that all outputs share; the same `why` is not told twice in a row.
+pub(super) fn all(scenario: &ScenarioResult, failures: &[Failure]) -> String {
+    let mut text = String::new();
+    let mut told: &[String] = &[];
+    for failure in failures {
+        let repeated = !failure.why.is_empty() && failure.why == told;
+        text.push_str(&one(scenario, failure, repeated));
+        told = &failure.why;
+    }
+    text
+}
+
+fn one(scenario: &ScenarioResult, failure: &Failure, repeated: bool) -> String {
     let step = match failure.step {
         0 => String::new(),
         step => format!(", step {step}"),
@@ -57,7 +67,9 @@ pub(super) fn one(scenario: &ScenarioResult, failure: &Failure) -> String {
     for (label, value) in [("expected", &failure.expected), ("got", &failure.got)] {
         text.push_str(&labelled(label, value.lines()));
     }
-    if !failure.why.is_empty() {
+    if repeated {
+        text.push_str(&labelled("why", ["as above"].into_iter()));
+    } else if !failure.why.is_empty() {
         text.push_str(&labelled("why", failure.why.iter().map(String::as_str)));
     }
     text

@@ -58,10 +58,7 @@ fn case(scenario: &ScenarioResult, folder: &str) -> String {
             let message = first.map_or_else(String::new, |failure| {
                 format!("expected {}, got {}", failure.expected, failure.got)
             });
-            let mut body: String = failures
-                .iter()
-                .map(|failure| human::one(scenario, failure))
-                .collect();
+            let mut body = human::all(scenario, failures);
             body.push_str(&human::timeline(scenario));
             ("failure", message, body)
         }

@@ -2,12 +2,13 @@
 
 use super::failure::{Rendered, render};
 use super::session::Session;
-use super::view::{Chip, Frame, may_vote, short_time};
+use super::view::{Chip, Frame, may_vote, short_time, standing_vote};
 use crate::answer::Answer;
-use crate::overview::{Overview, overview};
+use crate::overview::{Need, Overview, overview};
 use askama::Template;
 use axum::response::Html;
 use stagegate_api::{DeploymentStatus, EnvironmentStatus, StatusCell, VersionStatusRow};
+use std::collections::BTreeMap;
 
 #[derive(Template)]
 #[template(path = "board.html")]
@@ -44,6 +45,8 @@ struct Column {
 
 struct Row {
     tag: String,
+    /// Where the version is not simply ready.
+    chip: Option<Chip>,
     created: String,
     created_at: String,
     cells: Vec<Cell>,
@@ -51,15 +54,21 @@ struct Row {
 
 struct Cell {
     chip: Chip,
-    /// `3/5`; empty where there is nothing to count.
+    /// `3/5 targets`; empty where there is nothing to count.
     counts: String,
     reason: String,
+    /// Who can do something about it; empty where nobody needs to.
+    who: String,
+    /// When time alone lets it in; empty where it does not.
+    opens: String,
     promotion: Option<String>,
     environment: String,
     environment_id: String,
     version_id: String,
     tag: String,
     vote: bool,
+    /// How the person's own vote stands; empty without one.
+    cast: &'static str,
 }
 
 pub(super) async fn page(session: Session) -> Rendered<Html<String>> {
@@ -75,20 +84,34 @@ pub(super) async fn fragment(session: Session) -> Rendered<Html<String>> {
 
 async fn board(session: &Session) -> Answer<Board> {
     let now = session.scope.now();
-    let Overview { status, votable } = session
-        .scope
-        .read(move |engine| overview(engine, None, now))
-        .await?;
+    let user = session.scope.caller.user;
     let may_vote = may_vote(session);
-    let votes = |row: &VersionStatusRow, cell: &StatusCell| {
+    let (overview, cast) = session
+        .scope
+        .read(move |engine| {
+            let overview = overview(engine, None, now);
+            let cast: BTreeMap<_, _> = overview
+                .needs
+                .keys()
+                .map(|(version, environment)| {
+                    let vote = standing_vote(engine.state(), user, *version, *environment);
+                    ((*version, *environment), vote)
+                })
+                .collect();
+            (overview, cast)
+        })
+        .await?;
+    let Overview { status, needs } = overview;
+    let need_of = |row: &VersionStatusRow, cell: &StatusCell| {
         let key = row.id.parse().ok().zip(cell.environment_id.parse().ok());
-        may_vote && key.is_some_and(|key| votable.contains(&key))
+        key.and_then(|key| Some((needs.get(&key)?, *cast.get(&key)?)))
     };
-    let summary = summary(&status.deployments, votable.len());
+    let votable = needs.values().filter(|need| need.vote).count();
+    let summary = summary(&status.deployments, votable);
     let deployments = status
         .deployments
         .iter()
-        .map(|deployment| table(deployment, &votes))
+        .map(|deployment| table(deployment, may_vote, &need_of))
         .collect();
     Ok(Board {
         deployments,
@@ -97,26 +120,39 @@ async fn board(session: &Session) -> Answer<Board> {
     })
 }
 
-fn table(it: &DeploymentStatus, votes: &impl Fn(&VersionStatusRow, &StatusCell) -> bool) -> Table {
+fn table<'n>(
+    it: &DeploymentStatus,
+    may_vote: bool,
+    need_of: &impl Fn(&VersionStatusRow, &StatusCell) -> Option<(&'n Need, &'static str)>,
+) -> Table {
+    let cell = |row: &VersionStatusRow, it: &StatusCell, environment: &EnvironmentStatus| {
+        let (need, cast) = need_of(row, it).unzip();
+        let opens = need.and_then(|need| need.earliest);
+        Cell {
+            chip: Chip::of(&it.status),
+            counts: counts(it),
+            reason: it.reason.clone(),
+            who: need.map(|need| need.who.join("; ")).unwrap_or_default(),
+            opens: opens.map_or_else(String::new, |at| short_time(&at.to_string())),
+            promotion: it.promotion_id.clone(),
+            environment: environment.name.clone(),
+            environment_id: it.environment_id.clone(),
+            version_id: row.id.clone(),
+            tag: row.tag.clone(),
+            vote: may_vote && need.is_some_and(|need| need.vote),
+            cast: cast.unwrap_or_default(),
+        }
+    };
     let row = |row: &VersionStatusRow| Row {
         tag: row.tag.clone(),
+        chip: (row.status != "ready").then(|| Chip::of_version(&row.status)),
         created: short_time(&row.created_at),
         created_at: row.created_at.clone(),
         cells: row
             .cells
             .iter()
             .zip(&it.environments)
-            .map(|(cell, environment)| Cell {
-                chip: Chip::of(&cell.status),
-                counts: counts(cell),
-                reason: cell.reason.clone(),
-                promotion: cell.promotion_id.clone(),
-                environment: environment.name.clone(),
-                environment_id: cell.environment_id.clone(),
-                version_id: row.id.clone(),
-                tag: row.tag.clone(),
-                vote: votes(row, cell),
-            })
+            .map(|(it, environment)| cell(row, it, environment))
             .collect(),
     };
     Table {
@@ -150,7 +186,12 @@ fn counts(cell: &StatusCell) -> String {
     if cell.status.is_empty() || cell.targets.total == 0 {
         return String::new();
     }
-    format!("{}/{}", cell.targets.succeeded, cell.targets.total)
+    let noun = if cell.targets.total == 1 {
+        "target"
+    } else {
+        "targets"
+    };
+    format!("{}/{} {noun}", cell.targets.succeeded, cell.targets.total)
 }
 
 /// One sentence about what is on its way.
@@ -167,10 +208,10 @@ fn summary(deployments: &[DeploymentStatus], votable: usize) -> String {
         .flat_map(|row| &row.cells)
         .filter(|cell| matches!(cell.status.as_str(), "failed" | "rolledBack"))
         .count();
-    let promotions = if on_their_way == 1 {
-        "1 promotion is on its way".to_owned()
-    } else {
-        format!("{on_their_way} promotions are on their way")
+    let promotions = match on_their_way {
+        0 => "Nothing is on its way".to_owned(),
+        1 => "1 promotion is on its way".to_owned(),
+        many => format!("{many} promotions are on their way"),
     };
     let votes = match votable {
         0 => String::new(),
@@ -179,8 +220,8 @@ fn summary(deployments: &[DeploymentStatus], votable: usize) -> String {
     };
     let failures = match failed {
         0 => String::new(),
-        1 => "; 1 of the newest versions' promotions failed".to_owned(),
-        many => format!("; {many} of the newest versions' promotions failed"),
+        1 => "; the newest version failed in 1 place".to_owned(),
+        many => format!("; the newest versions failed in {many} places"),
     };
     format!("{promotions}{votes}{failures}.")
 }
@@ -235,7 +276,7 @@ mod tests {
         assert_eq!(
             summary(&[deployment], 1),
             "1 promotion is on its way, 1 waits for an approval; \
-             1 of the newest versions' promotions failed."
+             the newest version failed in 1 place."
         );
     }
 }

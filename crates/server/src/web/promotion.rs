@@ -2,7 +2,10 @@
 
 use super::failure::{Rendered, render};
 use super::session::Session;
-use super::view::{Chip, Frame, PathText, in_words, may_vote, short_time, unreadable_path};
+use super::view::{
+    Chip, Frame, PathText, exact_time, in_words, may_vote, short_time, standing_vote,
+    unreadable_path,
+};
 use crate::answer::Answer;
 use crate::routes::{Told, told};
 use crate::scope::parse_id;
@@ -46,6 +49,8 @@ struct Shown {
     metrics: Vec<ShownMetric>,
     timeline: Vec<ShownEvent>,
     vote: bool,
+    /// How the person's own vote stands; empty without one.
+    cast: &'static str,
     token: String,
     summary: String,
 }
@@ -106,6 +111,22 @@ async fn shown(session: &Session, path: PathText) -> Answer<Shown> {
     let vote = may_vote(session)
         && promotion.is_open()
         && promotion.gates.iter().any(|gate| gate.action_required);
+    let ids = promotion
+        .version
+        .id
+        .parse()
+        .ok()
+        .zip(promotion.environment.id.parse().ok());
+    let user = session.scope.caller.user;
+    let cast = match ids {
+        Some((version, environment)) => {
+            let read = session
+                .scope
+                .read(move |engine| standing_vote(engine.state(), user, version, environment));
+            read.await?
+        }
+        None => "",
+    };
     let time = |at: &Option<String>| at.as_deref().map(short_time).unwrap_or_default();
     let chip = Chip::of(&promotion.status);
     Ok(Shown {
@@ -149,13 +170,14 @@ async fn shown(session: &Session, path: PathText) -> Answer<Shown> {
             .timeline
             .into_iter()
             .map(|event| ShownEvent {
-                at: short_time(&event.at),
+                at: exact_time(&event.at),
                 at_full: event.at,
                 actor: event.actor,
                 text: event.text,
             })
             .collect(),
         vote,
+        cast,
         token: session.form_token.clone(),
     })
 }

@@ -4,7 +4,8 @@ use super::session::Session;
 use crate::answer::{Answer, Failure};
 use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
-use stagegate_model::Role;
+use stagegate_engine::State;
+use stagegate_model::{EnvironmentId, Role, UserId, VersionId, Vote};
 
 /// What every page of a session has around it.
 pub(super) struct Frame {
@@ -32,6 +33,23 @@ impl Frame {
 /// Whether the session's key may vote.
 pub(super) fn may_vote(session: &Session) -> bool {
     session.scope.caller.role.allows(Role::Approver)
+}
+
+/// How a person's vote on a version stands: `approved`, `rejected`, or empty where none counts.
+pub(super) fn standing_vote(
+    state: &State,
+    user: UserId,
+    version: VersionId,
+    environment: EnvironmentId,
+) -> &'static str {
+    let digest = state.versions().get(&version).map(|it| it.digest);
+    let votes = state.votes(version, environment);
+    // A vote on what the version was before its content changed does not count.
+    match votes.and_then(|votes| votes.get(&user)) {
+        Some(record) if Some(record.digest) != digest => "",
+        Some(record) if record.vote != Vote::Withdrawn => record.vote.as_str(),
+        _ => "",
+    }
 }
 
 pub(super) fn unreadable_form() -> Failure {
@@ -84,6 +102,23 @@ impl Chip {
         }
     }
 
+    /// What a version was declared to be.
+    pub fn of_version(status: &str) -> Self {
+        let (sign, class) = match status {
+            "ready" => ("✓", "good"),
+            "building" => ("↻", "busy"),
+            "paused" => ("‖", "wait"),
+            "failed" => ("✕", "bad"),
+            "rejected" => ("⊘", "bad"),
+            _ => ("·", "quiet"),
+        };
+        Self {
+            sign,
+            word: status.to_owned(),
+            class,
+        }
+    }
+
     /// How a gate stands.
     pub fn of_gate(gate: &stagegate_api::Gate) -> Self {
         let (sign, word, class) = match (gate.allowed, gate.action_type.as_str()) {
@@ -108,6 +143,14 @@ pub(super) fn short_time(rfc3339: &str) -> String {
     }
 }
 
+/// A time where seconds count: `2026-01-31 09:00:05 UTC`.
+pub(super) fn exact_time(rfc3339: &str) -> String {
+    match (rfc3339.get(..10), rfc3339.get(11..19)) {
+        (Some(day), Some(second)) => format!("{day} {second} UTC"),
+        _ => rfc3339.to_owned(),
+    }
+}
+
 /// A rule's kind in words: `environmentProgression` is `environment progression`.
 pub(super) fn in_words(kind: &str) -> String {
     let mut words = String::new();
@@ -123,13 +166,16 @@ pub(super) fn in_words(kind: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use stagegate_model::{JobStatus, PromotionStatus, VerificationStatus};
+    use stagegate_model::{JobStatus, PromotionStatus, VerificationStatus, VersionStatus};
 
     #[test]
     fn every_status_has_a_word_and_a_sign() {
         let promotions = PromotionStatus::ALL.iter().map(|it| it.as_str());
         let jobs = JobStatus::ALL.iter().map(|it| it.as_str());
         let verifications = VerificationStatus::ALL.iter().map(|it| it.as_str());
+        for status in VersionStatus::ALL {
+            assert_ne!(Chip::of_version(status.as_str()).sign, "·", "{status}");
+        }
         for status in promotions.chain(jobs).chain(verifications) {
             let chip = Chip::of(status);
             assert_ne!(chip.sign, "·", "{status}");
@@ -145,5 +191,10 @@ mod tests {
             "2026-01-31 09:00 UTC"
         );
         assert_eq!(short_time("soon"), "soon");
+        assert_eq!(
+            exact_time("2026-01-31T09:00:05.123Z"),
+            "2026-01-31 09:00:05 UTC"
+        );
+        assert_eq!(exact_time("soon"), "soon");
     }
 }

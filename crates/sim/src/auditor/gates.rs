@@ -29,7 +29,7 @@ impl Ledger {
                         environment: Some(environment),
                         deployment: Some(deployment),
                         system: Some(system),
-                        resource: self.resources.get(&target.resource),
+                        resource: self.resource(target.resource),
                         version: Some(version),
                     };
                     holds(&policy.selector, subject)

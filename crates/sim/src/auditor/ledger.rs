@@ -12,6 +12,8 @@ pub struct Ledger {
     pub environments: BTreeMap<EnvironmentId, Environment>,
     pub deployments: BTreeMap<DeploymentId, Deployment>,
     pub resources: BTreeMap<ResourceId, Resource>,
+    /// Deleted resources: jobs may still run on them.
+    pub gone: BTreeMap<ResourceId, Resource>,
     pub agents: BTreeMap<JobAgentId, JobAgent>,
     pub policies: BTreeMap<PolicyId, Policy>,
     pub versions: BTreeMap<VersionId, Version>,
@@ -101,6 +103,11 @@ impl Ledger {
         self.targets.iter().filter(move |(key, target)| {
             target.member && key.deployment == deployment && key.environment == environment
         })
+    }
+
+    /// A resource, also one that was deleted.
+    pub fn resource(&self, id: ResourceId) -> Option<&Resource> {
+        self.resources.get(&id).or_else(|| self.gone.get(&id))
     }
 
     /// The versions of a deployment, newest first.
@@ -200,7 +207,9 @@ impl Ledger {
                 self.resources.insert(resource.id, resource.clone());
             }
             Fact::ResourceDeleted { id } => {
-                self.resources.remove(id);
+                if let Some(resource) = self.resources.remove(id) {
+                    self.gone.insert(*id, resource);
+                }
             }
             Fact::JobAgentPut { agent } => {
                 self.agents.insert(agent.id, agent.clone());
