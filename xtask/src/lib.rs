@@ -1,4 +1,4 @@
-//! The repository's own tasks: `test`, `ci` and `tidy`.
+//! The repository's own tasks: `test`, `ci`, `tidy` and `sim`.
 //!
 //! Few dependencies on purpose: this crate is built before anything can be checked.
 
@@ -18,6 +18,7 @@ usage: cargo xtask <task>
                                    FILTERs name the tests to run, --skip-install leaves the machine as it is
   ci [--skip-install] [FILTER…]    the same with CI's settings (as `test` does when `CI` is set)
   tidy [--root DIR]                check the house rules that no compiler knows
+  sim [--seeds N] [--seed S] …     run the simulator, built for speed, over many seeds; a seed that fails is shrunk
 ";
 
 /// Runs the task that `arguments` (without the program's name) ask for.
@@ -39,6 +40,17 @@ pub fn run(arguments: Vec<String>) -> Result<ExitCode> {
                 _ => bail!("`tidy` takes nothing but `--root DIR`\n\n{USAGE}"),
             };
             Ok(tidy::report(&tidy::check(&root)?))
+        }
+        "sim" => {
+            let arguments = ["run", "--release", "--quiet", "-p", "stagegate-sim", "--"];
+            let arguments = arguments
+                .into_iter()
+                .map(String::from)
+                .chain(rest.iter().cloned());
+            let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+            let arguments: Vec<String> = arguments.collect();
+            steps::execute(&repository_root()?, &cargo, &arguments, &[])?;
+            Ok(ExitCode::SUCCESS)
         }
         "help" | "--help" | "-h" => {
             print!("{USAGE}");

@@ -282,20 +282,19 @@ fn cell(
     }
 }
 
-/// What the closed gates ask for; `None` where none is closed.
+/// What is asked for by what stops the version and by the closed gates; `None` where nothing is in its way.
 fn need(explanation: &Explanation) -> Option<Need> {
-    let mut closed = explanation
-        .gates
-        .iter()
+    let gates = explanation.gates.iter();
+    let closed = gates
         .filter(|gate| !gate.verdict.is_allowed())
-        .map(|gate| gate.verdict.why())
-        .peekable();
-    closed.peek()?;
+        .map(|gate| gate.verdict.why());
+    let mut reasons = explanation.stopped.iter().chain(closed).peekable();
+    reasons.peek()?;
     let mut need = Need {
         earliest: explanation.earliest,
         ..Need::default()
     };
-    for why in closed {
+    for why in reasons {
         need.vote |= why.action == Action::Approval;
         if !why.who.is_empty() && !need.who.contains(&why.who) {
             need.who.push(why.who.clone());
@@ -307,6 +306,54 @@ fn need(explanation: &Explanation) -> Option<Need> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use stagegate_engine::{Reason, Verdict};
+    use stagegate_model::RuleId;
+    use uuid::Uuid;
+
+    #[test]
+    fn a_need_names_everyone_once_and_what_stops_the_version_first() {
+        let gate = |verdict| Gate {
+            policy: Uuid::nil().into(),
+            policy_name: String::new(),
+            rule: RuleId(Uuid::nil()),
+            kind: "anyApproval",
+            verdict,
+            latched: false,
+        };
+        let why = |who: &str, action| Reason {
+            who: who.to_owned(),
+            action,
+            ..Reason::default()
+        };
+        let shut = |who, action| {
+            gate(Verdict::Deny {
+                why: why(who, action),
+            })
+        };
+        let mut explanation = Explanation {
+            lane: lane(Uuid::nil().into(), Uuid::nil().into()),
+            version: Uuid::nil().into(),
+            promotion: None,
+            status: None,
+            summary: String::new(),
+            stopped: None,
+            gates: Vec::new(),
+            targets: Vec::new(),
+            earliest: None,
+        };
+        assert!(need(&explanation).is_none());
+        explanation.stopped = Some(why("ci", Action::None));
+        let stopped = need(&explanation).unwrap();
+        assert_eq!((stopped.vote, stopped.who), (false, vec!["ci".to_owned()]));
+        explanation.gates = vec![
+            shut("approvers", Action::Approval),
+            shut("approvers", Action::Approval),
+            shut("", Action::Wait),
+        ];
+        let need = need(&explanation).unwrap();
+        assert!(need.vote);
+        assert_eq!(need.who, ["ci", "approvers"]);
+    }
 
     #[test]
     fn environments_stand_behind_those_they_wait_for() {

@@ -27,7 +27,7 @@ impl Dice {
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn roll(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -38,18 +38,18 @@ impl Dice {
     /// A number below `sides`; 0 when that is 0.
     pub fn below(&mut self, sides: usize) -> usize {
         let sides = sides.max(1) as u64;
-        usize::try_from(self.next() % sides).unwrap_or(0)
+        usize::try_from(self.roll() % sides).unwrap_or(0)
     }
 
     /// A number from `from` to `to`, both included.
     pub fn between(&mut self, from: i64, to: i64) -> i64 {
         let span = u64::try_from(to - from).unwrap_or(0) + 1;
-        from + i64::try_from(self.next() % span).unwrap_or(0)
+        from + i64::try_from(self.roll() % span).unwrap_or(0)
     }
 
     /// True in so many of a hundred cases.
     pub fn chance(&mut self, percent: u64) -> bool {
-        self.next() % 100 < percent
+        self.roll() % 100 < percent
     }
 
     /// One of several; the slice must not be empty.
@@ -66,7 +66,7 @@ impl Dice {
     /// One of several by weight.
     pub fn weighted<T: Copy>(&mut self, among: &[(u32, T)]) -> T {
         let total: u32 = among.iter().map(|(weight, _)| weight).sum();
-        let mut at = u32::try_from(self.next() % u64::from(total.max(1))).unwrap_or(0);
+        let mut at = u32::try_from(self.roll() % u64::from(total.max(1))).unwrap_or(0);
         for (weight, value) in among {
             if at < *weight {
                 return *value;

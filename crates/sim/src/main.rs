@@ -10,7 +10,7 @@ usage: stagegate-sim [--seeds N] [--seed S] [--steps K] [--quiet] [--trace]
 
   --seeds N  how many seeds to run, one after the other (default 100)
   --seed S   the first seed (default 1)
-  --steps K  steps in each run (default 120)
+  --steps K  steps in each run (default 50)
   --quiet    print nothing but failures
   --trace    print everything that happens in the first seed
 ";
@@ -30,7 +30,7 @@ fn options(arguments: impl Iterator<Item = String>) -> Result<Options, String> {
     let mut options = Options {
         seeds: 100,
         seed: 1,
-        steps: 120,
+        steps: 50,
         quiet: false,
         trace: false,
     };

@@ -122,7 +122,7 @@ pub fn draw(seed: u64, steps: usize) -> Vec<Step> {
             Step {
                 after_millis,
                 act,
-                roll: dice.next(),
+                roll: dice.roll(),
             }
         })
         .collect()

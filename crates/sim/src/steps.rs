@@ -17,7 +17,7 @@ impl World<'_> {
             Act::CrashBeforeAppend | Act::CrashAfterAppend => {
                 for _ in 0..dice.below(3) {
                     let act = *dice.pick(&[Act::CreateVersion, Act::Vote, Act::PatchVersion]);
-                    let roll = dice.next();
+                    let roll = dice.roll();
                     self.act(act, roll);
                 }
                 if let Some(node) = self.node.as_mut().filter(|_| act == Act::CrashAfterAppend) {

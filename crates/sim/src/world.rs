@@ -84,6 +84,8 @@ pub(crate) struct World<'s> {
     pub measuring: BTreeSet<MeasurementKey>,
     agents: BTreeMap<JobId, AgentPlan>,
     pub writer_slow: bool,
+    /// Until when Stagegate may rest after a failed append.
+    may_rest_until: i64,
     /// Whether faults are over.
     pub healed: bool,
 }
@@ -125,6 +127,7 @@ impl<'s> World<'s> {
             measuring: BTreeSet::new(),
             agents: BTreeMap::new(),
             writer_slow: false,
+            may_rest_until: 0,
             healed: false,
         })
     }
@@ -329,8 +332,9 @@ impl<'s> World<'s> {
                     settled = node.settle(id, now);
                 }
             }
-            if !self.writer_slow {
-                node.flush(self.saboteur);
+            let failed = !self.writer_slow && node.flush(self.saboteur).failed > 0;
+            if failed || refolded {
+                self.may_rest_until = self.time + 2_000;
             }
             self.follow()?;
             let answered = self.hear()?;
@@ -358,7 +362,9 @@ impl<'s> World<'s> {
         }
         let sleep = node.sleep_millis(now).filter(|_| !lost);
         self.wake_at = sleep.map(|millis| self.time + millis.max(1));
-        let quiet = node.is_calm() && *self.store.faults() == Faults::default();
+        let quiet = node.is_calm()
+            && *self.store.faults() == Faults::default()
+            && self.time >= self.may_rest_until;
         if quiet {
             self.auditor.waits(now)?;
         }

@@ -6,6 +6,7 @@ use askama::Template;
 use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
+use pulldown_cmark::{CowStr, Event, Parser, Tag, html};
 
 #[derive(rust_embed::Embed)]
 #[folder = "../../docs/errors"]
@@ -16,7 +17,8 @@ struct Pages;
 #[template(path = "documentation.html")]
 struct Documentation<'a> {
     title: &'a str,
-    text: &'a str,
+    /// As HTML, made from our own files alone.
+    html: &'a str,
 }
 
 pub(super) async fn error_code(path: PathText) -> Rendered {
@@ -34,8 +36,43 @@ pub(super) async fn error_code(path: PathText) -> Rendered {
     };
     let html = render(&Documentation {
         title: &code,
-        text: &text,
+        html: &html_of(&text),
     })?;
     let response: Response = (status, html).into_response();
     Ok(response)
+}
+
+/// The files link to each other as files; the pages have no ending.
+fn html_of(markdown: &str) -> String {
+    let events = Parser::new(markdown).map(|mut event| {
+        if let Event::Start(Tag::Link { dest_url, .. }) = &mut event
+            && let Some(page) = dest_url.strip_suffix(".md")
+        {
+            *dest_url = CowStr::from(page.to_owned());
+        }
+        event
+    });
+    let mut html = String::new();
+    html::push_html(&mut html, events);
+    html
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_are_set_and_their_links_lead_to_pages() {
+        assert_eq!(
+            html_of("# a\n\n*b:* `<c>` [d](other_code.md)\n\n- e"),
+            "<h1>a</h1>\n<p><em>b:</em> <code>&lt;c&gt;</code> <a href=\"other_code\">d</a></p>\n\
+             <ul>\n<li>e</li>\n</ul>\n"
+        );
+        for name in Pages::iter() {
+            let page = Pages::get(&name).unwrap();
+            let html = html_of(&String::from_utf8_lossy(&page.data));
+            assert!(html.starts_with("<h1>"), "{name}");
+            assert!(!html.contains(".md\""), "{name}: {html}");
+        }
+    }
 }

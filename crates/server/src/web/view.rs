@@ -110,6 +110,7 @@ impl Chip {
             "paused" => ("‖", "wait"),
             "failed" => ("✕", "bad"),
             "rejected" => ("⊘", "bad"),
+            "unspecified" => ("?", "quiet"),
             _ => ("·", "quiet"),
         };
         Self {

@@ -127,8 +127,14 @@ impl Auditor {
                 return Err(Violation::new("stuck", what));
             }
             let failed = ledger.failed.contains(&(version.id, key.environment));
+            // A newer one that some target should have supersedes it; then that one is what is waited for.
             let waits = ledger.promotions.values().any(|it| {
-                (it.version, it.environment) == (version.id, key.environment) && it.status.is_open()
+                let order = ledger.versions.get(&it.version).map(Version::order);
+                it.status.is_open()
+                    && it.environment == key.environment
+                    && ledger.versions.get(&it.version).map(|it| it.deployment)
+                        == Some(key.deployment)
+                    && order >= Some(version.order())
             });
             // A newer one that some other target of the environment has taken is waited for there.
             let superseded = ledger

@@ -7,6 +7,7 @@ use std::net::TcpStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
@@ -21,11 +22,13 @@ pub struct Browser {
     profile: TempDir,
 }
 
-/// What WebDriver says of something it did not do: the kind, then the whole.
+/// What WebDriver says of something it did not do.
 #[derive(Debug)]
-pub struct Refusal {
-    pub error: String,
-    pub message: String,
+struct Refusal {
+    /// Of which kind it is.
+    error: String,
+    #[expect(dead_code, reason = "read where a test prints it")]
+    message: String,
 }
 
 impl Browser {
@@ -41,8 +44,11 @@ impl Browser {
                  to it by itself)"
             );
         };
+        let profile = tempfile::tempdir().unwrap();
         let mut driver = Command::new(chromedriver)
             .arg("--port=0")
+            // What they leave behind goes with the profile.
+            .env("TMPDIR", profile.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -55,7 +61,7 @@ impl Browser {
             driver,
             port: 0,
             session: String::new(),
-            profile: tempfile::tempdir().unwrap(),
+            profile,
         };
         let mut lines = stdout.lines().map_while(Result::ok);
         browser.port = lines
@@ -71,7 +77,10 @@ impl Browser {
     }
 
     fn begin(&mut self, chromium: &Path) {
-        let profile = format!("--user-data-dir={}", self.profile.path().display());
+        let profile = format!(
+            "--user-data-dir={}",
+            self.profile.path().join("profile").display()
+        );
         let arguments = [
             "--headless",
             "--no-sandbox",
@@ -230,8 +239,15 @@ impl Drop for Browser {
         let group = format!("-{}", self.driver.id());
         let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
         let _ = self.driver.wait();
-        for process in those_with(self.profile.path()) {
-            let _ = Command::new("kill").args(["-KILL", &process]).status();
+        // Until none is left, since they write to the profile, which goes next.
+        let started = Instant::now();
+        while started.elapsed() < PATIENCE {
+            let left = those_with(self.profile.path());
+            if left.is_empty() {
+                break;
+            }
+            let _ = Command::new("kill").arg("-KILL").args(left).status();
+            std::thread::sleep(Duration::from_millis(30));
         }
     }
 }

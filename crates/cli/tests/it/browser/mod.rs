@@ -238,6 +238,9 @@ fn the_board_is_readable_in_every_state_by_day_by_night_and_on_a_phone() {
     browser.see("bad", "Staging", &["✕ failed", "1 of 1 targets failed"]);
     browser.see("bad", "Production", &["◷ waiting", "Who can act:"]);
     assert_eq!(browser.environments(), stages);
+    server.run(&["version", "set-status", "bad", "paused"]).ok();
+    let who = "Who can act: whoever may create versions";
+    browser.see("bad", "Production", &["has the status paused", who]);
 
     let back = "return getComputedStyle(document.body).backgroundColor";
     let day = browser.script(back, &[]);

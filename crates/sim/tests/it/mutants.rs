@@ -1,0 +1,271 @@
+//! Stagegate broken on purpose: the auditor must notice each of these.
+
+use stagegate_engine::{LaneKey, State};
+use stagegate_model::*;
+use stagegate_sim::{Saboteur, Tampering, plan, run_steps};
+
+/// Within so many seeds a mutant must be caught; most are in the first few.
+const SEEDS_MAX: u64 = 2_000;
+const STEPS: usize = 40;
+
+/// Runs seeds with a mutant until one fails; it must be for one of the `rules`.
+fn caught<S: Saboteur>(rules: &[&str], mutant: impl Fn() -> S) {
+    for seed in 1..=SEEDS_MAX {
+        let run = run_steps(seed, &plan::draw(seed, STEPS), &mut mutant(), false);
+        if let Some(violation) = run.violation {
+            assert!(
+                rules.contains(&violation.rule),
+                "seed {seed}: caught as {violation}"
+            );
+            return;
+        }
+    }
+    panic!("{SEEDS_MAX} seeds did not catch it");
+}
+
+/// Changes the facts of entries.
+struct Facts(fn(&State, EntryId, &mut Vec<Fact>) -> bool);
+
+impl Saboteur for Facts {
+    fn tamper(&mut self, state: &State, entry: &mut Entry) -> Tampering {
+        if (self.0)(state, entry.id, &mut entry.facts) {
+            Tampering::Changed
+        } else {
+            Tampering::None
+        }
+    }
+}
+
+#[test]
+fn a_gate_that_is_ignored() {
+    caught(&["gates"], || {
+        Facts(|state, entry, facts| {
+            let waits = facts.iter().find_map(|fact| match fact {
+                Fact::GateChanged { promotion, gate } if gate.state == GateState::Wait => {
+                    Some(*promotion)
+                }
+                _ => None,
+            });
+            let Some(promotion) = waits.and_then(|id| state.promotions().get(&id)) else {
+                return false;
+            };
+            let Some(version) = state.versions().get(&promotion.version) else {
+                return false;
+            };
+            let key = LaneKey {
+                deployment: promotion.deployment,
+                environment: promotion.environment,
+            };
+            let free = state.lane(key).into_iter().flat_map(|lane| &lane.targets);
+            let mut free = free.filter(|(_, target)| {
+                target.active.is_none()
+                    && !target.leaving
+                    && target.latest_order < Some(version.order())
+            });
+            let (Some((resource, target)), Some(agent)) =
+                (free.next(), state.agents().keys().next())
+            else {
+                return false;
+            };
+            facts.push(Fact::JobsCreated {
+                promotion: promotion.id,
+                version: version.id,
+                environment: promotion.environment,
+                agent: *agent,
+                latches: Vec::new(),
+                jobs: vec![NewJob {
+                    job: derive_id(entry, 1_000_001).into(),
+                    release: derive_id(entry, 1_000_002).into(),
+                    number: target.number + 1,
+                    resource: *resource,
+                    attempt: 1,
+                    config: Json::Null,
+                }],
+            });
+            true
+        })
+    });
+}
+
+/// Changes the first job of an entry that creates some.
+fn first_job(facts: &mut [Fact], change: impl FnOnce(&mut Vec<NewJob>)) -> bool {
+    let created = facts.iter_mut().find_map(|fact| match fact {
+        Fact::JobsCreated { jobs, .. } => Some(jobs),
+        _ => None,
+    });
+    match created {
+        Some(jobs) => {
+            change(jobs);
+            true
+        }
+        None => false,
+    }
+}
+
+#[test]
+fn a_job_that_is_dispatched_twice() {
+    caught(&["busy"], || {
+        Facts(|_, entry, facts| {
+            let mut twin = None;
+            first_job(facts, |jobs| twin = jobs.first().cloned());
+            let Some(mut twin) = twin else {
+                return false;
+            };
+            twin.job = derive_id(entry, 1_000_001).into();
+            twin.release = derive_id(entry, 1_000_002).into();
+            twin.number += 1;
+            let Some(mut again) = facts
+                .iter()
+                .find(|fact| matches!(fact, Fact::JobsCreated { .. }))
+                .cloned()
+            else {
+                return false;
+            };
+            if let Fact::JobsCreated { jobs, .. } = &mut again {
+                *jobs = vec![twin];
+            }
+            facts.push(again);
+            true
+        })
+    });
+}
+
+#[test]
+fn a_release_number_that_is_skipped() {
+    caught(&["numbers"], || {
+        Facts(|_, _, facts| {
+            first_job(facts, |jobs| {
+                jobs.iter_mut().for_each(|job| job.number += 1)
+            })
+        })
+    });
+}
+
+#[test]
+fn a_latch_that_is_lost() {
+    caught(&["latches"], || {
+        Facts(|_, _, facts| {
+            let mut lost = false;
+            for fact in facts {
+                if let Fact::JobsCreated { latches, .. } = fact {
+                    lost |= !latches.is_empty();
+                    latches.clear();
+                }
+            }
+            lost
+        })
+    });
+}
+
+#[test]
+fn a_terminal_state_that_is_overwritten() {
+    caught(&["terminal"], || {
+        Facts(|_, _, facts| {
+            let mut changed = false;
+            for fact in facts {
+                if let Fact::ReportIgnored { job, status, .. } = fact {
+                    *fact = Fact::JobChanged {
+                        id: *job,
+                        status: *status,
+                        message: String::new(),
+                        external_id: None,
+                        output_tail: None,
+                    };
+                    changed = true;
+                }
+            }
+            changed
+        })
+    });
+}
+
+#[test]
+fn a_supersession_that_goes_backwards() {
+    caught(&["supersession"], || {
+        Facts(|state, _, facts| {
+            let mut changed = false;
+            for fact in facts {
+                if let Fact::PromotionEnded {
+                    id, by: Some(by), ..
+                } = fact
+                    && let Some(promotion) = state.promotions().get(id)
+                    && let Some(oldest) = state.versions_of(promotion.deployment).last()
+                {
+                    *by = oldest.id;
+                    changed = true;
+                }
+            }
+            changed
+        })
+    });
+}
+
+#[test]
+fn a_success_that_does_not_wait_for_its_verification() {
+    caught(&["busy", "verified"], || {
+        Facts(|state, _, facts| {
+            let started = facts.iter().find_map(|fact| match fact {
+                Fact::VerificationStarted { job, .. } => Some(*job),
+                _ => None,
+            });
+            let Some(job) = started.and_then(|id| state.jobs().get(&id)) else {
+                return false;
+            };
+            facts.push(Fact::ReleaseEnded {
+                id: job.release,
+                job: job.id,
+                status: ReleaseStatus::Succeeded,
+                reason: String::new(),
+            });
+            true
+        })
+    });
+}
+
+/// Writes only the first half of an entry.
+struct HalfWritten;
+
+impl Saboteur for HalfWritten {
+    fn tamper(&mut self, _: &State, entry: &mut Entry) -> Tampering {
+        if entry.facts.len() < 2 || entry.seq < 10 {
+            return Tampering::None;
+        }
+        entry.facts.truncate(entry.facts.len() / 2);
+        Tampering::Hidden
+    }
+}
+
+#[test]
+fn an_entry_that_is_half_applied() {
+    caught(&["acknowledged"], || HalfWritten);
+}
+
+/// Forgets who reports.
+struct Credulous;
+
+impl Saboteur for Credulous {
+    fn command(&mut self, command: &mut Command) {
+        if let Command::ReportJob(report) = command {
+            report.runner = None;
+        }
+    }
+}
+
+#[test]
+fn a_foreign_report_that_is_accepted() {
+    caught(&["foreign"], || Credulous);
+}
+
+/// Sleeps through what time decides.
+struct Sleeper;
+
+impl Saboteur for Sleeper {
+    fn loses_wake(&mut self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn a_wake_up_that_is_lost() {
+    caught(&["waits", "stuck"], || Sleeper);
+}
