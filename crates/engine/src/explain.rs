@@ -45,6 +45,7 @@ pub struct Gate {
 #[derive(Clone, Debug)]
 pub struct TargetStanding {
     pub resource: ResourceId,
+    /// What runs there: what was deployed last, whether or not it has turned out well.
     pub current: Option<VersionId>,
     pub latest: Option<VersionId>,
     pub job: Option<JobId>,
@@ -248,7 +249,7 @@ impl Engine {
         };
         TargetStanding {
             resource,
-            current: current.map(|it| it.version),
+            current: target.deployed,
             latest: latest.map(|it| it.version),
             job: target.active.or(latest.map(|it| it.job)),
             state,
@@ -275,8 +276,8 @@ impl Engine {
                 format!("it is being verified: {taken} of {wanted} measurements taken")
             }
             status => format!(
-                "its verification is {status} and waits for a person: {}",
-                verification.reason
+                "its verification {} is {status} and waits for a person to pass it, fail it or run it again: {}",
+                verification.id, verification.reason
             ),
         }
     }

@@ -186,9 +186,21 @@ fn create_version(
     }
     let digest = Digest::of(&new.tag, &new.config, &new.job_agent_config);
     if let Some(known) = state.version_by_tag(new.deployment, &new.tag) {
-        // CI that asks again for the same content is told that it is there.
+        // CI that asks again for the same content is told that it is there; what it says about it is added.
         if known.digest == digest {
-            return Ok(Vec::new());
+            return update_version(
+                state,
+                VersionPatch {
+                    id: known.id,
+                    tag: None,
+                    name: None,
+                    config: None,
+                    job_agent_config: None,
+                    status: None,
+                    message: None,
+                    metadata: Some(new.metadata),
+                },
+            );
         }
         let message = format!(
             "{} has a version `{}` with other content",

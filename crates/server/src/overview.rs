@@ -137,10 +137,9 @@ fn running(
             let mut counts = BTreeMap::new();
             let lane = state.lane(lane(deployment, *environment));
             let targets = lane.into_iter().flat_map(|lane| lane.targets.values());
-            for current in targets.filter_map(|target| target.current) {
-                if let Some(release) = state.releases().get(&current) {
-                    *counts.entry(release.version).or_default() += 1;
-                }
+            // What was deployed last runs there, whether or not it has turned out well.
+            for version in targets.filter_map(|target| target.deployed) {
+                *counts.entry(version).or_default() += 1;
             }
             (*environment, counts)
         })

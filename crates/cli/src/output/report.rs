@@ -46,8 +46,8 @@ fn document(problem: &DocumentProblem, paint: Paint) -> String {
         paint.dim(&format!("[{}]", one_line(&problem.code)))
     );
     if let Some(line) = documents::line_of(&problem.file, problem.line) {
-        let line = one_line(&line);
-        let before = line.chars().take(problem.column.saturating_sub(1));
+        let (line, column) = around(&one_line(&line), problem.column.saturating_sub(1));
+        let before = line.chars().take(column);
         let pad = " ".repeat(unicode_width::UnicodeWidthStr::width(
             before.collect::<String>().as_str(),
         ));
@@ -63,6 +63,22 @@ fn document(problem: &DocumentProblem, paint: Paint) -> String {
     text
 }
 
+/// What fits on a terminal of a long line, around the character at `column` from 0, and where that is then.
+fn around(line: &str, column: usize) -> (String, usize) {
+    const WIDTH: usize = 100;
+    let from = column.saturating_sub(WIDTH / 2);
+    let mut part: String = line.chars().skip(from).take(WIDTH).collect();
+    let mut column = column - from;
+    if from > 0 {
+        part.insert(0, '…');
+        column += 1;
+    }
+    if line.chars().count() > from + WIDTH {
+        part.push('…');
+    }
+    (part, column)
+}
+
 /// The problem as the API answers it.
 pub fn json(failure: &Failure) -> String {
     serde_json::to_string_pretty(&failure.problem)
@@ -72,6 +88,15 @@ pub fn json(failure: &Failure) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_line_is_shown_around_its_mistake() {
+        assert_eq!(around("short", 2), ("short".to_owned(), 2));
+        let (part, column) = around(&format!("{}X{}", "a".repeat(500), "b".repeat(500)), 500);
+        assert_eq!(part.chars().nth(column), Some('X'));
+        assert!(part.chars().count() < 110);
+        assert_eq!(around("short", 900).1, 51);
+    }
 
     #[test]
     fn errors_say_what_how_to_mend_it_and_their_code() {

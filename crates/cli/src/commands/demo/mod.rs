@@ -7,6 +7,7 @@ mod workload;
 
 use crate::Answer;
 use crate::commands::lasting_runtime;
+use crate::stopping;
 use anyhow::{Context as _, Result, bail};
 use processes::Processes;
 use progress::Progress;
@@ -14,6 +15,7 @@ use stagegate_api::client::{Client, Workspace};
 use stagegate_api::{CastVotes, CreateVersion, Promotion};
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
@@ -64,11 +66,12 @@ impl Args {
 async fn run(args: Args) -> Result<Answer> {
     let (dir, temporary) = directory(args.data.clone())?;
     let mut processes = Processes::new(dir.clone());
+    let finished = AtomicBool::new(false);
     let told = tokio::select! {
-        told = story(&args, &mut processes) => told,
-        _ = tokio::signal::ctrl_c() => {
+        told = story(&args, &mut processes, &finished) => told,
+        () = stopping::signals()? => {
             println!("\nstopping");
-            Ok(Answer::No)
+            Ok(if finished.load(Ordering::Relaxed) { Answer::Yes } else { Answer::No })
         }
     };
     processes.stop().await;
@@ -98,7 +101,7 @@ fn directory(named: Option<PathBuf>) -> Result<(PathBuf, bool)> {
     Ok((dir.canonicalize()?, false))
 }
 
-async fn story(args: &Args, processes: &mut Processes) -> Result<Answer> {
+async fn story(args: &Args, processes: &mut Processes, finished: &AtomicBool) -> Result<Answer> {
     println!("Stagegate demo: one deployment, two environments, on this machine.\n");
     let server = processes.start_server(&args.listen).await?;
     println!("  server     {}", server.url);
@@ -148,8 +151,9 @@ async fn story(args: &Args, processes: &mut Processes) -> Result<Answer> {
     );
     next_steps(&server, args.keep);
     if args.keep {
-        tokio::signal::ctrl_c().await?;
-        println!("\nstopping");
+        finished.store(true, Ordering::Relaxed);
+        // Until told to stop, which ends this wait from outside.
+        std::future::pending::<()>().await;
     }
     Ok(Answer::Yes)
 }

@@ -70,18 +70,19 @@ impl Spec {
             })).collect::<Vec<_>>(),
         });
         // A rejection stops also what has begun.
-        if votes
+        let rejection = votes
             .iter()
-            .any(|(_, record)| record.vote == Vote::Rejected)
-        {
-            let why = Reason::new(
-                "approval_rejected",
-                format!("{} was rejected for {}", version.tag, environment.name),
-            )
-            .opens("the person who rejected withdraws the rejection or approves")
-            .who("whoever rejected it")
-            .action(Action::Approval)
-            .details(details);
+            .find(|(_, record)| record.vote == Vote::Rejected);
+        if let Some((_, record)) = rejection {
+            let mut message = format!("{} was rejected for {}", version.tag, environment.name);
+            if !record.reason.is_empty() {
+                message = format!("{message}: {}", record.reason);
+            }
+            let why = Reason::new("approval_rejected", message)
+                .opens("the person who rejected withdraws the rejection or approves")
+                .who("whoever rejected it")
+                .action(Action::Approval)
+                .details(details);
             return Verdict::Deny { why };
         }
         if let Some(satisfied_at) = context.latched {
