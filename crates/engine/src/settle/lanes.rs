@@ -117,8 +117,9 @@ impl Turn<'_> {
                     changed.push(record);
                 }
             }
+            // A rule that has latched may hold for targets that have gone past the version and are not looked at.
             for (rule, known) in &track.gates {
-                if !gates.contains_key(rule) {
+                if !gates.contains_key(rule) && !track.latched.contains_key(rule) {
                     changed.push(GateRecord {
                         state: GateState::Gone,
                         code: "not_applicable".to_owned(),

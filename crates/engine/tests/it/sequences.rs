@@ -588,3 +588,38 @@ proptest! {
         run(plan, &steps);
     }
 }
+
+#[test]
+fn a_latched_gate_stays_when_only_targets_without_it_are_left() {
+    let plan = Plan {
+        approvals: 1,
+        critical_only: true,
+        percentage: 0,
+        soak_minutes: 0,
+        age_hours: 0,
+        verified: false,
+        hotfix: false,
+    };
+    let resource = |critical| Step::Resource {
+        which: 0,
+        environment: 2,
+        critical,
+    };
+    let version = || Step::Version {
+        hotfix: false,
+        back_minutes: 0,
+    };
+    let steps = [
+        resource(true),
+        version(),
+        Step::Pass { minutes: 16 },
+        resource(false),
+        version(),
+        Step::Vote {
+            person: 0,
+            version: 5,
+            vote: 2,
+        },
+    ];
+    run(plan, &steps);
+}

@@ -275,6 +275,9 @@ fn the_same_version_announced_twice_is_one_version() {
         metadata: [("ci".to_owned(), "again".to_owned())].into(),
         ..world.new_version("v1")
     };
+    assert!(!world.run(Command::CreateVersion(again.clone())).is_empty());
+    let metadata = &world.state().versions()[&first].metadata;
+    assert_eq!(metadata["ci"], "again", "what CI says of it later is added");
     assert!(world.run(Command::CreateVersion(again)).is_empty());
     let other = NewVersion {
         config: json!({ "image": "other" }),
