@@ -217,7 +217,7 @@ async fn a_changed_record_is_named_and_nothing_starts() {
     let mut changed = bytes.clone();
     changed[at + 1] = b'C';
     std::fs::write(&path, changed).unwrap();
-    let store = std::sync::Arc::new(stagegate_store::SqliteStore::open(dir.path()).unwrap());
+    let store = std::sync::Arc::new(crate::world::open_store(dir.path()).await);
     let clock = std::sync::Arc::new(stagegate_controller::SystemClock);
     let Err(error) = stagegate_controller::Controller::start(store, clock) else {
         panic!("it started")

@@ -108,6 +108,19 @@ fn id() -> Uuid {
     Uuid::now_v7()
 }
 
+/// Opens the store; a controller that was shut down a moment ago may still hold it until its tasks have ended.
+pub async fn open_store(dir: &Path) -> SqliteStore {
+    for _ in 0..1000 {
+        match SqliteStore::open(dir) {
+            Err(StoreError::Locked { .. }) => {
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+            opened => return opened.unwrap(),
+        }
+    }
+    panic!("the store stays locked");
+}
+
 /// A running controller with one workspace.
 pub struct World {
     pub controller: Controller,
@@ -119,7 +132,7 @@ pub struct World {
 impl World {
     /// Opens what is in the directory, or makes a workspace with one person.
     pub async fn open(dir: &Path) -> Self {
-        let inner = SqliteStore::open(dir).unwrap();
+        let inner = open_store(dir).await;
         let store = Arc::new(FaultyStore {
             inner,
             fault: AtomicU8::new(0),
