@@ -17,6 +17,7 @@ mod limits;
 mod plan;
 mod reader;
 mod resolve;
+mod state;
 mod wording;
 mod yaml;
 

@@ -3,7 +3,6 @@
 //!
 //! The format is described in `docs/scenarios.md`; [`schema`] is its JSON Schema.
 
-mod catalog;
 mod check;
 mod format;
 mod reader;

@@ -10,7 +10,6 @@ mod answer;
 mod app;
 mod archive;
 mod body;
-mod catalog;
 mod login;
 mod overview;
 mod pages;

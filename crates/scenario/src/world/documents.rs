@@ -1,7 +1,6 @@
 //! Documents in place and in files, applied as `stagegate apply` would.
 
 use super::{Refusal, Trouble, World, wrong};
-use crate::catalog::StateCatalog;
 use crate::format::Inline;
 use crate::yaml::Position;
 use stagegate_documents::{DocumentError, TEXT_BYTES_MAX, plan_many};
@@ -94,12 +93,12 @@ impl World {
         let now = self.now;
         let mut ids = self.ids;
         let plan = {
-            let catalog = StateCatalog(self.engine.state());
+            let catalog = self.engine.state();
             let mut new_id = || {
                 ids += 1;
                 super::id(now, ids)
             };
-            plan_many(&texts, &catalog, &mut new_id, now)
+            plan_many(&texts, catalog, &mut new_id, now)
         };
         self.ids = ids;
         let plan = match plan {

@@ -3,7 +3,6 @@
 use crate::answer::Json;
 use crate::answer::{Answer, Failure};
 use crate::body::{Body, Query};
-use crate::catalog::StateCatalog;
 use crate::scope::Scope;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
@@ -41,8 +40,8 @@ pub(super) async fn apply(
                 .iter()
                 .map(|file| (file.name.as_str(), file.text.as_str()))
                 .collect();
-            let catalog = StateCatalog(engine.state());
-            let plan = plan_many(&texts, &catalog, &mut Uuid::now_v7, now)?;
+            let catalog = engine.state();
+            let plan = plan_many(&texts, catalog, &mut Uuid::now_v7, now)?;
             // Only the engine can judge selectors and rules, so a dry run asks a copy of it.
             let copy = (dry_run && !plan.is_empty()).then(|| engine.clone());
             Ok((plan, copy, engine.state().head().seq))
@@ -151,9 +150,7 @@ fn document(planned: Planned) -> api::AppliedDocument {
 
 /// The workspace as documents that would change nothing.
 pub(super) async fn export(scope: Scope) -> Answer<Response> {
-    let text = scope
-        .read(|engine| to_yaml(&StateCatalog(engine.state())))
-        .await?;
+    let text = scope.read(|engine| to_yaml(engine.state())).await?;
     let media_type = HeaderValue::from_static("application/yaml; charset=utf-8");
     Ok(([(header::CONTENT_TYPE, media_type)], text).into_response())
 }
