@@ -1,12 +1,12 @@
 //! Why a version is where it is and not further: the decision run again, and told.
 
 use crate::engine::Engine;
-use crate::rules::{Reason, Verdict};
-use crate::settle::{GateStanding, LaneView};
-use crate::state::{LaneKey, Promotion, Target};
+use crate::rules::{Action, Reason, Verdict};
+use crate::settle::{Conduct, GateStanding, LaneView, Place, Turns};
+use crate::state::{Lane, LaneKey, Promotion, Target};
 use stagegate_model::{
-    JobId, PolicyId, PromotionId, PromotionStatus, ResourceId, RuleId, Timestamp, Version,
-    VersionId,
+    JobId, PolicyId, PromotionId, PromotionStatus, ResourceId, RuleId, StartKind, Timestamp,
+    Version, VersionId,
 };
 use std::collections::BTreeMap;
 
@@ -61,6 +61,10 @@ pub enum TargetState {
     Newer,
     Succeeded,
     Failed,
+    /// Its job failed and is tried again later.
+    Retrying,
+    /// It was rolled back and takes nothing that is not newer.
+    Held,
     Running,
     Verifying,
     /// Something else runs there.
@@ -78,6 +82,8 @@ impl TargetState {
             Self::Newer => "newer",
             Self::Succeeded => "succeeded",
             Self::Failed => "failed",
+            Self::Retrying => "retrying",
+            Self::Held => "held",
             Self::Running => "running",
             Self::Verifying => "verifying",
             Self::Busy => "busy",
@@ -105,7 +111,7 @@ impl Engine {
             .and_then(|track| track.promotion)
             .and_then(|id| self.state.promotions.get(&id));
         let gates = self.gates(&view, version, now);
-        let targets = self.targets(lane, version);
+        let targets = self.targets(&view, version, now);
         let stopped = view.stopped(version);
         let closed: Vec<&Gate> = gates
             .iter()
@@ -161,7 +167,10 @@ impl Engine {
         };
         for resource in representatives {
             let gates = view.gates(version, resource, now, &mut asked);
+            let open = gates.iter().all(|gate| gate.verdict.is_allowed());
             standings.extend(gates.into_iter().map(|gate| (gate.rule, gate)));
+            let turns = self.turn_gates(view, version, resource, open, now);
+            standings.extend(turns.into_iter().map(|gate| (gate.rule, gate)));
         }
         let mut gates: Vec<Gate> = standings
             .into_values()
@@ -189,19 +198,190 @@ impl Engine {
         gates
     }
 
-    fn targets(&self, lane: LaneKey, version: &Version) -> Vec<TargetStanding> {
-        let targets = self
-            .state
-            .lane(lane)
-            .into_iter()
-            .flat_map(|lane| &lane.targets);
-        targets
-            .map(|(resource, target)| self.target_standing(*resource, target, version))
-            .collect()
+    /// The rules that are asked for each target, told for the environment as a whole.
+    fn turn_gates(
+        &self,
+        view: &LaneView<'_>,
+        version: &Version,
+        resource: Option<&stagegate_model::Resource>,
+        open: bool,
+        now: Timestamp,
+    ) -> Vec<GateStanding> {
+        let conduct = view.conduct(version, resource);
+        let track = self.state.track(version.id, view.environment.id);
+        let policy_of = |rule: RuleId| {
+            let policies = self.state.policies.values();
+            let mut having = policies.filter(|it| it.rules.iter().any(|one| one.id == rule));
+            having.next().map(|policy| policy.id)
+        };
+        let mut gates = Vec::new();
+        let mut tell = |rule: RuleId, kind: &'static str, verdict: Verdict| {
+            gates.extend(policy_of(rule).map(|policy| GateStanding {
+                policy,
+                rule,
+                kind,
+                verdict,
+                latches: false,
+                latched: false,
+            }));
+        };
+        for (rule, rollout) in &conduct.rollouts {
+            let standing = view.rollout_standing(version, *rule, rollout, now);
+            let verdict = match (standing, track.and_then(|track| track.paused.as_ref())) {
+                (_, Some(paused)) => Verdict::Deny {
+                    why: Reason::new(
+                        "rollout_paused",
+                        format!(
+                            "the rollout is paused since {}: {}",
+                            paused.since, paused.reason
+                        ),
+                    )
+                    .opens("the rollout is resumed")
+                    .who("whoever may deploy there"),
+                },
+                (None, None) if open => Verdict::allow(
+                    version.created_at,
+                    Reason::new("rollout_not_begun", "it begins with the first target"),
+                ),
+                (None, None) => Verdict::Wait {
+                    until: None,
+                    why: Reason::new(
+                        "rollout_not_begun",
+                        "it begins when the gates before it are open",
+                    )
+                    .opens("the other gates open")
+                    .action(Action::Wait),
+                },
+                (Some(standing), None) => {
+                    let count = format!(
+                        "{} of {} targets are released",
+                        standing.due, standing.total
+                    );
+                    match standing.place {
+                        Place::Due => Verdict::allow(
+                            track
+                                .and_then(|track| track.rollouts.get(rule))
+                                .map_or(version.created_at, |it| it.started_at),
+                            Reason::new("rolled_out", count),
+                        ),
+                        Place::Later { until, message } => Verdict::Wait {
+                            until,
+                            why: Reason::new("rolling_out", format!("{count}; next: {message}"))
+                                .opens("the next target is due")
+                                .action(Action::Wait),
+                        },
+                    }
+                }
+            };
+            tell(*rule, "gradualRollout", verdict);
+        }
+        if conduct.concurrencies.is_empty() {
+            return gates;
+        }
+        let mut turns = Turns::new(view, now);
+        for (rule, concurrency) in &conduct.concurrencies {
+            let only = Conduct {
+                concurrencies: vec![(*rule, *concurrency)],
+                ..Conduct::default()
+            };
+            let lane = self.state.lane(view.key);
+            let waiting = lane.into_iter().flat_map(|lane| &lane.targets);
+            let waiting = waiting.filter(|(_, target)| {
+                target.active.is_none() && !target.leaving && target.floor < Some(version.order())
+            });
+            let full = waiting
+                .map(|(resource, _)| *resource)
+                .find_map(|resource| turns.wait_of(version, &only, resource));
+            let verdict = match full {
+                None => Verdict::allow(
+                    version.created_at,
+                    Reason::new("slot_free", "no target waits for its turn"),
+                ),
+                Some((_, message)) => Verdict::Wait {
+                    until: None,
+                    why: Reason::new("slots_taken", message)
+                        .opens("what runs on one of them ends")
+                        .action(Action::Wait),
+                },
+            };
+            tell(*rule, "concurrency", verdict);
+        }
+        gates
+    }
+
+    fn targets(
+        &self,
+        view: &LaneView<'_>,
+        version: &Version,
+        now: Timestamp,
+    ) -> Vec<TargetStanding> {
+        let Some(lane) = self.state.lane(view.key) else {
+            return Vec::new();
+        };
+        let mut turns = Turns::new(view, now);
+        let mut standings = Vec::new();
+        for (resource, target) in &lane.targets {
+            let mut standing = self.target_standing(lane, *resource, target, version);
+            if standing.state == TargetState::Waiting && standing.reason.is_empty() {
+                let stored = self.state.resource(*resource).map(|it| &**it);
+                let conduct = view.conduct(version, stored);
+                let waits = turns.wait_of(version, &conduct, *resource);
+                standing.reason = waits.map_or_else(String::new, |(_, message)| message);
+            }
+            standings.push(standing);
+        }
+        standings
+    }
+
+    /// What stands on a target apart from jobs: an order, a retry, a hold.
+    fn departure(
+        &self,
+        lane: &Lane,
+        resource: ResourceId,
+        target: &Target,
+        version: &Version,
+    ) -> Option<(TargetState, String)> {
+        let tag = |id: VersionId| {
+            let version = self.state.versions.get(&id);
+            version.map_or("", |it| it.tag.as_str())
+        };
+        if let Some(order) = lane.orders.get(&resource) {
+            let what = match order.kind {
+                StartKind::Rollback => "is to go back to",
+                StartKind::BreakGlass => "is to get, past every gate,",
+                _ => "is to get once more",
+            };
+            let blocked = target.block.as_ref();
+            let blocked = blocked.map_or_else(String::new, |it| format!("; {}", it.message));
+            let message = format!("it {what} {}{blocked}", tag(order.version));
+            let state = if order.version == version.id {
+                TargetState::Waiting
+            } else {
+                TargetState::Busy
+            };
+            return Some((state, message));
+        }
+        if let Some(retry) = lane.retries.get(&resource)
+            && retry.version == version.id
+        {
+            let message = format!("attempt {} starts at {}", retry.attempt, retry.at);
+            return Some((TargetState::Retrying, message));
+        }
+        let held = lane.held.get(&resource)?;
+        (target.floor >= Some(version.order()) && target.latest_order != Some(version.order()))
+            .then(|| {
+                let message = format!(
+                    "it was rolled back from {} and takes only what is newer: {}",
+                    tag(held.from),
+                    held.reason
+                );
+                (TargetState::Held, message)
+            })
     }
 
     fn target_standing(
         &self,
+        lane: &Lane,
         resource: ResourceId,
         target: &Target,
         version: &Version,
@@ -225,6 +405,8 @@ impl Engine {
                 ),
                 (false, true) => (TargetState::Busy, format!("{tag} is being verified there")),
             }
+        } else if let Some(departure) = self.departure(lane, resource, target, version) {
+            departure
         } else if target.latest_order == Some(version.order()) {
             match current.filter(|it| it.version == version.id && target.latest == target.current) {
                 Some(_) => (TargetState::Succeeded, String::new()),

@@ -1,5 +1,7 @@
 //! Commands: each is refused whole, with a reason for the caller, or becomes facts. Nothing is folded here.
 
+pub(crate) mod orders;
+
 use crate::catalog::{self, NAME_CHARS_MAX};
 use crate::engine::{Context, Engine};
 use crate::expressions::{condition_schema, template_rejection, template_schema};
@@ -68,6 +70,31 @@ pub(crate) fn handle(
             verification,
             reason,
         } => rerun_verification(state, verification, &reason, context),
+        Command::Redeploy { targets, reason } => {
+            orders::redeploy(state, &targets, &reason, context)
+        }
+        Command::Rollback { targets, reason } => {
+            orders::roll_back(engine, &targets, &reason, context)
+        }
+        Command::ReleaseHold { targets, reason } => orders::release_hold(state, &targets, &reason),
+        Command::ClearQuarantine {
+            version,
+            environment,
+            reason,
+        } => orders::clear_quarantine(state, version, environment, reason),
+        Command::CancelPromotion { promotion, reason } => {
+            orders::cancel_promotion(state, promotion, reason)
+        }
+        Command::ReopenPromotion { promotion, reason } => {
+            orders::reopen_promotion(state, promotion, reason)
+        }
+        Command::PauseRollout { promotion, reason } => orders::pause(state, promotion, reason),
+        Command::ResumeRollout { promotion, reason } => orders::resume(state, promotion, reason),
+        Command::BreakGlass {
+            version,
+            targets,
+            reason,
+        } => orders::break_glass(state, version, &targets, &reason, context),
         Command::CreateUser { id, role } => {
             if state.users.contains_key(&id) {
                 return Err(Rejection::conflict(

@@ -83,6 +83,64 @@ fn touch(state: &State, fact: &Fact, touched: &mut BTreeSet<Touched>) {
             touched.insert(("version", version.0));
             touched.insert(("environment", environment.0));
         }
+        Fact::RetryScheduled { job, .. } => of_job(state, *job, touched),
+        Fact::TargetOrdered { target, order } => {
+            touched.insert(("version", order.version.0));
+            touched.insert(("environment", target.environment.0));
+            touched.extend(order.by.map(|user| ("user", user.0)));
+            let undone = order.of.and_then(|id| state.releases.get(&id));
+            touched.extend(undone.map(|release| ("promotion", release.promotion.0)));
+        }
+        Fact::OrderDropped { target, .. } | Fact::HoldReleased { target, .. } => {
+            touched.insert(("environment", target.environment.0));
+        }
+        Fact::PromotionCancelRequested { id, .. } => promotion_and_version(state, *id, touched),
+        Fact::Quarantined {
+            version,
+            environment,
+            ..
+        }
+        | Fact::QuarantineCleared {
+            version,
+            environment,
+            ..
+        }
+        | Fact::PromotionReopened {
+            version,
+            environment,
+            ..
+        }
+        | Fact::RolloutStarted {
+            version,
+            environment,
+            ..
+        }
+        | Fact::RolloutWaveStarted {
+            version,
+            environment,
+            ..
+        }
+        | Fact::RolloutClock {
+            version,
+            environment,
+            ..
+        }
+        | Fact::RolloutPaused {
+            version,
+            environment,
+            ..
+        }
+        | Fact::RolloutResumed {
+            version,
+            environment,
+            ..
+        } => {
+            touched.insert(("version", version.0));
+            touched.insert(("environment", environment.0));
+            let track = state.track(*version, *environment);
+            let promotion = track.and_then(|track| track.promotion);
+            touched.extend(promotion.map(|id| ("promotion", id.0)));
+        }
         Fact::JobClaimed { id, .. } | Fact::JobChanged { id, .. } => of_job(state, *id, touched),
         Fact::ReportIgnored { job, .. }
         | Fact::ReleaseEnded { job, .. }

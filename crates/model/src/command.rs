@@ -3,8 +3,9 @@
 
 use crate::{
     Deployment, DeploymentId, Environment, EnvironmentId, JobAgent, JobAgentId, JobId, JobStatus,
-    Json, KeyId, Metadata, Policy, PolicyId, Resource, ResourceId, Role, System, SystemId,
-    Timestamp, UserId, VerificationId, VersionId, VersionStatus, Vote, WorkspaceId,
+    Json, KeyId, Metadata, Policy, PolicyId, PromotionId, ReleaseId, Resource, ResourceId, Role,
+    System, SystemId, TargetKey, Timestamp, UserId, VerificationId, VersionId, VersionStatus, Vote,
+    WorkspaceId,
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -57,6 +58,51 @@ pub enum Command {
         verification: VerificationId,
         reason: String,
     },
+    /// The same version once more on these targets; every gate is asked.
+    Redeploy {
+        targets: Vec<TargetKey>,
+        reason: String,
+    },
+    /// Back to an earlier release on these targets, all or nothing.
+    Rollback {
+        targets: Vec<RollbackTarget>,
+        reason: String,
+    },
+    /// These targets take part in automatic deployments again.
+    ReleaseHold {
+        targets: Vec<TargetKey>,
+        reason: String,
+    },
+    ClearQuarantine {
+        version: VersionId,
+        environment: EnvironmentId,
+        reason: String,
+    },
+    /// Nothing starts for the promotion any more; what waits for an agent is cancelled.
+    CancelPromotion {
+        promotion: PromotionId,
+        reason: String,
+    },
+    /// A promotion that was cancelled or expired goes on, as a new attempt.
+    ReopenPromotion {
+        promotion: PromotionId,
+        reason: String,
+    },
+    /// No further target of the promotion starts until it is resumed.
+    PauseRollout {
+        promotion: PromotionId,
+        reason: String,
+    },
+    ResumeRollout {
+        promotion: PromotionId,
+        reason: String,
+    },
+    /// A version to targets past every gate but one active job on each.
+    BreakGlass {
+        version: VersionId,
+        targets: Vec<TargetKey>,
+        reason: String,
+    },
     CreateUser {
         id: UserId,
         role: Role,
@@ -89,6 +135,15 @@ impl Command {
             Self::RecordMeasurement { .. } => "recordMeasurement",
             Self::DecideVerification { .. } => "decideVerification",
             Self::RerunVerification { .. } => "rerunVerification",
+            Self::Redeploy { .. } => "redeploy",
+            Self::Rollback { .. } => "rollback",
+            Self::ReleaseHold { .. } => "releaseHold",
+            Self::ClearQuarantine { .. } => "clearQuarantine",
+            Self::CancelPromotion { .. } => "cancelPromotion",
+            Self::ReopenPromotion { .. } => "reopenPromotion",
+            Self::PauseRollout { .. } => "pauseRollout",
+            Self::ResumeRollout { .. } => "resumeRollout",
+            Self::BreakGlass { .. } => "breakGlass",
             Self::CreateUser { .. } => "createUser",
             Self::CreateKey { .. } => "createKey",
             Self::RevokeKey { .. } => "revokeKey",
@@ -142,6 +197,21 @@ pub struct VersionPatch {
     pub message: Option<String>,
     /// Laid over what is there; keys are added or replaced, none is removed.
     pub metadata: Option<Metadata>,
+}
+
+/// A target that is to go back.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RollbackTarget {
+    pub target: TargetKey,
+    /// To which release; the last good one before what is there, when `None`.
+    pub to: Option<EarlierRelease>,
+}
+
+/// A release that had succeeded on the target; the shell reads those that have left memory from the archive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EarlierRelease {
+    pub id: ReleaseId,
+    pub version: VersionId,
 }
 
 /// What an agent says of a job.

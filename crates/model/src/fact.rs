@@ -126,6 +126,8 @@ pub enum Fact {
         /// The promotion of the same version into the same environment before this one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         previous: Option<PromotionId>,
+        #[serde(default, skip_serializing_if = "StartKind::is_forward")]
+        kind: StartKind,
     },
     /// How a rule stands for a promotion changed in kind (not merely in its counts).
     GateChanged {
@@ -155,7 +157,94 @@ pub enum Fact {
         /// Rules whose passing stays passed for this version in this environment from here on.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         latches: Vec<RuleId>,
+        #[serde(default, skip_serializing_if = "StartKind::is_forward")]
+        kind: StartKind,
         jobs: Vec<NewJob>,
+    },
+    /// A job ended in a way that is tried again; its release goes on.
+    RetryScheduled {
+        release: ReleaseId,
+        job: JobId,
+        /// Which attempt the next job will be.
+        attempt: u32,
+        /// Not before this.
+        at: Timestamp,
+    },
+    /// A target is to be brought to a version outside the ordinary course. It replaces an order given before.
+    TargetOrdered {
+        target: TargetKey,
+        order: Order,
+    },
+    /// An order that was not begun is void.
+    OrderDropped {
+        target: TargetKey,
+        reason: String,
+    },
+    /// A target takes part in automatic deployments again after a rollback.
+    HoldReleased {
+        target: TargetKey,
+        reason: String,
+    },
+    /// Nothing new starts with the version in the environment.
+    Quarantined {
+        version: VersionId,
+        environment: EnvironmentId,
+        reason: String,
+    },
+    QuarantineCleared {
+        version: VersionId,
+        environment: EnvironmentId,
+        reason: String,
+    },
+    /// A person ended a promotion: nothing starts for it any more.
+    PromotionCancelRequested {
+        id: PromotionId,
+        reason: String,
+    },
+    /// A person lets a version that was cancelled in an environment go on, as a new attempt.
+    PromotionReopened {
+        version: VersionId,
+        environment: EnvironmentId,
+        reason: String,
+    },
+    /// A gradual rollout begins: in which order its targets are released is fixed from here on.
+    RolloutStarted {
+        version: VersionId,
+        environment: EnvironmentId,
+        rule: RuleId,
+        /// When position 0 is due.
+        started_at: Timestamp,
+        /// By wave, the targets in their order.
+        waves: Vec<Vec<ResourceId>>,
+    },
+    /// The next wave of a rollout begins.
+    RolloutWaveStarted {
+        version: VersionId,
+        environment: EnvironmentId,
+        rule: RuleId,
+        /// From 0.
+        wave: u32,
+    },
+    /// The clock of a version's rollouts in an environment stands still (`running: false`) or goes on, from `at`.
+    RolloutClock {
+        version: VersionId,
+        environment: EnvironmentId,
+        running: bool,
+        at: Timestamp,
+        /// When the gates that let it run are known to close.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
+    },
+    /// No further target is released until a person resumes it.
+    RolloutPaused {
+        version: VersionId,
+        environment: EnvironmentId,
+        reason: String,
+    },
+    RolloutResumed {
+        version: VersionId,
+        environment: EnvironmentId,
+        reason: String,
     },
     /// A target that should start cannot, for a reason of its own (template, agent…), or no longer has it.
     TargetBlocked {
@@ -262,6 +351,79 @@ pub struct NewJob {
     pub attempt: u32,
     /// The agent's, the deployment's and the version's configuration, merged and rendered.
     pub config: Json,
+    /// The release that this one undoes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback_of: Option<ReleaseId>,
+}
+
+/// Why something starts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum StartKind {
+    /// In the ordinary course: every gate lets it.
+    #[default]
+    Forward,
+    /// The same release once more, after a job that failed; every gate lets it.
+    Retry,
+    /// The same version once more, since a person asked; every gate lets it.
+    Redeploy,
+    /// Back to an earlier release.
+    Rollback,
+    /// A person put the version there past every gate.
+    BreakGlass,
+}
+
+impl StartKind {
+    fn is_forward(&self) -> bool {
+        *self == Self::Forward
+    }
+
+    /// The word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Forward => "forward",
+            Self::Retry => "retry",
+            Self::Redeploy => "redeploy",
+            Self::Rollback => "rollback",
+            Self::BreakGlass => "breakGlass",
+        }
+    }
+}
+
+/// What a target is to be brought to outside the ordinary course.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Order {
+    /// [`StartKind::Redeploy`], [`StartKind::Rollback`] or [`StartKind::BreakGlass`].
+    pub kind: StartKind,
+    pub version: VersionId,
+    /// Rollback: the earlier release it goes back to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<ReleaseId>,
+    /// Rollback: the release that is undone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<ReleaseId>,
+    pub cause: OrderCause,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// The person who asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<UserId>,
+}
+
+/// What gave rise to an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum OrderCause {
+    JobFailed,
+    VerificationFailed,
+    VersionRejected,
+    /// Too many targets of a rollout failed.
+    FailureBudget,
+    Person,
+    /// What the target's configuration is made of changed, and its deployment redeploys on that.
+    ConfigurationChanged,
 }
 
 /// Why a target cannot start what it should have.

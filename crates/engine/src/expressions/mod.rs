@@ -8,6 +8,7 @@ mod views;
 pub(crate) use compiled::{Compiled, CompiledPolicy, Match, Subject};
 pub(crate) use schema::{
     condition_schema, environment_schema, policy_schema, resource_schema, template_schema,
+    turn_schema,
 };
 pub(crate) use views::PromotionView;
 pub use views::{
@@ -37,6 +38,11 @@ pub(crate) fn check_agent_selector(text: &str, field: &str) -> Result<Program, R
 /// Compiles CEL against a schema, naming the field in the refusal.
 pub(crate) fn check_cel(text: &str, schema: &Schema, field: &str) -> Result<Program, Rejection> {
     Program::compile_condition(text, schema).map_err(|error| cel_rejection(&error, text).at(field))
+}
+
+/// Compiles CEL that gives a value, naming the field in the refusal.
+pub(crate) fn check_value(text: &str, schema: &Schema, field: &str) -> Result<Program, Rejection> {
+    Program::compile(text, schema).map_err(|error| cel_rejection(&error, text).at(field))
 }
 
 fn cel_rejection(error: &CompileError, text: &str) -> Rejection {

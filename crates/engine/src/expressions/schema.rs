@@ -81,6 +81,8 @@ schemas! {
         ("system", SYSTEM),
         ("version", VERSION),
     ];
+    /// What decides whose turn it is.
+    turn_schema = [("resource", RESOURCE), ("environment", ENVIRONMENT), ("deployment", DEPLOYMENT)];
     /// Selectors over environments alone.
     environment_schema = [("environment", ENVIRONMENT)];
     /// Selectors over job agents.

@@ -3,7 +3,11 @@
 //! A policy is stored as `{kind, spec}` pairs; only this module knows what a spec means.
 
 mod any_approval;
+pub(crate) mod concurrency;
 mod environment_progression;
+pub(crate) mod gradual_rollout;
+pub(crate) mod retry;
+pub(crate) mod rollback;
 pub mod verification;
 
 use crate::catalog::Draft;
@@ -18,6 +22,10 @@ pub const REGISTRY: &[RuleKind] = &[
     environment_progression::KIND,
     any_approval::KIND,
     verification::KIND,
+    retry::KIND,
+    rollback::KIND,
+    gradual_rollout::KIND,
+    concurrency::KIND,
 ];
 
 /// A kind of rule.
@@ -44,6 +52,26 @@ pub(crate) trait RuleEvaluator: Send + Sync {
 
     /// What is measured, for a verification rule.
     fn verification(&self) -> Option<&verification::Spec> {
+        None
+    }
+
+    /// How failed jobs are tried again, for a retry rule.
+    fn retry(&self) -> Option<&retry::Spec> {
+        None
+    }
+
+    /// What is rolled back, for a rollback rule.
+    fn rollback(&self) -> Option<&rollback::Spec> {
+        None
+    }
+
+    /// In which order and how fast targets are released, for a gradual rollout.
+    fn rollout(&self) -> Option<&gradual_rollout::GradualRollout> {
+        None
+    }
+
+    /// How many targets are worked on at a time, for a concurrency rule.
+    fn concurrency(&self) -> Option<&concurrency::Concurrency> {
         None
     }
 }
@@ -160,6 +188,15 @@ impl Verdict {
     pub fn why(&self) -> &Reason {
         match self {
             Self::Allow { why, .. } | Self::Wait { why, .. } | Self::Deny { why } => why,
+        }
+    }
+
+    /// Since when it is open.
+    #[must_use]
+    pub fn satisfied_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Allow { satisfied_at, .. } => Some(*satisfied_at),
+            Self::Wait { .. } | Self::Deny { .. } => None,
         }
     }
 

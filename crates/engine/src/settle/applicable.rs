@@ -2,12 +2,18 @@
 
 use crate::engine::Engine;
 use crate::expressions::{CompiledPolicy, Match, Subject};
+use crate::rules::concurrency::Concurrency;
+use crate::rules::gradual_rollout::GradualRollout;
+use crate::rules::{retry, rollback};
 use crate::state::{LaneKey, State};
-use stagegate_model::{Deployment, Environment, PolicyId, Resource, ResourceId, System, Version};
+use stagegate_model::{
+    Deployment, Environment, PolicyId, Resource, ResourceId, RuleId, System, Version,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A lane with its entities, and the policies that may apply in it.
+#[derive(Clone)]
 pub(crate) struct LaneView<'e> {
     pub engine: &'e Engine,
     pub key: LaneKey,
@@ -32,7 +38,56 @@ pub(crate) struct Applicable<'e> {
     pub error: Option<String>,
 }
 
+/// What the policies that apply say apart from gates: how jobs are tried again and rolled back, whose turn it is.
+#[derive(Default)]
+pub(crate) struct Conduct<'e> {
+    pub retries: Vec<&'e retry::Spec>,
+    pub rollbacks: Vec<&'e rollback::Spec>,
+    pub rollouts: Vec<(RuleId, &'e GradualRollout)>,
+    pub concurrencies: Vec<(RuleId, &'e Concurrency)>,
+}
+
+impl Conduct<'_> {
+    /// Whether each target has to be asked for its turn.
+    pub fn asks_for_turns(&self) -> bool {
+        !self.rollouts.is_empty() || !self.concurrencies.is_empty()
+    }
+}
+
 impl<'e> LaneView<'e> {
+    /// What the policies that apply to a version on a target say apart from gates. A policy of which it cannot be
+    /// said whether it applies, applies; a rule that cannot be evaluated is a shut gate already.
+    pub fn conduct(&self, version: &Version, resource: Option<&Resource>) -> Conduct<'e> {
+        let mut conduct = Conduct::default();
+        let asked = self.policies.iter().flat_map(|policy| &policy.rules);
+        let any = asked
+            .filter_map(|rule| rule.evaluator.as_ref().ok())
+            .any(|it| {
+                it.retry().is_some()
+                    || it.rollback().is_some()
+                    || it.rollout().is_some()
+                    || it.concurrency().is_some()
+            });
+        if !any {
+            return conduct;
+        }
+        for applicable in self.applicable(version, resource) {
+            for rule in &applicable.policy.rules {
+                let Ok(evaluator) = &rule.evaluator else {
+                    continue;
+                };
+                conduct.retries.extend(evaluator.retry());
+                conduct.rollbacks.extend(evaluator.rollback());
+                let rollout = evaluator.rollout();
+                conduct.rollouts.extend(rollout.map(|it| (rule.id, it)));
+                let concurrency = evaluator.concurrency();
+                let concurrency = concurrency.map(|it| (rule.id, it));
+                conduct.concurrencies.extend(concurrency);
+            }
+        }
+        conduct
+    }
+
     /// `None` when the environment or the deployment is gone.
     pub fn new(engine: &'e Engine, key: LaneKey) -> Option<Self> {
         let state: &State = &engine.state;

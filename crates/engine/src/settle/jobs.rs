@@ -8,11 +8,14 @@ use crate::expressions::{
     DeploymentView, EnvironmentView, JobAgentView, PromotionView, ReleaseView, ResourceView,
     VersionView,
 };
+use crate::rules::retry;
+use crate::rules::rollback::Failure;
 use crate::state::{Job, Verification};
 use stagegate_expressions::{Roots, View, template};
 use stagegate_model::{
-    Fact, JobAgent, JobId, JobStatus, Json, PlannedMetric, PromotionId, ReleaseId, ReleaseStatus,
-    ResourceId, Timestamp, VerificationId, VerificationStatus, VerificationTrigger, Version,
+    Fact, JobAgent, JobId, JobStatus, Json, OrderCause, PlannedMetric, PromotionId, ReleaseId,
+    ReleaseStatus, ResourceId, StartKind, Timestamp, VerificationId, VerificationStatus,
+    VerificationTrigger, Version,
 };
 use std::sync::Arc;
 
@@ -41,12 +44,35 @@ impl Turn<'_> {
             return true;
         }
         self.budget = self.budget.saturating_sub(1);
-        if job.status == JobStatus::Successful {
+        let undone = self
+            .state()
+            .lane(job.target.into())
+            .and_then(|lane| lane.orders.get(&job.target.resource))
+            .is_some_and(|order| order.kind == StartKind::Rollback);
+        let retried = self
+            .state()
+            .lane(job.target.into())
+            .is_some_and(|lane| lane.retries.contains_key(&job.target.resource));
+        if undone {
+            self.settle_undone(&job);
+        } else if job.status == JobStatus::Successful {
             self.settle_successful(&job, now);
-        } else {
-            self.settle_unsuccessful(&job);
+        } else if !retried {
+            self.settle_unsuccessful(&job, now);
         }
         true
+    }
+
+    /// The target is to go back: what became of this release matters no more.
+    fn settle_undone(&mut self, job: &Job) {
+        let reason = "it was rolled back before it was verified";
+        self.stop_where(job, reason, |_| true);
+        let (status, reason) = match job.status {
+            JobStatus::Successful => (ReleaseStatus::Cancelled, reason.to_owned()),
+            JobStatus::Cancelled | JobStatus::Skipped => (ReleaseStatus::Cancelled, ended(job)),
+            _ => (ReleaseStatus::Failed, ended(job)),
+        };
+        self.end_release(job, status, reason);
     }
 
     fn settle_successful(&mut self, job: &Job, now: Timestamp) {
@@ -57,7 +83,7 @@ impl Turn<'_> {
         if let Some(failed) = failed {
             let reason = format!("its verification failed: {}", failed.reason);
             self.stop_running(job, "another verification of the job failed");
-            self.end_release(job, ReleaseStatus::Failed, reason);
+            self.fail_release(job, ReleaseStatus::Failed, reason, Failure::Verification);
             return;
         }
         // A job may succeed without ever having said that it had started.
@@ -76,7 +102,7 @@ impl Turn<'_> {
             if let Started::Impossible(message) = self.start_verification(job.id, trigger, now) {
                 let reason = format!("its verification cannot be measured: {message}");
                 self.stop_running(job, &reason);
-                self.end_release(job, ReleaseStatus::Failed, reason);
+                self.fail_release(job, ReleaseStatus::Failed, reason, Failure::Verification);
                 return;
             }
         }
@@ -94,12 +120,14 @@ impl Turn<'_> {
 
     /// Cancels what still runs, except what is measured because the job failed.
     fn stop_running(&mut self, job: &Job, reason: &str) {
+        let counts = |it: &Verification| it.trigger != VerificationTrigger::JobFailure;
+        self.stop_where(job, reason, counts);
+    }
+
+    fn stop_where(&mut self, job: &Job, reason: &str, which: impl Fn(&Verification) -> bool) {
         let running: Vec<_> = latest_runs(&self.engine.state, job)
             .iter()
-            .filter(|it| {
-                it.trigger != VerificationTrigger::JobFailure
-                    && it.status == VerificationStatus::Running
-            })
+            .filter(|it| it.status == VerificationStatus::Running && which(it))
             .map(|it| it.id)
             .collect();
         for id in running {
@@ -112,7 +140,7 @@ impl Turn<'_> {
         }
     }
 
-    fn settle_unsuccessful(&mut self, job: &Job) {
+    fn settle_unsuccessful(&mut self, job: &Job, now: Timestamp) {
         self.stop_running(job, &format!("the job ended: {}", job.status));
         // What is measured because the job failed decides nothing, but keeps the target busy until its end.
         let measuring = latest_runs(&self.engine.state, job)
@@ -121,16 +149,55 @@ impl Turn<'_> {
         if measuring {
             return;
         }
+        if let Some(seconds) = self.retry_after(job) {
+            self.push(Fact::RetryScheduled {
+                release: job.release,
+                job: job.id,
+                attempt: job.attempt + 1,
+                at: now.plus_seconds(i64::from(seconds)),
+            });
+            return;
+        }
         let status = match job.status {
             JobStatus::Cancelled | JobStatus::Skipped => ReleaseStatus::Cancelled,
             _ => ReleaseStatus::Failed,
         };
-        let reason = if job.message.is_empty() {
-            format!("the job ended: {}", job.status)
-        } else {
-            job.message.clone()
-        };
-        self.end_release(job, status, reason);
+        self.fail_release(job, status, ended(job), Failure::Job(job.status));
+    }
+
+    /// After how many seconds the release is tried again; `None` when it is not.
+    fn retry_after(&self, job: &Job) -> Option<u32> {
+        let state = self.state();
+        let view = LaneView::new(self.engine, job.target.into())?;
+        let version = state.versions.get(&job.version)?;
+        let target = state
+            .lane(view.key)
+            .and_then(|lane| lane.targets.get(&job.target.resource))?;
+        let release = state.releases.get(&job.release)?;
+        // What was begun past the gates is not begun again through them; a stopped version is not begun again at all.
+        let outside = matches!(release.kind, StartKind::BreakGlass);
+        if target.leaving || outside || view.stopped(version).is_some() {
+            return None;
+        }
+        let stored = state.resource(job.target.resource).map(|it| &**it);
+        let conduct = view.conduct(version, stored);
+        retry::next(conduct.retries, job.status, job.attempt)
+    }
+
+    /// Ends a release that did not come to a good end, and orders its target back if a rule wants that.
+    fn fail_release(&mut self, job: &Job, status: ReleaseStatus, reason: String, failure: Failure) {
+        match self.rollback_of(job, failure) {
+            Ok(None) => self.end_release(job, status, reason),
+            Err(why) => self.end_release(job, status, format!("{reason}; {why}")),
+            Ok(Some(to)) => {
+                let cause = match failure {
+                    Failure::Job(_) => OrderCause::JobFailed,
+                    Failure::Verification => OrderCause::VerificationFailed,
+                };
+                self.end_release(job, status, reason.clone());
+                self.order_rollback(job, to, cause, &reason);
+            }
+        }
     }
 
     fn end_release(&mut self, job: &Job, status: ReleaseStatus, reason: String) {
@@ -168,6 +235,15 @@ impl Turn<'_> {
             }
             Err(message) => Started::Impossible(message),
         }
+    }
+}
+
+/// How a job ended, in its agent's words if it has any.
+fn ended(job: &Job) -> String {
+    if job.message.is_empty() {
+        format!("the job ended: {}", job.status)
+    } else {
+        job.message.clone()
     }
 }
 

@@ -61,6 +61,13 @@ impl Turn<'_> {
             deployment,
             environment,
         } = lane;
+        for resource in &left {
+            self.end_retry(
+                lane,
+                *resource,
+                "the resource is no release target any more",
+            );
+        }
         if !left.is_empty() {
             self.push(Fact::TargetsLeft {
                 deployment,

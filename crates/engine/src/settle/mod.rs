@@ -6,13 +6,20 @@
 mod applicable;
 mod jobs;
 mod lanes;
+mod look;
 mod membership;
 mod plan;
+mod promotions;
+mod rollbacks;
+mod starts;
+mod turns;
 mod verifications;
 
-pub(crate) use applicable::{Class, LaneView};
+pub(crate) use applicable::{Class, Conduct, LaneView};
 pub(crate) use jobs::start_on_trigger;
 pub(crate) use plan::GateStanding;
+pub(crate) use rollbacks::{is_usable, last_good, rollback_order};
+pub(crate) use turns::{Place, Turns};
 
 use crate::engine::Engine;
 use crate::state::State;
@@ -78,6 +85,7 @@ impl<'e> Turn<'e> {
             let more = self.settle_membership()
                 || self.settle_verification()
                 || self.settle_job()
+                || self.settle_rejected()
                 || self.settle_lane();
             if !more {
                 return;

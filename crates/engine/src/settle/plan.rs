@@ -112,14 +112,36 @@ fn stopped(version: &Version, place: &str, track: Option<&Track>) -> Option<Reas
             _ => reason.opens("its status is set to ready again"),
         });
     }
-    let failed = track.map_or(0, |track| track.failed_verifications);
-    (failed > 0).then(|| {
+    if let Some(cancelled) = track.and_then(|track| track.cancelled.as_ref()) {
+        let message = match cancelled.reason.as_str() {
+            "" => format!("the promotion of {tag} into {place} was cancelled"),
+            why => format!("the promotion of {tag} into {place} was cancelled: {why}"),
+        };
+        return Some(
+            Reason::new("promotion_cancelled", message)
+                .opens("the promotion is reopened, or a newer version is created")
+                .who("whoever may deploy there"),
+        );
+    }
+    if let Some(quarantined) = track.and_then(|track| track.quarantined.as_ref()) {
+        let message = format!(
+            "{tag} is quarantined in {place} since {}: {}",
+            quarantined.since, quarantined.reason
+        );
+        return Some(
+            Reason::new("version_quarantined", message)
+                .opens("the quarantine is cleared, or a newer version is created")
+                .who("whoever may deploy there"),
+        );
+    }
+    let failed = track.is_some_and(|track| !track.failed_verifications.is_empty());
+    failed.then(|| {
         Reason::new(
             "verification_failed",
             format!("a verification of {tag} failed in {place}; nothing else starts with it there"),
         )
-        .opens("a newer version is created")
-        .who("whoever may create versions")
+        .opens("it is deployed there again and passes, or a newer version is created")
+        .who("whoever may deploy there or create versions")
     })
 }
 

@@ -3,6 +3,7 @@
 
 mod configuration;
 mod lanes;
+mod orders;
 mod runs;
 
 use super::{
@@ -160,8 +161,9 @@ impl State {
                 environment,
                 attempt,
                 previous,
+                kind,
             } => {
-                self.open_promotion(*id, *version, *environment, *attempt, *previous);
+                self.open_promotion(*id, *version, *environment, *attempt, *previous, *kind);
             }
             Fact::GateChanged { promotion, gate } => {
                 if let Some(promotion) = self.promotions.get(promotion) {
@@ -195,6 +197,7 @@ impl State {
                 environment,
                 agent: _,
                 latches,
+                kind: _,
                 jobs,
             } => {
                 self.latch(*version, *environment, latches);
@@ -202,6 +205,19 @@ impl State {
                     self.create_job(fact, *promotion, *version, job);
                 }
             }
+            Fact::RetryScheduled { .. }
+            | Fact::TargetOrdered { .. }
+            | Fact::OrderDropped { .. }
+            | Fact::HoldReleased { .. }
+            | Fact::Quarantined { .. }
+            | Fact::QuarantineCleared { .. }
+            | Fact::PromotionCancelRequested { .. }
+            | Fact::PromotionReopened { .. }
+            | Fact::RolloutStarted { .. }
+            | Fact::RolloutWaveStarted { .. }
+            | Fact::RolloutClock { .. }
+            | Fact::RolloutPaused { .. }
+            | Fact::RolloutResumed { .. } => self.apply_order(fact),
             Fact::TargetBlocked { target, block } => {
                 if let Some(target) = self.target_mut((*target).into(), target.resource) {
                     target.block.clone_from(block);
@@ -308,10 +324,9 @@ impl State {
                 let counts = *status == VerificationStatus::Failed
                     && trigger != VerificationTrigger::JobFailure;
                 if let Some(job) = self.jobs.get(&job) {
-                    let (target, version) = (job.target, job.version);
+                    let (target, version, release) = (job.target, job.version, job.release);
                     if counts {
-                        let track = self.tracks.entry((version, target.environment));
-                        track.or_default().failed_verifications += 1;
+                        self.fail_verification(release, version, target);
                     }
                     self.touch_deployment(target.deployment);
                 }

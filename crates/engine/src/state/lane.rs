@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use stagegate_model::{
-    Block, DeploymentId, EnvironmentId, GateRecord, JobId, JobStatus, PromotionId, ReleaseId,
-    ResourceId, RuleId, TargetKey, Timestamp, VersionId, VersionOrder,
+    Block, DeploymentId, EnvironmentId, GateRecord, JobId, JobStatus, Order, PromotionId,
+    ReleaseId, ResourceId, RuleId, TargetKey, Timestamp, VersionId, VersionOrder,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,25 +38,63 @@ impl From<TargetKey> for LaneKey {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Lane {
     pub targets: BTreeMap<ResourceId, Target>,
-    /// How many targets have this version as their latest release's; kept by the fold.
-    pub by_latest: BTreeMap<Option<VersionOrder>, u32>,
+    /// How many targets have this floor; kept by the fold.
+    pub by_floor: BTreeMap<Option<VersionOrder>, u32>,
+    /// What targets are to be brought to outside the ordinary course, until it has begun.
+    pub orders: BTreeMap<ResourceId, Order>,
+    /// Targets whose latest release is tried again.
+    pub retries: BTreeMap<ResourceId, Retry>,
+    /// Targets that were rolled back and take nothing that is not newer than what failed.
+    pub held: BTreeMap<ResourceId, Held>,
+    /// Targets with an active job.
+    pub active: BTreeSet<ResourceId>,
+    /// The last release number of targets that have left, so that it goes on when they come back.
+    pub left: BTreeMap<ResourceId, u64>,
     /// Open promotions of this lane.
     pub open: BTreeSet<PromotionId>,
     /// Ended promotions still in memory, oldest first.
     pub ended: Vec<PromotionId>,
     /// When time alone may change a decision here; set by settling, not by facts.
     pub next_at: Option<Timestamp>,
+    /// Whether a target here waits for jobs elsewhere to end; set by settling.
+    pub waits_for_others: bool,
 }
 
 impl Lane {
     /// How many targets could still be moved forward to a version of that order.
     #[must_use]
     pub fn behind(&self, order: VersionOrder) -> u32 {
-        self.by_latest
+        self.by_floor
             .range(..Some(order))
             .map(|(_, count)| count)
             .sum()
     }
+}
+
+/// A release whose job failed and that is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Retry {
+    pub release: ReleaseId,
+    pub version: VersionId,
+    pub attempt: u32,
+    pub at: Timestamp,
+}
+
+/// Why a target takes part in no automatic deployment until something newer comes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Held {
+    pub since: Timestamp,
+    /// The version it was rolled back from.
+    pub from: VersionId,
+    pub reason: String,
+}
+
+/// A release that succeeded on a target.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Good {
+    pub release: ReleaseId,
+    pub number: u64,
+    pub version: VersionId,
 }
 
 /// One release target.
@@ -67,6 +105,12 @@ pub struct Target {
     pub number: u64,
     pub latest: Option<ReleaseId>,
     pub latest_order: Option<VersionOrder>,
+    /// Only what is newer starts here by itself: the newest version that was brought here, also when it was rolled
+    /// back since.
+    pub floor: Option<VersionOrder>,
+    /// The latest [`Target::GOOD_KEPT`] releases that succeeded and were not rolled back, of different versions,
+    /// oldest first.
+    pub good: Vec<Good>,
     /// The last release that succeeded.
     pub current: Option<ReleaseId>,
     /// The version whose job was the last to succeed here, whatever its verification said.
@@ -77,6 +121,52 @@ pub struct Target {
     pub block: Option<Block>,
     /// Its selectors no longer match; it leaves when it is free.
     pub leaving: bool,
+}
+
+impl Target {
+    /// How many good releases a target keeps for going back; older ones are in the archive.
+    pub const GOOD_KEPT: usize = 5;
+}
+
+/// Since when and why something stands still.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Standstill {
+    pub since: Timestamp,
+    pub reason: String,
+}
+
+/// A gradual rollout that has begun.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Rollout {
+    pub started_at: Timestamp,
+    /// What the clock showed when each wave that has begun did, in milliseconds.
+    pub begun: Vec<i64>,
+    /// By wave, the targets in their order, as they were when it began.
+    pub waves: Vec<Vec<ResourceId>>,
+    /// Where each of them is: its wave and its place there.
+    pub places: BTreeMap<ResourceId, (u32, u32)>,
+}
+
+/// Counts the time in which a rollout may go on.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Clock {
+    /// Milliseconds counted before `running_since`.
+    pub elapsed: i64,
+    pub running_since: Option<Timestamp>,
+    /// When the gates that let it run are known to close.
+    pub until: Option<Timestamp>,
+}
+
+impl Clock {
+    /// What it shows, in milliseconds.
+    #[must_use]
+    pub fn reading(&self, now: Timestamp) -> i64 {
+        let running = self.running_since.map_or(0, |since| {
+            let end = self.until.map_or(now, |until| until.min(now));
+            end.millis_since(since).max(0)
+        });
+        self.elapsed + running
+    }
 }
 
 /// How a version stands in an environment.
@@ -91,8 +181,17 @@ pub struct Track {
     pub gates: BTreeMap<RuleId, GateRecord>,
     /// What became of this version on the targets, by resource; also of targets that have left.
     pub results: BTreeMap<ResourceId, Success>,
-    /// Verifications here that failed for good.
-    pub failed_verifications: u32,
+    /// Targets on which the verification of its latest job failed.
+    pub failed_verifications: BTreeSet<ResourceId>,
+    /// Targets on which it failed, by whatever way, since the rollout began or was resumed.
+    pub failures: BTreeSet<ResourceId>,
+    pub quarantined: Option<Standstill>,
+    /// A person ended its promotion.
+    pub cancelled: Option<Standstill>,
+    /// No further target is released, until a person resumes it.
+    pub paused: Option<Standstill>,
+    pub rollouts: BTreeMap<RuleId, Rollout>,
+    pub clock: Option<Clock>,
 }
 
 /// How the latest job of a version ended on a target, and how long the version has been there since.
@@ -103,6 +202,8 @@ pub struct Success {
     pub verified: Verified,
     /// When another version's job succeeded on the target.
     pub replaced_at: Option<Timestamp>,
+    /// It was rolled back since.
+    pub rolled_back: bool,
 }
 
 /// What verification said of a job.

@@ -4,7 +4,9 @@ mod apply;
 mod lane;
 mod runs;
 
-pub use lane::{Lane, LaneKey, Success, Target, Track, Verified};
+pub use lane::{
+    Clock, Good, Held, Lane, LaneKey, Retry, Rollout, Standstill, Success, Target, Track, Verified,
+};
 pub use runs::{Archived, Job, Measurement, MetricRun, Promotion, Release, Verification};
 
 use serde::{Deserialize, Serialize};
@@ -18,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Raised whenever the shape of [`State`] changes, so that an older snapshot is passed over and refolded.
-pub const SNAPSHOT_SCHEMA: u32 = 1;
+pub const SNAPSHOT_SCHEMA: u32 = 2;
 
 /// Everything a workspace's decisions depend on.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -119,6 +121,8 @@ pub(crate) struct Dirty {
     /// Jobs that ended while their release has not.
     pub jobs: BTreeSet<JobId>,
     pub verifications: BTreeSet<VerificationId>,
+    /// Versions that were rejected while they may run somewhere.
+    pub rejected: BTreeSet<VersionId>,
 }
 
 impl Dirty {
@@ -129,6 +133,7 @@ impl Dirty {
             && self.lanes.is_empty()
             && self.jobs.is_empty()
             && self.verifications.is_empty()
+            && self.rejected.is_empty()
     }
 }
 
@@ -323,6 +328,7 @@ impl State {
         state.archive.clear();
         for lane in state.lanes.values_mut() {
             lane.next_at = None;
+            lane.waits_for_others = false;
         }
         state
     }

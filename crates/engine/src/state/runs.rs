@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use stagegate_model::{
     DeploymentId, EnvironmentId, JobAgentId, JobId, JobStatus, Json, MeasurementStatus,
-    PlannedMetric, PromotionId, PromotionStatus, ReleaseId, ReleaseStatus, TargetKey, Timestamp,
-    UserId, VerificationId, VerificationStatus, VerificationTrigger, VersionId,
+    PlannedMetric, PromotionId, PromotionStatus, ReleaseId, ReleaseStatus, StartKind, TargetKey,
+    Timestamp, UserId, VerificationId, VerificationStatus, VerificationTrigger, VersionId,
 };
 use uuid::Uuid;
 
@@ -23,10 +23,16 @@ pub struct Promotion {
     pub ended_at: Option<Timestamp>,
     pub reason: String,
     pub superseded_by: Option<VersionId>,
+    /// Why it was opened.
+    pub kind: StartKind,
     /// Jobs under way.
     pub running: u32,
     /// Jobs that succeeded and whose verification has not ended.
     pub verifying: u32,
+    /// Releases whose job failed and that are tried again.
+    pub retrying: u32,
+    /// Releases of it that were rolled back.
+    pub rolled_back: u32,
     pub succeeded: u32,
     pub failed: u32,
     pub cancelled: u32,
@@ -36,7 +42,13 @@ impl Promotion {
     /// Whether a job was ever created for it.
     #[must_use]
     pub fn started(&self) -> bool {
-        self.running + self.verifying + self.succeeded + self.failed + self.cancelled > 0
+        self.is_under_way() || self.succeeded + self.failed + self.cancelled > 0
+    }
+
+    /// Whether something of it has begun and not ended.
+    #[must_use]
+    pub fn is_under_way(&self) -> bool {
+        self.running + self.verifying + self.retrying > 0
     }
 }
 
@@ -49,7 +61,12 @@ pub struct Release {
     pub number: u64,
     pub version: VersionId,
     pub promotion: PromotionId,
+    /// Its latest job; there are several when it was tried again.
     pub job: JobId,
+    pub kind: StartKind,
+    /// The release that this one undoes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback_of: Option<ReleaseId>,
     pub status: ReleaseStatus,
     pub created_at: Timestamp,
     pub ended_at: Option<Timestamp>,

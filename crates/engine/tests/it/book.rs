@@ -19,6 +19,8 @@ pub struct BookedJob {
     pub target: TargetKey,
     pub ended: Option<JobStatus>,
     pub release: Option<ReleaseStatus>,
+    /// Another attempt was scheduled after it.
+    pub retried: bool,
 }
 
 /// How many jobs of a promotion stand where.
@@ -54,6 +56,7 @@ impl Book {
                             },
                             ended: None,
                             release: None,
+                            retried: false,
                         };
                         let other = self.active.insert(booked.target, job.job);
                         assert!(other.is_none(), "two jobs at once on {}", booked.target);
@@ -68,6 +71,12 @@ impl Book {
                 }
                 Fact::JobClaimed { id, .. } => {
                     assert!(self.jobs[id].ended.is_none(), "an ended job was claimed");
+                }
+                Fact::RetryScheduled { job, .. } => {
+                    let job = self.jobs.get_mut(job).expect("a job");
+                    assert!(job.ended.is_some(), "a retry before the job ended");
+                    job.retried = true;
+                    self.active.remove(&job.target);
                 }
                 Fact::ReleaseEnded { job, status, .. } => {
                     let job = self.jobs.get_mut(job).expect("a job");
@@ -89,7 +98,8 @@ impl Book {
 
     pub fn counts(&self) -> BTreeMap<PromotionId, Counts> {
         let mut counts: BTreeMap<PromotionId, Counts> = BTreeMap::new();
-        for job in self.jobs.values() {
+        let last = |job: &&BookedJob| !job.retried || job.release.is_some();
+        for job in self.jobs.values().filter(last) {
             let it = counts.entry(job.promotion).or_default();
             let count = match (job.ended, job.release) {
                 (None, _) => &mut it.running,

@@ -95,12 +95,12 @@ fn a_rule_is_refused_with_the_path_to_what_is_wrong() {
             "rules[0].anyApproval.minApprovals".into(),
         ),
         (
-            json!([{ "gradualRollout": {} }]),
+            json!([{ "gradualRolout": {} }]),
             "unknown_rule",
             "rules[0]".into(),
         ),
         (
-            json!([{ "rollback": {} }]),
+            json!([{ "rolback": {} }]),
             "unknown_rule",
             "rules[0]".into(),
         ),

@@ -54,7 +54,7 @@ fn a_large_fleet_is_served_in_several_entries_and_each_target_once() {
         .state()
         .lane(world.lane("Production"))
         .expect("a lane");
-    assert_eq!(lane.by_latest.values().sum::<u32>() as usize, PLACES);
+    assert_eq!(lane.by_floor.values().sum::<u32>() as usize, PLACES);
     assert!(lane.targets.values().all(|target| target.active.is_some()));
     let entries_over = world
         .entries

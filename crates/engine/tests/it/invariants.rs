@@ -97,18 +97,22 @@ fn counted(world: &World) {
     }
     let mut active = world.book.active.clone();
     for (key, lane) in state.lanes() {
-        let mut by_latest: BTreeMap<_, u32> = BTreeMap::new();
+        let mut by_floor: BTreeMap<_, u32> = BTreeMap::new();
         for (resource, target) in &lane.targets {
-            *by_latest.entry(target.latest_order).or_default() += 1;
+            *by_floor.entry(target.floor).or_default() += 1;
+            assert!(target.floor >= target.latest_order);
+            assert_eq!(target.active.is_some(), lane.active.contains(resource));
             assert_eq!(target.active, active.remove(&key.target(*resource)));
             let latest = target.latest.map(|id| &state.releases()[&id]);
             let order = latest.map(|it| state.versions()[&it.version].order());
             assert_eq!(target.latest_order, order);
             assert!(!target.leaving || target.active.is_some());
             let current = target.current.map(|id| state.releases()[&id].status);
-            assert!(current.is_none_or(|it| it == ReleaseStatus::Succeeded));
+            let good = [ReleaseStatus::Succeeded, ReleaseStatus::RolledBack];
+            assert!(current.is_none_or(|it| good.contains(&it)));
+            assert!(!(target.active.is_some() && lane.retries.contains_key(resource)));
         }
-        assert_eq!(lane.by_latest, by_latest, "the counts of {key:?}");
+        assert_eq!(lane.by_floor, by_floor, "the counts of {key:?}");
         let open: Vec<_> = open.values().filter(|id| lane.open.contains(id)).collect();
         assert_eq!(open.len(), lane.open.len(), "open promotions of {key:?}");
     }

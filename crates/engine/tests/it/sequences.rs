@@ -221,6 +221,21 @@ impl Checker {
             } => {
                 self.succeeded.insert(self.jobs[job], self.now);
             }
+            // Going back asks no gate: a version that was good there before, since what came after was rejected.
+            Fact::JobsCreated {
+                kind: StartKind::Rollback,
+                version,
+                environment,
+                jobs,
+                ..
+            } => {
+                for job in jobs {
+                    let place = (*version, *environment, job.resource);
+                    assert!(self.succeeded.contains_key(&place), "never good there");
+                    assert_ne!(self.statuses[version], VersionStatus::Rejected);
+                    self.jobs.insert(job.job, place);
+                }
+            }
             Fact::JobsCreated {
                 version,
                 environment,

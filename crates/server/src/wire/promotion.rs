@@ -111,6 +111,8 @@ pub(crate) fn standing_counts(targets: &[engine::TargetStanding]) -> api::Target
             TargetState::Newer
             | TargetState::Busy
             | TargetState::Blocked
+            | TargetState::Retrying
+            | TargetState::Held
             | TargetState::Waiting => &mut counts.pending,
         };
         *count += 1;
@@ -126,7 +128,8 @@ pub(crate) fn ended_counts(state: &State, promotion: &engine::Promotion) -> api:
         environment: promotion.environment,
     });
     let (succeeded, failed) = (as_count(promotion.succeeded), as_count(promotion.failed));
-    let (running, verifying) = (as_count(promotion.running), as_count(promotion.verifying));
+    let running = as_count(promotion.running + promotion.retrying);
+    let verifying = as_count(promotion.verifying);
     let done = succeeded + failed + running + verifying;
     let total = lane.map_or(0, |lane| lane.targets.len()).max(done);
     api::TargetCounts {

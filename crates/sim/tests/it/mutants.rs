@@ -73,6 +73,7 @@ fn a_gate_that_is_ignored() {
                 environment: promotion.environment,
                 agent: *agent,
                 latches: Vec::new(),
+                kind: stagegate_model::StartKind::Forward,
                 jobs: vec![NewJob {
                     job: derive_id(entry, 1_000_001).into(),
                     release: derive_id(entry, 1_000_002).into(),
@@ -80,6 +81,7 @@ fn a_gate_that_is_ignored() {
                     resource: *resource,
                     attempt: 1,
                     config: Json::Null,
+                    rollback_of: None,
                 }],
             });
             true

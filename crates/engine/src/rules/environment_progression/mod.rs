@@ -245,6 +245,8 @@ impl Progression {
 
     /// When each success came to count, and when the version was replaced there.
     fn successes(&self, lane: &Lane, track: Option<&Track>) -> Vec<(Timestamp, Option<Timestamp>)> {
+        // What was quarantined counts for nothing until the quarantine is cleared.
+        let track = track.filter(|track| track.quarantined.is_none());
         let results = track.into_iter().flat_map(|track| &track.results);
         results
             .filter(|(resource, _)| lane.targets.get(resource).is_some_and(|it| !it.leaving))
@@ -257,7 +259,7 @@ impl Progression {
             Some(statuses) => statuses.contains(&result.status),
             None => result.status == JobStatus::Successful,
         };
-        if !counts {
+        if !counts || result.rolled_back {
             return None;
         }
         let required = self.spec.require_verification_passed.unwrap_or(true);
@@ -381,7 +383,7 @@ fn missing(
     let promotion = track
         .and_then(|track| track.promotion)
         .and_then(|id| context.state.promotions.get(&id));
-    let verification_failed = track.is_some_and(|track| track.failed_verifications > 0);
+    let verification_failed = track.is_some_and(|track| !track.failed_verifications.is_empty());
     let ended = promotion.is_some_and(|promotion| !promotion.status.is_open());
     if verification_failed || ended {
         let how = match promotion {

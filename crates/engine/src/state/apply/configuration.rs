@@ -1,7 +1,7 @@
 //! Folding changes of configuration and of versions.
 
 use super::super::{State, StoredResource};
-use stagegate_model::Fact;
+use stagegate_model::{Fact, VersionStatus};
 use std::sync::Arc;
 
 impl State {
@@ -141,6 +141,9 @@ impl State {
         }
         if let Some(status) = status {
             version.status = *status;
+            if *status == VersionStatus::Rejected {
+                self.dirty.rejected.insert(*id);
+            }
         }
         if let Some(metadata) = metadata {
             version.metadata.clone_from(metadata);

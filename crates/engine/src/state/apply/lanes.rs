@@ -3,8 +3,8 @@
 use super::super::runs::Archive;
 use super::super::{Lane, LaneKey, Promotion, State, Target};
 use stagegate_model::{
-    DeploymentId, EnvironmentId, PromotionId, PromotionStatus, ResourceId, RuleId, VersionId,
-    VersionOrder,
+    DeploymentId, EnvironmentId, PromotionId, PromotionStatus, ResourceId, RuleId, StartKind,
+    VersionId, VersionOrder,
 };
 
 /// How many ended promotions a lane keeps in memory.
@@ -51,9 +51,11 @@ impl State {
             }
             let target = Target {
                 joined_at: now,
-                number: 0,
+                number: lane.left.remove(resource).unwrap_or(0),
                 latest: None,
                 latest_order: None,
+                floor: None,
+                good: Vec::new(),
                 current: None,
                 deployed: None,
                 active: None,
@@ -61,7 +63,7 @@ impl State {
                 leaving: false,
             };
             lane.targets.insert(*resource, target);
-            *lane.by_latest.entry(None).or_default() += 1;
+            *lane.by_floor.entry(None).or_default() += 1;
             if let Some(stored) = self.resources.get_mut(resource) {
                 stored.targets += 1;
             }
@@ -84,7 +86,13 @@ impl State {
             }
             let target = target.clone();
             lane.targets.remove(resource);
-            count_down(lane, target.latest_order);
+            count_down(lane, target.floor);
+            lane.orders.remove(resource);
+            lane.retries.remove(resource);
+            lane.held.remove(resource);
+            if target.number > 0 {
+                lane.left.insert(*resource, target.number);
+            }
             for release in [target.latest, target.current].into_iter().flatten() {
                 self.archive_release(release);
             }
@@ -92,6 +100,9 @@ impl State {
                 stored.targets = stored.targets.saturating_sub(1);
                 if stored.deleted && stored.targets == 0 {
                     self.resources.remove(resource);
+                    for lane in self.lanes.values_mut() {
+                        lane.left.remove(resource);
+                    }
                 }
             }
         }
@@ -105,6 +116,7 @@ impl State {
         environment: EnvironmentId,
         attempt: u32,
         previous: Option<PromotionId>,
+        kind: StartKind,
     ) {
         let Some(deployment) = self
             .versions
@@ -125,8 +137,11 @@ impl State {
             ended_at: None,
             reason: String::new(),
             superseded_by: None,
+            kind,
             running: 0,
             verifying: 0,
+            retrying: 0,
+            rolled_back: 0,
             succeeded: 0,
             failed: 0,
             cancelled: 0,
@@ -196,10 +211,10 @@ impl State {
 }
 
 pub(super) fn count_down(lane: &mut Lane, order: Option<VersionOrder>) {
-    if let Some(count) = lane.by_latest.get_mut(&order) {
+    if let Some(count) = lane.by_floor.get_mut(&order) {
         *count -= 1;
         if *count == 0 {
-            lane.by_latest.remove(&order);
+            lane.by_floor.remove(&order);
         }
     }
 }

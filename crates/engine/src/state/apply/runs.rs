@@ -1,11 +1,13 @@
 //! Folding what runs: jobs, releases, verifications.
 
 use super::super::runs::Archive;
-use super::super::{Job, LaneKey, Measurement, MetricRun, Release, State, Success, Verified};
-use super::lanes::count_down;
+use super::super::{
+    Good, Job, LaneKey, Measurement, MetricRun, Release, State, Success, Target, Verified,
+};
+use super::orders::set_floor;
 use stagegate_model::{
     Fact, JobId, JobStatus, MeasurementStatus, NewJob, PromotionId, ReleaseId, ReleaseStatus,
-    ResourceId, VerificationId, VerificationStatus, VersionId,
+    ResourceId, StartKind, VerificationId, VerificationStatus, VersionId,
 };
 
 impl State {
@@ -17,7 +19,10 @@ impl State {
         new: &NewJob,
     ) {
         let Fact::JobsCreated {
-            environment, agent, ..
+            environment,
+            agent,
+            kind,
+            ..
         } = fact
         else {
             return;
@@ -35,21 +40,30 @@ impl State {
             environment: *environment,
         };
         let target = key.target(new.resource);
-        self.releases.insert(
-            new.release,
-            Release {
+        let again = self.releases.get_mut(&new.release).map(|release| {
+            let before = std::mem::replace(&mut release.job, new.job);
+            // The attempt before has ended; nothing refers to it any more.
+            (before, release.number)
+        });
+        if let Some((before, _)) = again {
+            self.archive_job(before);
+        } else {
+            let release = Release {
                 id: new.release,
                 target,
                 number: new.number,
                 version,
                 promotion,
                 job: new.job,
+                kind: *kind,
+                rollback_of: new.rollback_of,
                 status: ReleaseStatus::Pending,
                 created_at: now,
                 ended_at: None,
                 reason: String::new(),
-            },
-        );
+            };
+            self.releases.insert(new.release, release);
+        }
         self.jobs.insert(
             new.job,
             Job {
@@ -74,25 +88,35 @@ impl State {
                 verifications: Vec::new(),
             },
         );
+        let retried = again.is_some();
         if let Some(promotion) = self.promotions.get_mut(&promotion) {
             promotion.running += 1;
+            promotion.retrying = promotion.retrying.saturating_sub(u32::from(retried));
         }
         let Some(lane) = self.lanes.get_mut(&key) else {
             return;
         };
+        lane.retries.remove(&new.resource);
         let Some(target) = lane.targets.get_mut(&new.resource) else {
             return;
         };
         let (before, current) = (target.latest, target.current);
-        let before_order = target.latest_order;
+        let floor = target.floor;
         target.number = new.number;
         target.latest = Some(new.release);
         target.latest_order = Some(order);
         target.active = Some(new.job);
         target.block = None;
-        count_down(lane, before_order);
-        *lane.by_latest.entry(Some(order)).or_default() += 1;
-        if let Some(before) = before.filter(|before| Some(*before) != current) {
+        lane.active.insert(new.resource);
+        if !retried {
+            lane.orders.remove(&new.resource);
+        }
+        if floor < Some(order) {
+            set_floor(lane, new.resource, Some(order));
+            lane.held.remove(&new.resource);
+        }
+        let before = before.filter(|before| Some(*before) != current && *before != new.release);
+        if let Some(before) = before {
             self.archive_release(before);
         }
     }
@@ -104,7 +128,12 @@ impl State {
             return;
         };
         self.archive.push(release.archived());
-        let Some(job) = self.jobs.remove(&release.job) else {
+        self.archive_job(release.job);
+    }
+
+    /// Takes an ended job out of memory, with its verifications.
+    fn archive_job(&mut self, id: JobId) {
+        let Some(job) = self.jobs.remove(&id) else {
             return;
         };
         for id in &job.verifications {
@@ -137,6 +166,8 @@ impl State {
         }
         job.completed_at = Some(now);
         let (target, version, promotion) = (job.target, job.version, job.promotion);
+        let release = self.releases.get(&job.release);
+        let forced = release.is_some_and(|it| it.kind == StartKind::BreakGlass);
         let verified = if job.verifications.is_empty() {
             Verified::NotAsked
         } else {
@@ -155,14 +186,17 @@ impl State {
             completed_at: now,
             verified,
             replaced_at: None,
+            rolled_back: false,
         };
         // A redeploy that has not succeeded does not un-count the success before it.
         let keep = track.results.get(&target.resource).is_some_and(|old| {
             old.status == JobStatus::Successful
                 && status != JobStatus::Successful
                 && old.replaced_at.is_none()
+                && !old.rolled_back
         });
-        if !keep {
+        // What was forced past the gates is no evidence for anything further on.
+        if !keep && !forced {
             track.results.insert(target.resource, result);
         }
         if status == JobStatus::Successful {
@@ -218,6 +252,12 @@ impl State {
         release.ended_at = Some(now);
         reason.clone_into(&mut release.reason);
         let (target, version, promotion) = (release.target, release.version, release.promotion);
+        let (number, kind) = (release.number, release.kind);
+        let waited = self
+            .lanes
+            .get_mut(&target.into())
+            .and_then(|lane| lane.retries.remove(&target.resource))
+            .is_some();
         let (asked, judged, succeeded_job) =
             self.jobs.get(&job).map_or((false, false, false), |job| {
                 let failed = |id| {
@@ -231,7 +271,11 @@ impl State {
                 )
             });
         if let Some(promotion) = self.promotions.get_mut(&promotion) {
-            promotion.verifying = promotion.verifying.saturating_sub(1);
+            if waited {
+                promotion.retrying = promotion.retrying.saturating_sub(1);
+            } else {
+                promotion.verifying = promotion.verifying.saturating_sub(1);
+            }
             match status {
                 ReleaseStatus::Succeeded => promotion.succeeded += 1,
                 ReleaseStatus::Cancelled => promotion.cancelled += 1,
@@ -244,13 +288,30 @@ impl State {
                 self.set_verified(job, Verified::Failed);
                 // Its verification could not even begin: as good as failed.
                 if !judged {
-                    let track = self.tracks.entry((version, target.environment));
-                    track.or_default().failed_verifications += 1;
+                    self.fail_verification(id, version, target);
                 }
             }
             _ => {}
         }
+        if kind != StartKind::Rollback {
+            let track = self
+                .tracks
+                .entry((version, target.environment))
+                .or_default();
+            match status {
+                ReleaseStatus::Failed => {
+                    track.failures.insert(target.resource);
+                }
+                ReleaseStatus::Succeeded => {
+                    track.failed_verifications.remove(&target.resource);
+                }
+                _ => {}
+            }
+        }
         let resource = target.resource;
+        if let Some(lane) = self.lanes.get_mut(&target.into()) {
+            lane.active.remove(&resource);
+        }
         if let Some(target) = self.target_mut(target.into(), resource) {
             target.active = None;
             let leaving = target.leaving;
@@ -258,6 +319,15 @@ impl State {
             let latest = target.latest;
             if status == ReleaseStatus::Succeeded {
                 target.current = Some(id);
+                target.good.retain(|good| good.version != version);
+                target.good.push(Good {
+                    release: id,
+                    number,
+                    version,
+                });
+                if target.good.len() > Target::GOOD_KEPT {
+                    target.good.remove(0);
+                }
                 if let Some(before) =
                     before.filter(|before| *before != id && Some(*before) != latest)
                 {
@@ -269,6 +339,7 @@ impl State {
             }
         }
         self.touch_deployment(target.deployment);
+        self.touch_waiting();
     }
 
     pub(super) fn measure(&mut self, id: VerificationId, metric: usize, measurement: Measurement) {

@@ -1,0 +1,383 @@
+//! Looking at a lane: which version each target should have and what may start now. Nothing is written here.
+
+use super::Class;
+use super::applicable::LaneView;
+use super::plan::{Asked, GateStanding};
+use super::turns::{RolloutStep, Turns};
+use crate::engine::Engine;
+use crate::state::{Lane, LaneKey, Target};
+use stagegate_model::{
+    EnvironmentId, ResourceId, RuleId, StartKind, Timestamp, Version, VersionId, VersionOrder,
+    VersionStatus,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// What looking at a lane found.
+#[derive(Default)]
+pub(super) struct Outlook {
+    /// Candidates that were looked at, newest first, with their gates over all classes.
+    pub looked_at: Vec<(Arc<Version>, BTreeMap<RuleId, GateStanding>)>,
+    /// What should start now, the most urgent first.
+    pub starts: BTreeMap<(Urgency, VersionId), Start>,
+    /// Every version that is desired by some target.
+    pub desired: BTreeSet<VersionId>,
+    /// What has to happen to rollouts before anything of theirs starts.
+    pub steps: Vec<RolloutStep>,
+    /// Retries that will not be, and why.
+    pub abandoned: Vec<(ResourceId, String)>,
+    pub next_at: Option<Timestamp>,
+    /// Whether a target waits for jobs elsewhere to end.
+    pub waits_for_others: bool,
+}
+
+/// In which order what may start does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Urgency {
+    Rollback,
+    BreakGlass,
+    Retry,
+    Redeploy,
+    Forward,
+}
+
+impl Urgency {
+    pub fn kind(self) -> StartKind {
+        match self {
+            Self::Rollback => StartKind::Rollback,
+            Self::BreakGlass => StartKind::BreakGlass,
+            Self::Retry => StartKind::Retry,
+            Self::Redeploy => StartKind::Redeploy,
+            Self::Forward => StartKind::Forward,
+        }
+    }
+
+    fn of(kind: StartKind) -> Self {
+        match kind {
+            StartKind::Rollback => Self::Rollback,
+            StartKind::BreakGlass => Self::BreakGlass,
+            StartKind::Retry => Self::Retry,
+            StartKind::Redeploy => Self::Redeploy,
+            StartKind::Forward => Self::Forward,
+        }
+    }
+}
+
+pub(super) struct Start {
+    pub version: Arc<Version>,
+    pub resources: Vec<ResourceId>,
+    /// The rules that latch with a job for a resource, from this index of `resources` on; classes follow each other.
+    pub latches: Vec<(usize, Vec<RuleId>)>,
+}
+
+impl Outlook {
+    fn start(
+        &mut self,
+        urgency: Urgency,
+        version: &Arc<Version>,
+        resources: Vec<ResourceId>,
+        gates: &[GateStanding],
+    ) {
+        if resources.is_empty() {
+            return;
+        }
+        let start = self
+            .starts
+            .entry((urgency, version.id))
+            .or_insert_with(|| Start {
+                version: Arc::clone(version),
+                resources: Vec::new(),
+                latches: Vec::new(),
+            });
+        let latching = gates.iter().filter(|gate| gate.latches);
+        let latching = latching.map(|gate| gate.rule).collect();
+        start.latches.push((start.resources.len(), latching));
+        start.resources.extend(resources);
+    }
+
+    /// Whether something starts with the version.
+    pub fn starts_with(&self, version: VersionId) -> bool {
+        self.starts.keys().any(|(_, id)| *id == version)
+    }
+
+    fn wake_at(&mut self, at: Option<Timestamp>, now: Timestamp) {
+        let Some(at) = at.filter(|at| *at > now) else {
+            return;
+        };
+        self.next_at = Some(self.next_at.map_or(at, |before| before.min(at)));
+    }
+}
+
+type LookedAt = BTreeMap<VersionOrder, (Arc<Version>, BTreeMap<RuleId, GateStanding>)>;
+
+/// Looks at a lane: what each class of targets should have.
+pub(super) fn look(engine: &Engine, key: LaneKey, now: Timestamp) -> Outlook {
+    let mut outlook = Outlook::default();
+    let Some(view) = LaneView::new(engine, key) else {
+        return outlook;
+    };
+    let Some(lane) = engine.state.lane(key) else {
+        return outlook;
+    };
+    let mut asked = Asked::new();
+    let mut looked_at = LookedAt::new();
+    let mut turns = Turns::new(&view, now);
+    // Orders come first: what goes back is not to be counted upon by anything else.
+    let mut taken: BTreeSet<ResourceId> = BTreeSet::new();
+    look_at_orders(
+        &view,
+        lane,
+        now,
+        &mut asked,
+        &mut turns,
+        &mut taken,
+        &mut outlook,
+    );
+    for class in view.classes() {
+        let mut look = ClassLook {
+            view: &view,
+            class: &class,
+            now,
+            asked: &mut asked,
+            turns: &mut turns,
+            taken: &mut taken,
+        };
+        look.run(&mut looked_at, &mut outlook);
+    }
+    look_at_retries(
+        &view,
+        lane,
+        now,
+        &mut asked,
+        &mut turns,
+        &taken,
+        &mut outlook,
+    );
+    let gates = looked_at.values().flat_map(|(_, gates)| gates.values());
+    let changes: Vec<_> = gates.filter_map(|gate| gate.verdict.changes_at()).collect();
+    for at in changes {
+        outlook.wake_at(Some(at), now);
+    }
+    outlook.wake_at(turns.next_at(), now);
+    outlook.waits_for_others = turns.waits_for_others();
+    outlook.steps = turns.into_steps();
+    outlook.looked_at = looked_at.into_values().rev().collect();
+    outlook
+}
+
+/// One class of targets being looked at.
+struct ClassLook<'l, 'e> {
+    view: &'l LaneView<'e>,
+    class: &'l Class,
+    now: Timestamp,
+    asked: &'l mut Asked,
+    turns: &'l mut Turns<'e>,
+    /// Targets of which it is decided already what starts there.
+    taken: &'l mut BTreeSet<ResourceId>,
+}
+
+impl ClassLook<'_, '_> {
+    fn run(&mut self, looked_at: &mut LookedAt, outlook: &mut Outlook) {
+        let state = &self.view.engine.state;
+        let Some(lane) = state.lane(self.view.key) else {
+            return;
+        };
+        // Nothing moves backwards: what is not newer than the lowest floor is no candidate here.
+        let listed = self.class.resources.as_deref();
+        let floor = match listed {
+            None => lane.by_floor.keys().next().copied(),
+            Some(resources) => {
+                let targets = resources.iter().filter_map(|id| lane.targets.get(id));
+                targets.map(|target| target.floor).min()
+            }
+        };
+        let Some(floor) = floor else {
+            return;
+        };
+        for version in state.versions_of(self.view.key.deployment) {
+            if Some(version.order()) <= floor {
+                break;
+            }
+            if version.status != VersionStatus::Ready {
+                continue;
+            }
+            let resource = self.class.representative.as_deref();
+            let gates = self.view.gates(version, resource, self.now, self.asked);
+            let stopped = self.view.stopped(version).is_some();
+            let allowed = !stopped && gates.iter().all(|gate| gate.verdict.is_allowed());
+            let entry = looked_at
+                .entry(version.order())
+                .or_insert_with(|| (Arc::clone(version), BTreeMap::new()));
+            entry
+                .1
+                .extend(gates.iter().map(|gate| (gate.rule, gate.clone())));
+            self.turns.set_clock(version, allowed, &gates);
+            if !allowed {
+                continue;
+            }
+            outlook.desired.insert(version.id);
+            let conduct = self.view.conduct(version, resource);
+            let free = self.startable(lane, listed, version.order());
+            let free = if conduct.asks_for_turns() || self.turns.is_paused(version.id) {
+                self.turns.admit(version, &conduct, &gates, free)
+            } else {
+                free
+            };
+            self.taken.extend(&free);
+            outlook.start(Urgency::Forward, version, free, &gates);
+            break;
+        }
+    }
+
+    fn startable(
+        &self,
+        lane: &Lane,
+        listed: Option<&[ResourceId]>,
+        order: VersionOrder,
+    ) -> Vec<ResourceId> {
+        let startable = |id: &ResourceId, target: &Target| {
+            target.active.is_none()
+                && !target.leaving
+                && target.floor < Some(order)
+                && !self.taken.contains(id)
+        };
+        match listed {
+            None if lane.behind(order) == 0 => Vec::new(),
+            None => {
+                let targets = lane.targets.iter();
+                targets
+                    .filter(|(id, target)| startable(id, target))
+                    .map(|(id, _)| *id)
+                    .collect()
+            }
+            Some(resources) => {
+                let resources = resources.iter().copied();
+                resources
+                    .filter(|id| lane.targets.get(id).is_some_and(|it| startable(id, it)))
+                    .collect()
+            }
+        }
+    }
+}
+
+/// Rollbacks, redeploys and what was forced.
+fn look_at_orders<'e>(
+    view: &LaneView<'e>,
+    lane: &Lane,
+    now: Timestamp,
+    asked: &mut Asked,
+    turns: &mut Turns<'e>,
+    taken: &mut BTreeSet<ResourceId>,
+    outlook: &mut Outlook,
+) {
+    let state = &view.engine.state;
+    for (resource, order) in &lane.orders {
+        // A redeploy gives way to something newer; nothing else does.
+        if order.kind != StartKind::Redeploy {
+            taken.insert(*resource);
+        }
+        let free = lane
+            .targets
+            .get(resource)
+            .is_some_and(|target| target.active.is_none() && !target.leaving);
+        let Some(version) = state.versions.get(&order.version).filter(|_| free) else {
+            continue;
+        };
+        let urgency = Urgency::of(order.kind);
+        if order.kind != StartKind::Redeploy {
+            outlook.start(urgency, version, vec![*resource], &[]);
+            continue;
+        }
+        let stored = state.resource(*resource).map(|it| &**it);
+        let gates = view.gates(version, stored, now, asked);
+        for gate in &gates {
+            outlook.wake_at(gate.verdict.changes_at(), now);
+        }
+        let newer = newer_desired(view, version, stored, now, asked);
+        if newer || !gates.iter().all(|gate| gate.verdict.is_allowed()) {
+            continue;
+        }
+        let conduct = view.conduct(version, stored);
+        if turns.take_slot(&conduct, *resource) {
+            taken.insert(*resource);
+            outlook.start(urgency, version, vec![*resource], &gates);
+        }
+    }
+}
+
+/// Whether something newer than `version` may start on targets like `resource`.
+fn newer_desired(
+    view: &LaneView<'_>,
+    version: &Version,
+    resource: Option<&stagegate_model::Resource>,
+    now: Timestamp,
+    asked: &mut Asked,
+) -> bool {
+    let candidates = view.engine.state.versions_of(view.key.deployment);
+    candidates
+        .take_while(|candidate| candidate.order() > version.order())
+        .filter(|candidate| candidate.status == VersionStatus::Ready)
+        .any(|candidate| {
+            view.stopped(candidate).is_none()
+                && view
+                    .gates(candidate, resource, now, asked)
+                    .iter()
+                    .all(|gate| gate.verdict.is_allowed())
+        })
+}
+
+/// Releases that are tried again, unless something else starts on their targets.
+fn look_at_retries<'e>(
+    view: &LaneView<'e>,
+    lane: &Lane,
+    now: Timestamp,
+    asked: &mut Asked,
+    turns: &mut Turns<'e>,
+    taken: &BTreeSet<ResourceId>,
+    outlook: &mut Outlook,
+) {
+    let state = &view.engine.state;
+    for (resource, retry) in &lane.retries {
+        let leaving = lane.targets.get(resource).is_none_or(|it| it.leaving);
+        if taken.contains(resource) || leaving {
+            continue;
+        }
+        let Some(version) = state.versions.get(&retry.version) else {
+            continue;
+        };
+        if let Some(stopped) = view.stopped(version) {
+            outlook.abandoned.push((*resource, stopped.message));
+            continue;
+        }
+        let stored = state.resource(*resource).map(|it| &**it);
+        let gates = view.gates(version, stored, now, asked);
+        for gate in &gates {
+            outlook.wake_at(gate.verdict.changes_at(), now);
+        }
+        if retry.at > now {
+            outlook.wake_at(Some(retry.at), now);
+            continue;
+        }
+        let allowed = gates.iter().all(|gate| gate.verdict.is_allowed());
+        if !allowed || turns.is_paused(version.id) {
+            continue;
+        }
+        let conduct = view.conduct(version, stored);
+        if turns.take_slot(&conduct, *resource) {
+            outlook.start(Urgency::Retry, version, vec![*resource], &gates);
+        }
+    }
+}
+
+/// Whether a version failed, was quarantined or cancelled in an environment, so that nothing goes on by itself.
+pub(super) fn is_stopped_here(
+    state: &crate::State,
+    environment: EnvironmentId,
+    version: VersionId,
+) -> bool {
+    state.track(version, environment).is_some_and(|track| {
+        !track.failed_verifications.is_empty()
+            || track.quarantined.is_some()
+            || track.cancelled.is_some()
+    })
+}

@@ -1,0 +1,197 @@
+//! Starting: releases and jobs for what a look at a lane found.
+
+use super::Turn;
+use super::applicable::LaneView;
+use super::look::{Outlook, Start, Urgency};
+use crate::state::{LaneKey, Retry};
+use stagegate_model::{
+    Block, Fact, JobAgentId, JobId, Json, NewJob, PromotionId, ReleaseId, ResourceId, RuleId,
+    StartKind, Timestamp, VerificationTrigger, Version,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+impl Turn<'_> {
+    pub(super) fn start_jobs(&mut self, key: LaneKey, outlook: &Outlook, now: Timestamp) {
+        for ((urgency, _), start) in &outlook.starts {
+            self.start(key, *urgency, start, now);
+        }
+    }
+
+    fn start(&mut self, key: LaneKey, urgency: Urgency, start: &Start, now: Timestamp) {
+        let kind = urgency.kind();
+        let Some(promotion) = self.promotion_for(key, kind, &start.version) else {
+            return;
+        };
+        let ids: Vec<(JobId, ReleaseId)> = start
+            .resources
+            .iter()
+            .map(|_| (self.new_id().into(), self.new_id().into()))
+            .collect();
+        let Some(view) = LaneView::new(self.engine, key) else {
+            return;
+        };
+        let measured_at_once = view.may_want(VerificationTrigger::JobCreated);
+        let mut jobs: BTreeMap<(PromotionId, JobAgentId), Vec<NewJob>> = BTreeMap::new();
+        let mut blocked = Vec::new();
+        let mut given_way = Vec::new();
+        let (mut budget, mut bytes_left) = (self.budget, self.bytes_left);
+        let mut more = false;
+        // Only what really starts latches anything: a class whose targets are all blocked does not.
+        let mut latches: BTreeSet<RuleId> = BTreeSet::new();
+        let mut classes = start.latches.iter().peekable();
+        let mut class: &[RuleId] = &[];
+        let mut unlatched = false;
+        for (index, (resource, (job, release))) in
+            start.resources.iter().copied().zip(ids).enumerate()
+        {
+            while let Some((_, rules)) = classes.next_if(|(from, _)| *from <= index) {
+                (class, unlatched) = (rules, true);
+            }
+            // What does not fit into this entry stays dirty.
+            if budget == 0 || bytes_left == 0 {
+                more = true;
+                break;
+            }
+            let lane = self.state().lane(key);
+            let retry = lane.and_then(|lane| lane.retries.get(&resource)).copied();
+            let order = lane.and_then(|lane| lane.orders.get(&resource));
+            let rollback_of = order.filter(|it| it.kind == kind).and_then(|it| it.of);
+            let again = retry.filter(|_| kind == StartKind::Retry);
+            let (release, promotion) = again
+                .and_then(|retry| self.state().releases.get(&retry.release))
+                .map_or((release, promotion), |known| (known.id, known.promotion));
+            let prepared = prepare(&view, &start.version, resource, promotion, release, again);
+            match prepared {
+                Ok((agent, number, config)) => {
+                    budget -= 1;
+                    bytes_left = bytes_left.saturating_sub(config.to_string().len());
+                    let new = NewJob {
+                        job,
+                        release,
+                        number,
+                        resource,
+                        attempt: again.map_or(1, |retry| retry.attempt),
+                        config,
+                        rollback_of,
+                    };
+                    jobs.entry((promotion, agent)).or_default().push(new);
+                    if again.is_none() && retry.is_some() {
+                        given_way.push(resource);
+                    }
+                    if std::mem::take(&mut unlatched) {
+                        latches.extend(class);
+                    }
+                }
+                Err(block) => {
+                    let known = lane.and_then(|lane| lane.targets.get(&resource));
+                    // A known block costs nothing: many of them must not keep the rest from its turn.
+                    if known.is_some_and(|known| known.block.as_ref() != Some(&block)) {
+                        budget -= 1;
+                        blocked.push(Fact::TargetBlocked {
+                            target: key.target(resource),
+                            block: Some(block),
+                        });
+                    }
+                }
+            }
+        }
+        // An entry that is full takes nothing more.
+        self.budget = if bytes_left == 0 { 0 } else { budget };
+        self.bytes_left = bytes_left;
+        if more {
+            self.engine.state.dirty.lanes.insert(key);
+        }
+        for fact in blocked {
+            self.push(fact);
+        }
+        for resource in given_way {
+            let reason = format!(
+                "it gave way to {} before it was tried again",
+                start.version.tag
+            );
+            self.end_retry(key, resource, &reason);
+        }
+        for ((promotion, agent), jobs) in jobs {
+            let ids: Vec<_> = jobs.iter().map(|job| job.job).collect();
+            self.push(Fact::JobsCreated {
+                promotion,
+                version: start.version.id,
+                environment: key.environment,
+                agent,
+                latches: latches.iter().copied().collect(),
+                kind,
+                jobs,
+            });
+            for job in ids.into_iter().filter(|_| measured_at_once) {
+                self.start_verification(job, VerificationTrigger::JobCreated, now);
+            }
+        }
+    }
+
+    /// The open promotion that a start belongs to; what departs from the ordinary course opens one where none is.
+    fn promotion_for(
+        &mut self,
+        key: LaneKey,
+        kind: StartKind,
+        version: &Version,
+    ) -> Option<PromotionId> {
+        let track = self.state().track(version.id, key.environment);
+        let (previous, attempts) =
+            track.map_or((None, 0), |track| (track.promotion, track.attempts));
+        if matches!(kind, StartKind::Forward | StartKind::Retry) {
+            return previous;
+        }
+        let open = previous
+            .and_then(|id| self.state().promotions.get(&id))
+            .is_some_and(|it| it.status.is_open());
+        if open {
+            return previous;
+        }
+        let id: PromotionId = self.new_id().into();
+        self.push(Fact::PromotionOpened {
+            id,
+            version: version.id,
+            environment: key.environment,
+            attempt: attempts + 1,
+            previous,
+            kind,
+        });
+        Some(id)
+    }
+}
+
+/// Chooses the agent, numbers the release and renders the configuration for one target; also renders what would be
+/// measured after it, so that nothing is deployed that could not be verified.
+fn prepare(
+    view: &LaneView<'_>,
+    version: &Version,
+    resource: ResourceId,
+    promotion: PromotionId,
+    release: ReleaseId,
+    again: Option<Retry>,
+) -> Result<(JobAgentId, u64, Json), Block> {
+    let block = |code: &str, message: String| Block {
+        version: version.id,
+        code: code.to_owned(),
+        message,
+    };
+    let lane = view.engine.state.lane(view.key);
+    let last = lane
+        .and_then(|lane| lane.targets.get(&resource))
+        .map_or(0, |it| it.number);
+    // A release that is tried again keeps its number.
+    let number = if again.is_some() { last } else { last + 1 };
+    let agent = view
+        .choose_agent()
+        .map_err(|message| block("no_job_agent", message))?;
+    let config = view.render_config(&agent, version, resource, promotion, release, number);
+    let config = config.map_err(|message| block("template_unresolvable", message))?;
+    view.plan_metrics(version, resource, promotion, release, number, None)
+        .map_err(|message| {
+            block(
+                "template_unresolvable",
+                format!("its verification could not be measured: {message}"),
+            )
+        })?;
+    Ok((agent.id, number, config))
+}
