@@ -103,6 +103,11 @@ impl<'s> Draft<'s> {
         }
     }
 
+    /// The state as it was before.
+    pub(crate) fn state(&self) -> &State {
+        self.state
+    }
+
     fn all_environments(&self) -> impl Iterator<Item = &Arc<Environment>> {
         view(&self.state.environments, &self.environments)
     }

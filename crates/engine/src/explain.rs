@@ -121,7 +121,7 @@ impl Engine {
             && !closed.is_empty()
             && closed
                 .iter()
-                .all(|gate| matches!(gate.verdict, Verdict::Wait { until: Some(_), .. }));
+                .all(|gate| matches!(&gate.verdict, Verdict::Wait { until: Some(_), why } if why.action != Action::Approval));
         let earliest = only_time
             .then(|| {
                 closed
@@ -176,9 +176,12 @@ impl Engine {
             .into_values()
             .map(|gate| {
                 let policy = self.state.policies.get(&gate.policy);
+                let freeze = self.state.freezes.get(&gate.policy.0.into());
+                let named = policy.map(|policy| policy.name.clone());
+                let named = named.or_else(|| freeze.map(|freeze| freeze.name.clone()));
                 Gate {
                     policy: gate.policy,
-                    policy_name: policy.map_or_else(String::new, |policy| policy.name.clone()),
+                    policy_name: named.unwrap_or_default(),
                     rule: gate.rule,
                     kind: gate.kind,
                     verdict: gate.verdict,
@@ -275,9 +278,21 @@ impl Engine {
             };
             tell(*rule, "gradualRollout", verdict);
         }
+        drop(tell);
+        gates.extend(self.by_target(view, version, &conduct, now));
         if conduct.concurrencies.is_empty() {
             return gates;
         }
+        let mut tell = |rule: RuleId, kind: &'static str, verdict: Verdict| {
+            gates.extend(policy_of(rule).map(|policy| GateStanding {
+                policy,
+                rule,
+                kind,
+                verdict,
+                latches: false,
+                latched: false,
+            }));
+        };
         let mut turns = Turns::new(view, now);
         for (rule, concurrency) in &conduct.concurrencies {
             let only = Conduct {
@@ -309,6 +324,41 @@ impl Engine {
         gates
     }
 
+    /// Rules that look at what a target has, each by the target that it stops longest; of targets that do not have
+    /// the version.
+    fn by_target(
+        &self,
+        view: &LaneView<'_>,
+        version: &Version,
+        conduct: &Conduct<'_>,
+        now: Timestamp,
+    ) -> Vec<GateStanding> {
+        let mut worst: BTreeMap<RuleId, GateStanding> = BTreeMap::new();
+        if conduct.by_target.is_empty() {
+            return Vec::new();
+        }
+        let targets = self
+            .state
+            .lane(view.key)
+            .into_iter()
+            .flat_map(|it| &it.targets);
+        let waiting = targets.filter(|(_, it)| !it.leaving && it.floor < Some(version.order()));
+        let rank = |verdict: &Verdict| match verdict {
+            Verdict::Allow { .. } => (0, None),
+            Verdict::Wait { until, .. } => (1, *until),
+            Verdict::Deny { .. } => (2, None),
+        };
+        for (resource, _) in waiting {
+            for gate in view.target_gates(conduct, version, *resource, now) {
+                let known = worst.get(&gate.rule);
+                if known.is_none_or(|known| rank(&known.verdict) < rank(&gate.verdict)) {
+                    worst.insert(gate.rule, gate);
+                }
+            }
+        }
+        worst.into_values().collect()
+    }
+
     fn targets(
         &self,
         view: &LaneView<'_>,
@@ -325,8 +375,14 @@ impl Engine {
             if standing.state == TargetState::Waiting && standing.reason.is_empty() {
                 let stored = self.state.resource(*resource).map(|it| &**it);
                 let conduct = view.conduct(version, stored);
-                let waits = turns.wait_of(version, &conduct, *resource);
-                standing.reason = waits.map_or_else(String::new, |(_, message)| message);
+                let gates = view.target_gates(&conduct, version, *resource, now);
+                let shut = gates.iter().find(|gate| !gate.verdict.is_allowed());
+                standing.reason = match shut {
+                    Some(gate) => gate.verdict.why().message.clone(),
+                    None => turns
+                        .wait_of(version, &conduct, *resource)
+                        .map_or_else(String::new, |(_, message)| message),
+                };
             }
             standings.push(standing);
         }

@@ -1,6 +1,7 @@
 //! Commands: each is refused whole, with a reason for the caller, or becomes facts. Nothing is folded here.
 
 pub(crate) mod orders;
+mod people;
 
 use crate::catalog::{self, NAME_CHARS_MAX};
 use crate::engine::{Context, Engine};
@@ -10,9 +11,9 @@ use crate::state::State;
 use stagegate_expressions::cel::Program;
 use stagegate_expressions::{Roots, View, template};
 use stagegate_model::{
-    Actor, Command, Digest, EnvironmentId, Fact, JobId, JobReport, JobStatus, Json,
-    MeasurementStatus, NewVersion, Rejection, Role, UserId, VerificationId, VerificationStatus,
-    VerificationTrigger, Version, VersionId, VersionPatch, VersionStatus, Vote, derive_id,
+    Actor, Command, Digest, Fact, JobId, JobReport, JobStatus, Json, MeasurementStatus, NewVersion,
+    Rejection, Role, UserId, VerificationId, VerificationStatus, VerificationTrigger, Version,
+    VersionId, VersionPatch, VersionStatus, derive_id,
 };
 
 /// Bytes of a reason, a message, or one metadata value, at most.
@@ -52,7 +53,7 @@ pub(crate) fn handle(
             environments,
             vote,
             reason,
-        } => cast_vote(state, version, &environments, vote, &reason, context.actor),
+        } => people::cast_vote(engine, version, &environments, vote, &reason, context),
         Command::ClaimJob { job, runner } => claim_job(engine, job, runner, context),
         Command::ReportJob(report) => report_job(engine, report, context),
         Command::RecordMeasurement {
@@ -90,6 +91,12 @@ pub(crate) fn handle(
         }
         Command::PauseRollout { promotion, reason } => orders::pause(state, promotion, reason),
         Command::ResumeRollout { promotion, reason } => orders::resume(state, promotion, reason),
+        Command::PutGroup(group) => people::put_group(state, group),
+        Command::DeleteGroup { id } => people::delete_group(state, id),
+        Command::CreateSkip(skip) => people::create_skip(state, skip, context),
+        Command::DeleteSkip { id, reason } => people::delete_skip(state, id, reason),
+        Command::PutFreeze(freeze) => people::put_freeze(state, freeze, context),
+        Command::DeleteFreeze { id, reason } => people::delete_freeze(state, id, reason),
         Command::BreakGlass {
             version,
             targets,
@@ -349,61 +356,6 @@ fn update_version(state: &State, patch: VersionPatch) -> Result<Vec<Fact>, Rejec
         metadata,
         digest,
     }])
-}
-
-fn cast_vote(
-    state: &State,
-    id: VersionId,
-    environments: &[EnvironmentId],
-    vote: Vote,
-    reason: &str,
-    actor: Actor,
-) -> Result<Vec<Fact>, Rejection> {
-    let version = version_of(state, id)?;
-    too_large("reason", reason.len(), TEXT_BYTES_MAX)?;
-    let user = approver(state, actor)?;
-    if environments.is_empty() {
-        return Err(
-            Rejection::invalid("missing_field", "it names no environment").at("environmentIds"),
-        );
-    }
-    if version.status == VersionStatus::Rejected && vote == Vote::Approved {
-        let message = format!("{} was rejected as a version", version.tag);
-        return Err(Rejection::conflict("invalid_status", message)
-            .hint("set its status to ready first, or create a new version"));
-    }
-    let mut facts = Vec::new();
-    for (index, environment) in environments.iter().enumerate() {
-        if !state.environments.contains_key(environment) {
-            let message = format!("there is no environment `{environment}`");
-            return Err(Rejection::not_found("environment_not_found", message)
-                .at(format!("environmentIds[{index}]")));
-        }
-        let standing = state
-            .votes(id, *environment)
-            .and_then(|votes| votes.get(&user));
-        let repeated = standing.is_some_and(|it| {
-            it.vote == vote && it.digest == version.digest && it.reason == reason
-        });
-        if repeated {
-            continue;
-        }
-        if vote == Vote::Withdrawn && standing.is_none_or(|it| it.vote == Vote::Withdrawn) {
-            return Err(Rejection::conflict(
-                "no_vote",
-                "there is no vote of yours to withdraw",
-            ));
-        }
-        facts.push(Fact::VoteCast {
-            version: id,
-            environment: *environment,
-            user,
-            vote,
-            reason: reason.to_owned(),
-            digest: version.digest,
-        });
-    }
-    Ok(facts)
 }
 
 fn claim_job(

@@ -2,10 +2,10 @@
 //! into facts; ids of what is created are made by the caller.
 
 use crate::{
-    Deployment, DeploymentId, Environment, EnvironmentId, JobAgent, JobAgentId, JobId, JobStatus,
-    Json, KeyId, Metadata, Policy, PolicyId, PromotionId, ReleaseId, Resource, ResourceId, Role,
-    System, SystemId, TargetKey, Timestamp, UserId, VerificationId, VersionId, VersionStatus, Vote,
-    WorkspaceId,
+    Deployment, DeploymentId, Environment, EnvironmentId, Freeze, FreezeId, Group, GroupId,
+    JobAgent, JobAgentId, JobId, JobStatus, Json, KeyId, Metadata, Policy, PolicyId, PromotionId,
+    ReleaseId, Resource, ResourceId, Role, Skip, SkipId, System, SystemId, TargetKey, Timestamp,
+    UserId, VerificationId, VersionId, VersionStatus, Vote, WorkspaceId,
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -97,6 +97,23 @@ pub enum Command {
         promotion: PromotionId,
         reason: String,
     },
+    /// Creates a group, or sets its name and members.
+    PutGroup(Group),
+    DeleteGroup {
+        id: GroupId,
+    },
+    /// Sets one rule aside. Its creation time and creator are those of the command.
+    CreateSkip(Skip),
+    DeleteSkip {
+        id: SkipId,
+        reason: String,
+    },
+    /// Creates a freeze, or changes one. Its creation time and creator are those of the first command.
+    PutFreeze(Freeze),
+    DeleteFreeze {
+        id: FreezeId,
+        reason: String,
+    },
     /// A version to targets past every gate but one active job on each.
     BreakGlass {
         version: VersionId,
@@ -143,6 +160,12 @@ impl Command {
             Self::ReopenPromotion { .. } => "reopenPromotion",
             Self::PauseRollout { .. } => "pauseRollout",
             Self::ResumeRollout { .. } => "resumeRollout",
+            Self::PutGroup(_) => "putGroup",
+            Self::DeleteGroup { .. } => "deleteGroup",
+            Self::CreateSkip(_) => "createSkip",
+            Self::DeleteSkip { .. } => "deleteSkip",
+            Self::PutFreeze(_) => "putFreeze",
+            Self::DeleteFreeze { .. } => "deleteFreeze",
             Self::BreakGlass { .. } => "breakGlass",
             Self::CreateUser { .. } => "createUser",
             Self::CreateKey { .. } => "createKey",

@@ -1,8 +1,8 @@
 //! What a workspace is made of.
 
 use crate::{
-    DeploymentId, EnvironmentId, JobAgentId, Json, Metadata, PolicyId, ResourceId, RuleId,
-    SystemId, Timestamp, UserId, VersionId, VersionStatus,
+    DeploymentId, EnvironmentId, FreezeId, GroupId, JobAgentId, Json, Metadata, PolicyId,
+    ResourceId, RuleId, SkipId, SystemId, Timestamp, UserId, VersionId, VersionStatus,
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -128,6 +128,61 @@ pub struct Rule {
     pub created_at: Timestamp,
 }
 
+/// Persons who are named together, as approvers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Group {
+    pub id: GroupId,
+    /// Unique in the workspace, whatever the case of its letters.
+    pub name: String,
+    pub members: BTreeSet<UserId>,
+}
+
+/// One rule set aside, in a scope, until a time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Skip {
+    pub id: SkipId,
+    /// The rule, or a freeze by its id.
+    pub rule: RuleId,
+    /// Any version, when `None`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<VersionId>,
+    /// Any environment, when `None`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<EnvironmentId>,
+    /// Any resource, when `None`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource: Option<ResourceId>,
+    pub reason: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    pub created_at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_by: Option<UserId>,
+}
+
+/// A time in which nothing new starts on the targets that the selector takes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Freeze {
+    pub id: FreezeId,
+    /// Unique among the freezes of the workspace, whatever the case of its letters.
+    pub name: String,
+    /// CEL over `environment deployment system resource version`.
+    pub selector: String,
+    pub reason: String,
+    pub starts_at: Timestamp,
+    /// Until a person ends it, when `None`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends_at: Option<Timestamp>,
+    /// Whether rollbacks start all the same.
+    pub allow_rollback: bool,
+    pub created_at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_by: Option<UserId>,
+}
+
 /// A build of a deployment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -175,6 +230,15 @@ impl Digest {
             "tag": tag, "config": config, "jobAgentConfig": job_agent_config,
         });
         Self(Sha256::digest(content.to_string().as_bytes()).into())
+    }
+}
+
+impl Digest {
+    /// The digest of what is said of a version.
+    #[must_use]
+    pub fn of_metadata(metadata: &Metadata) -> Self {
+        let text = serde_json::json!(metadata).to_string();
+        Self(Sha256::digest(text.as_bytes()).into())
     }
 }
 

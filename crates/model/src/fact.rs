@@ -1,11 +1,11 @@
 //! Facts: what happened. State is a fold over them; a stored fact is never changed and must fold for ever.
 
 use crate::{
-    Deployment, DeploymentId, Digest, Environment, EnvironmentId, JobAgent, JobAgentId, JobId,
-    JobStatus, Json, KeyId, MeasurementStatus, Metadata, Policy, PolicyId, PromotionId,
-    PromotionStatus, ReleaseId, ReleaseStatus, Resource, ResourceId, Role, RuleId, System,
-    SystemId, TargetKey, Timestamp, UserId, VerificationId, VerificationStatus,
-    VerificationTrigger, Version, VersionId, VersionStatus, Vote, WorkspaceId,
+    Deployment, DeploymentId, Digest, Environment, EnvironmentId, Freeze, FreezeId, Group, GroupId,
+    JobAgent, JobAgentId, JobId, JobStatus, Json, KeyId, MeasurementStatus, Metadata, Policy,
+    PolicyId, PromotionId, PromotionStatus, ReleaseId, ReleaseStatus, Resource, ResourceId, Role,
+    RuleId, Skip, SkipId, System, SystemId, TargetKey, Timestamp, UserId, VerificationId,
+    VerificationStatus, VerificationTrigger, Version, VersionId, VersionStatus, Vote, WorkspaceId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -104,6 +104,35 @@ pub enum Fact {
         reason: String,
         /// What exactly was voted on.
         digest: Digest,
+        /// What was said of it then: the digest of the version's metadata.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        metadata: Option<Digest>,
+        /// The groups that the person was in.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        groups: Vec<GroupId>,
+    },
+
+    GroupPut {
+        group: Group,
+    },
+    GroupDeleted {
+        id: GroupId,
+    },
+    SkipCreated {
+        skip: Skip,
+    },
+    SkipDeleted {
+        id: SkipId,
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        reason: String,
+    },
+    FreezePut {
+        freeze: Freeze,
+    },
+    FreezeDeleted {
+        id: FreezeId,
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        reason: String,
     },
 
     /// The selectors of a deployment and an environment now both match these resources.

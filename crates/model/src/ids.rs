@@ -73,6 +73,12 @@ ids! {
     VerificationId,
     /// A person.
     UserId,
+    /// Persons who may do something together.
+    GroupId,
+    /// One rule set aside in a scope.
+    SkipId,
+    /// A time in which nothing new starts.
+    FreezeId,
     /// An API key; acts for its owner.
     KeyId,
     /// One entry of a workspace's log.

@@ -10,8 +10,8 @@ use crate::state::State;
 use stagegate_expressions::cel::Program;
 use stagegate_expressions::{Roots, View};
 use stagegate_model::{
-    Deployment, DeploymentId, Environment, EnvironmentId, Fact, Policy, PolicyId, Resource, RuleId,
-    System, Version,
+    Deployment, DeploymentId, Environment, EnvironmentId, Fact, Freeze, FreezeId, Policy, PolicyId,
+    Resource, RuleId, System, Version,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,6 +22,8 @@ pub(crate) struct Compiled {
     environments: BTreeMap<EnvironmentId, Result<Program, String>>,
     deployments: BTreeMap<DeploymentId, DeploymentPrograms>,
     policies: BTreeMap<PolicyId, Arc<CompiledPolicy>>,
+    /// Freezes, matched as policies are.
+    freezes: BTreeMap<FreezeId, Arc<CompiledPolicy>>,
 }
 
 #[derive(Clone)]
@@ -83,6 +85,9 @@ impl Compiled {
         for policy in state.policies.values() {
             compiled.put_policy(policy);
         }
+        for freeze in state.freezes.values() {
+            compiled.put_freeze(freeze);
+        }
         compiled
     }
 
@@ -100,6 +105,10 @@ impl Compiled {
             Fact::PolicyPut { policy } => self.put_policy(policy),
             Fact::PolicyDeleted { id } => {
                 self.policies.remove(id);
+            }
+            Fact::FreezePut { freeze } => self.put_freeze(freeze),
+            Fact::FreezeDeleted { id, .. } => {
+                self.freezes.remove(id);
             }
             _ => {}
         }
@@ -124,6 +133,11 @@ impl Compiled {
     fn put_policy(&mut self, policy: &Policy) {
         self.policies
             .insert(policy.id, Arc::new(CompiledPolicy::new(policy)));
+    }
+
+    fn put_freeze(&mut self, freeze: &Freeze) {
+        self.freezes
+            .insert(freeze.id, Arc::new(CompiledPolicy::of_freeze(freeze)));
     }
 
     /// Whether both selectors take the resource. A selector that cannot be evaluated takes nothing.
@@ -159,11 +173,12 @@ impl Compiled {
             .map(|programs| &programs.agents)
     }
 
-    /// Enabled policies in the order of their ids.
+    /// Enabled policies in the order of their ids, then freezes.
     pub fn enabled_policies(&self) -> impl Iterator<Item = &Arc<CompiledPolicy>> {
         self.policies
             .values()
             .filter(|compiled| compiled.policy.enabled)
+            .chain(self.freezes.values())
     }
 }
 
@@ -197,6 +212,31 @@ impl CompiledPolicy {
             rules: rules.collect(),
             policy: Arc::new(policy.clone()),
             conjuncts: conjuncts.map_err(|error| error.to_string()),
+        }
+    }
+
+    /// A freeze, in the form of a policy with one rule of its own.
+    fn of_freeze(freeze: &Freeze) -> Self {
+        let policy = Policy {
+            id: freeze.id.0.into(),
+            name: freeze.name.clone(),
+            description: String::new(),
+            metadata: stagegate_model::Metadata::new(),
+            enabled: true,
+            priority: 0,
+            selector: freeze.selector.clone(),
+            replaces: std::collections::BTreeSet::new(),
+            rules: Vec::new(),
+            created_at: freeze.created_at,
+        };
+        let rule = CompiledRule {
+            id: freeze.id.0.into(),
+            kind: rules::freeze::KIND,
+            evaluator: Ok(rules::freeze::evaluator(freeze)),
+        };
+        Self {
+            rules: vec![rule],
+            ..Self::new(&policy)
         }
     }
 

@@ -5,10 +5,10 @@ mod compiled;
 mod schema;
 mod views;
 
-pub(crate) use compiled::{Compiled, CompiledPolicy, Match, Subject};
+pub(crate) use compiled::{Compiled, CompiledPolicy, CompiledRule, Match, Subject};
 pub(crate) use schema::{
-    condition_schema, environment_schema, policy_schema, resource_schema, template_schema,
-    turn_schema,
+    approval_schema, condition_schema, environment_schema, policy_schema, resource_schema,
+    template_schema, turn_schema,
 };
 pub(crate) use views::PromotionView;
 pub use views::{

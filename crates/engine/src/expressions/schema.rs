@@ -81,6 +81,8 @@ schemas! {
         ("system", SYSTEM),
         ("version", VERSION),
     ];
+    /// When nobody need approve.
+    approval_schema = [("version", VERSION), ("environment", ENVIRONMENT), ("deployment", DEPLOYMENT)];
     /// What decides whose turn it is.
     turn_schema = [("resource", RESOURCE), ("environment", ENVIRONMENT), ("deployment", DEPLOYMENT)];
     /// Selectors over environments alone.

@@ -3,18 +3,23 @@
 //! A policy is stored as `{kind, spec}` pairs; only this module knows what a spec means.
 
 mod any_approval;
+pub(crate) mod approval;
 pub(crate) mod concurrency;
 mod environment_progression;
+pub(crate) mod freeze;
 pub(crate) mod gradual_rollout;
 pub(crate) mod retry;
 pub(crate) mod rollback;
 pub mod verification;
+mod version_cooldown;
 
 use crate::catalog::Draft;
-use crate::state::State;
+use crate::state::{State, Target};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use stagegate_model::{Deployment, Environment, Json, Rejection, Timestamp, Version};
+use stagegate_model::{
+    Deployment, Environment, Json, Policy, Rejection, RuleId, Timestamp, Version,
+};
 use std::sync::Arc;
 
 /// Every kind of rule, in the order in which they are shown.
@@ -26,6 +31,8 @@ pub const REGISTRY: &[RuleKind] = &[
     rollback::KIND,
     gradual_rollout::KIND,
     concurrency::KIND,
+    approval::KIND,
+    version_cooldown::KIND,
 ];
 
 /// A kind of rule.
@@ -48,6 +55,26 @@ pub(crate) trait RuleEvaluator: Send + Sync {
     /// Whether passing stays passed once the first job of the version in the environment was created under it.
     fn latches(&self) -> bool {
         false
+    }
+
+    /// Whether each target has to be asked, since the rule looks at what the target has.
+    fn asks_targets(&self) -> bool {
+        false
+    }
+
+    /// How the rule stands for a version on one target; a target that it stops may take an older version.
+    fn on_target(&self, _: &TargetContext<'_>) -> Option<Verdict> {
+        None
+    }
+
+    /// How the rule stands for a rollback; `None` when it lets every rollback pass.
+    fn on_rollback(&self, _: &GateContext<'_>) -> Option<Verdict> {
+        None
+    }
+
+    /// Who approves, for an approval rule.
+    fn approval(&self) -> Option<&approval::Approval> {
+        None
     }
 
     /// What is measured, for a verification rule.
@@ -80,11 +107,22 @@ pub(crate) trait RuleEvaluator: Send + Sync {
 #[derive(Clone, Copy)]
 pub(crate) struct GateContext<'a> {
     pub state: &'a State,
+    pub policy: &'a Policy,
+    pub rule: RuleId,
     pub version: &'a Version,
     pub environment: &'a Environment,
     pub deployment: &'a Deployment,
     /// When this rule was satisfied, if its passing has latched.
     pub latched: Option<Timestamp>,
+    pub now: Timestamp,
+}
+
+/// What a rule is asked about one target.
+#[derive(Clone, Copy)]
+pub(crate) struct TargetContext<'a> {
+    pub state: &'a State,
+    pub version: &'a Version,
+    pub target: &'a Target,
     pub now: Timestamp,
 }
 
@@ -223,6 +261,9 @@ fn find(kind: &str) -> Option<&'static RuleKind> {
 
 /// The registry's own spelling of a kind; a kind that is not known any more has none.
 pub(crate) fn kind_name(kind: &str) -> &'static str {
+    if kind == freeze::KIND {
+        return freeze::KIND;
+    }
     find(kind).map_or("unknown", |rule| rule.kind)
 }
 

@@ -1,13 +1,14 @@
 //! Which policies apply to a version on a target. What does not depend on the target is asked once per lane.
 
+use super::plan::GateStanding;
 use crate::engine::Engine;
-use crate::expressions::{CompiledPolicy, Match, Subject};
+use crate::expressions::{CompiledPolicy, CompiledRule, Match, Subject};
 use crate::rules::concurrency::Concurrency;
 use crate::rules::gradual_rollout::GradualRollout;
-use crate::rules::{retry, rollback};
+use crate::rules::{TargetContext, retry, rollback};
 use crate::state::{LaneKey, State};
 use stagegate_model::{
-    Deployment, Environment, PolicyId, Resource, ResourceId, RuleId, System, Version,
+    Deployment, Environment, PolicyId, Resource, ResourceId, RuleId, System, Timestamp, Version,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -45,12 +46,14 @@ pub(crate) struct Conduct<'e> {
     pub rollbacks: Vec<&'e rollback::Spec>,
     pub rollouts: Vec<(RuleId, &'e GradualRollout)>,
     pub concurrencies: Vec<(RuleId, &'e Concurrency)>,
+    /// Rules that look at what a target has.
+    pub by_target: Vec<(PolicyId, &'e CompiledRule)>,
 }
 
 impl Conduct<'_> {
     /// Whether each target has to be asked for its turn.
     pub fn asks_for_turns(&self) -> bool {
-        !self.rollouts.is_empty() || !self.concurrencies.is_empty()
+        !self.rollouts.is_empty() || !self.concurrencies.is_empty() || !self.by_target.is_empty()
     }
 }
 
@@ -67,6 +70,7 @@ impl<'e> LaneView<'e> {
                     || it.rollback().is_some()
                     || it.rollout().is_some()
                     || it.concurrency().is_some()
+                    || it.asks_targets()
             });
         if !any {
             return conduct;
@@ -83,6 +87,9 @@ impl<'e> LaneView<'e> {
                 let concurrency = evaluator.concurrency();
                 let concurrency = concurrency.map(|it| (rule.id, it));
                 conduct.concurrencies.extend(concurrency);
+                if evaluator.asks_targets() {
+                    conduct.by_target.push((applicable.policy.policy.id, rule));
+                }
             }
         }
         conduct
@@ -141,7 +148,13 @@ impl<'e> LaneView<'e> {
             .iter()
             .filter(|policy| policy.looks_at_resource())
             .collect();
-        if looking.is_empty() {
+        let skips = self.engine.state.skips.values();
+        let skipped: BTreeSet<ResourceId> = skips
+            .filter(|skip| skip.environment.is_none_or(|id| id == self.key.environment))
+            .filter_map(|skip| skip.resource)
+            .filter(|id| lane.targets.contains_key(id))
+            .collect();
+        if looking.is_empty() && skipped.is_empty() {
             return vec![Class {
                 resources: None,
                 representative: None,
@@ -166,7 +179,7 @@ impl<'e> LaneView<'e> {
                 })
                 .collect();
             let class = classes
-                .entry((pattern, mixed.then_some(*id)))
+                .entry((pattern, (mixed || skipped.contains(id)).then_some(*id)))
                 .or_insert_with(|| Class {
                     resources: Some(Vec::new()),
                     representative: Some(Arc::clone(resource)),
@@ -174,6 +187,50 @@ impl<'e> LaneView<'e> {
             class.resources.get_or_insert_default().push(*id);
         }
         classes.into_values().collect()
+    }
+
+    /// How the rules that look at what a target has stand for a version on one target.
+    pub fn target_gates(
+        &self,
+        conduct: &Conduct<'_>,
+        version: &Version,
+        resource: ResourceId,
+        now: Timestamp,
+    ) -> Vec<GateStanding> {
+        let state = &self.engine.state;
+        let target = state
+            .lane(self.key)
+            .and_then(|lane| lane.targets.get(&resource));
+        let (Some(target), Some(stored)) = (target, state.resource(resource)) else {
+            return Vec::new();
+        };
+        let mut gates = Vec::new();
+        for (policy, rule) in &conduct.by_target {
+            if let Some(skipped) = self.skipped(version, rule.id, rule.kind, Some(stored), now) {
+                gates.push(GateStanding {
+                    policy: *policy,
+                    ..skipped
+                });
+                continue;
+            }
+            let context = TargetContext {
+                state,
+                version,
+                target,
+                now,
+            };
+            let evaluator = rule.evaluator.as_ref().ok();
+            let verdict = evaluator.and_then(|it| it.on_target(&context));
+            gates.extend(verdict.map(|verdict| GateStanding {
+                policy: *policy,
+                rule: rule.id,
+                kind: rule.kind,
+                verdict,
+                latches: false,
+                latched: false,
+            }));
+        }
+        gates
     }
 
     /// Whether some policy here may want something measured at `trigger`; cheap, to be asked before each job is.

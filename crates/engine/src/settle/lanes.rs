@@ -9,7 +9,7 @@ use crate::rules::Verdict;
 use crate::rules::gradual_rollout::OnFailure;
 use crate::state::LaneKey;
 use stagegate_model::{
-    Fact, GateRecord, GateState, OrderCause, ReleaseStatus, ResourceId, StartKind, VersionId,
+    Block, Fact, GateRecord, GateState, OrderCause, ReleaseStatus, ResourceId, StartKind, VersionId,
 };
 use std::collections::BTreeSet;
 
@@ -24,6 +24,7 @@ impl Turn<'_> {
         self.open_promotions(key, &outlook);
         self.record_gates(key, &outlook);
         self.abandon_retries(key, &outlook);
+        self.hold_back(key, &outlook);
         self.take_steps(key, &outlook);
         self.start_jobs(key, &outlook, now);
         self.clear_blocks(key, &outlook);
@@ -33,6 +34,28 @@ impl Turn<'_> {
             lane.waits_for_others = outlook.waits_for_others;
         }
         true
+    }
+
+    /// Says why a rollback does not begin.
+    fn hold_back(&mut self, key: LaneKey, outlook: &Outlook) {
+        for (resource, (version, message)) in &outlook.held_back {
+            let block = Block {
+                version: *version,
+                code: "rollback_held".to_owned(),
+                message: message.clone(),
+            };
+            let target = self
+                .state()
+                .lane(key)
+                .and_then(|lane| lane.targets.get(resource));
+            if target.is_some_and(|target| target.block.as_ref() != Some(&block)) {
+                let target = key.target(*resource);
+                self.push(Fact::TargetBlocked {
+                    target,
+                    block: Some(block),
+                });
+            }
+        }
     }
 
     /// Ends releases that were to be tried again and cannot be.
@@ -239,6 +262,8 @@ impl Turn<'_> {
         for ((_, version), start) in &outlook.starts {
             wanted.extend(start.resources.iter().map(|id| (*id, *version)));
         }
+        let held = outlook.held_back.iter();
+        wanted.extend(held.map(|(id, (version, _))| (*id, *version)));
         let stale = targets().filter(|(id, target)| {
             let block = target.block.as_ref();
             block.is_some_and(|block| !wanted.contains(&(**id, block.version)))

@@ -1,7 +1,7 @@
 //! Looking at a lane: which version each target should have and what may start now. Nothing is written here.
 
 use super::Class;
-use super::applicable::LaneView;
+use super::applicable::{Conduct, LaneView};
 use super::plan::{Asked, GateStanding};
 use super::turns::{RolloutStep, Turns};
 use crate::engine::Engine;
@@ -24,6 +24,8 @@ pub(super) struct Outlook {
     pub desired: BTreeSet<VersionId>,
     /// What has to happen to rollouts before anything of theirs starts.
     pub steps: Vec<RolloutStep>,
+    /// Rollbacks that must wait, and why.
+    pub held_back: BTreeMap<ResourceId, (VersionId, String)>,
     /// Retries that will not be, and why.
     pub abandoned: Vec<(ResourceId, String)>,
     pub next_at: Option<Timestamp>,
@@ -208,16 +210,27 @@ impl ClassLook<'_, '_> {
             let entry = looked_at
                 .entry(version.order())
                 .or_insert_with(|| (Arc::clone(version), BTreeMap::new()));
-            entry
-                .1
-                .extend(gates.iter().map(|gate| (gate.rule, gate.clone())));
+            for gate in &gates {
+                // What is set aside for one resource alone does not speak for the environment.
+                let alone = gate.verdict.why().code == "skipped" && !gate.latches;
+                if !alone || !entry.1.contains_key(&gate.rule) {
+                    entry.1.insert(gate.rule, gate.clone());
+                }
+            }
             self.turns.set_clock(version, allowed, &gates);
             if !allowed {
                 continue;
             }
-            outlook.desired.insert(version.id);
             let conduct = self.view.conduct(version, resource);
-            let free = self.startable(lane, listed, version.order());
+            let mut free = self.startable(lane, listed, version.order());
+            let mut denied = Vec::new();
+            if !conduct.by_target.is_empty() {
+                (free, denied) = self.eligible(&conduct, version, free, outlook);
+            }
+            let all_denied = !denied.is_empty() && free.is_empty();
+            if !all_denied {
+                outlook.desired.insert(version.id);
+            }
             let free = if conduct.asks_for_turns() || self.turns.is_paused(version.id) {
                 self.turns.admit(version, &conduct, &gates, free)
             } else {
@@ -225,8 +238,33 @@ impl ClassLook<'_, '_> {
             };
             self.taken.extend(&free);
             outlook.start(Urgency::Forward, version, free, &gates);
-            break;
+            // Targets that this version may not have may have an older one; those that wait for their turn may not.
+            if denied.is_empty() {
+                break;
+            }
+            let denied: BTreeSet<ResourceId> = denied.into_iter().collect();
+            let others = lane.targets.keys().filter(|id| !denied.contains(id));
+            self.taken.extend(others);
         }
+    }
+
+    /// The free targets that may have the version, and those that may not, by rules that look at what they have.
+    fn eligible(
+        &self,
+        conduct: &Conduct<'_>,
+        version: &Version,
+        free: Vec<ResourceId>,
+        outlook: &mut Outlook,
+    ) -> (Vec<ResourceId>, Vec<ResourceId>) {
+        free.into_iter().partition(|resource| {
+            let gates = self
+                .view
+                .target_gates(conduct, version, *resource, self.now);
+            for gate in &gates {
+                outlook.wake_at(gate.verdict.changes_at(), self.now);
+            }
+            gates.iter().all(|gate| gate.verdict.is_allowed())
+        })
     }
 
     fn startable(
@@ -284,11 +322,20 @@ fn look_at_orders<'e>(
             continue;
         };
         let urgency = Urgency::of(order.kind);
+        let stored = state.resource(*resource).map(|it| &**it);
+        if order.kind == StartKind::Rollback
+            && let Some(held) = view.holds_rollback(version, stored, now)
+        {
+            outlook.wake_at(held.changes_at(), now);
+            outlook
+                .held_back
+                .insert(*resource, (version.id, held.why().message.clone()));
+            continue;
+        }
         if order.kind != StartKind::Redeploy {
             outlook.start(urgency, version, vec![*resource], &[]);
             continue;
         }
-        let stored = state.resource(*resource).map(|it| &**it);
         let gates = view.gates(version, stored, now, asked);
         for gate in &gates {
             outlook.wake_at(gate.verdict.changes_at(), now);
@@ -298,7 +345,12 @@ fn look_at_orders<'e>(
             continue;
         }
         let conduct = view.conduct(version, stored);
-        if turns.take_slot(&conduct, *resource) {
+        let asked = view.target_gates(&conduct, version, *resource, now);
+        for gate in &asked {
+            outlook.wake_at(gate.verdict.changes_at(), now);
+        }
+        let allowed = asked.iter().all(|gate| gate.verdict.is_allowed());
+        if allowed && turns.take_slot(&conduct, *resource) {
             taken.insert(*resource);
             outlook.start(urgency, version, vec![*resource], &gates);
         }

@@ -59,6 +59,13 @@ impl LaneView<'_> {
                         continue;
                     }
                 };
+                if let Some(skipped) = self.skipped(version, rule.id, rule.kind, resource, now) {
+                    gates.push(GateStanding {
+                        policy: policy.id,
+                        ..skipped
+                    });
+                    continue;
+                }
                 if let Some(known) = asked.get(&(version.id, rule.id)) {
                     gates.push(known.clone());
                     continue;
@@ -66,6 +73,8 @@ impl LaneView<'_> {
                 let latched = track.and_then(|track| track.latched.get(&rule.id)).copied();
                 let context = GateContext {
                     state,
+                    policy,
+                    rule: rule.id,
                     version,
                     environment: self.environment,
                     deployment: self.deployment,
@@ -87,6 +96,97 @@ impl LaneView<'_> {
             }
         }
         gates
+    }
+
+    /// A rule that was set aside, as an open gate; what began under a skip goes on when the skip ends.
+    pub(super) fn skipped(
+        &self,
+        version: &Version,
+        rule: RuleId,
+        kind: &'static str,
+        resource: Option<&Resource>,
+        now: Timestamp,
+    ) -> Option<GateStanding> {
+        let state = &self.engine.state;
+        let gate = |satisfied_at, lapses_at, why, latches, latched| GateStanding {
+            policy: PolicyId(uuid::Uuid::nil()),
+            rule,
+            kind,
+            verdict: Verdict::Allow {
+                satisfied_at,
+                lapses_at,
+                why,
+            },
+            latches,
+            latched,
+        };
+        let track = state.track(version.id, self.environment.id);
+        if let Some(since) = track.and_then(|track| track.skipped.get(&rule)) {
+            let why = Reason::new("skipped", "it was set aside when the rollout began");
+            return Some(gate(*since, None, why, true, true));
+        }
+        let skip = state.skips.values().find(|skip| {
+            skip.rule == rule
+                && skip.version.is_none_or(|id| id == version.id)
+                && skip.environment.is_none_or(|id| id == self.environment.id)
+                && skip
+                    .resource
+                    .is_none_or(|id| resource.is_some_and(|it| it.id == id))
+                && skip.created_at <= now
+                && skip.expires_at.is_none_or(|expires| expires > now)
+        })?;
+        let mut message = "it is set aside".to_owned();
+        if let Some(expires) = skip.expires_at {
+            message = format!("{message} until {expires}");
+        }
+        if !skip.reason.is_empty() {
+            message = format!("{message}: {}", skip.reason);
+        }
+        let why = Reason::new("skipped", message)
+            .details(serde_json::json!({ "skipId": skip.id, "createdBy": skip.created_by }));
+        let since = skip.created_at.max(version.created_at);
+        // One for a single resource says nothing of the others, so it does not go on for them.
+        Some(gate(
+            since,
+            skip.expires_at,
+            why,
+            skip.resource.is_none(),
+            false,
+        ))
+    }
+
+    /// Whether a rollback to the version must wait, by what few rules may hold one.
+    pub fn holds_rollback(
+        &self,
+        version: &Version,
+        resource: Option<&Resource>,
+        now: Timestamp,
+    ) -> Option<Verdict> {
+        for applicable in self.applicable(version, resource) {
+            for rule in &applicable.policy.rules {
+                let Ok(evaluator) = &rule.evaluator else {
+                    continue;
+                };
+                let context = GateContext {
+                    state: &self.engine.state,
+                    policy: &applicable.policy.policy,
+                    rule: rule.id,
+                    version,
+                    environment: self.environment,
+                    deployment: self.deployment,
+                    latched: None,
+                    now,
+                };
+                let verdict = evaluator.on_rollback(&context);
+                let skipped = || self.skipped(version, rule.id, rule.kind, resource, now);
+                if let Some(verdict) = verdict.filter(|it| !it.is_allowed())
+                    && skipped().is_none()
+                {
+                    return Some(verdict);
+                }
+            }
+        }
+        None
     }
 
     /// What stops a version in this environment apart from rules.
@@ -119,6 +219,17 @@ fn stopped(version: &Version, place: &str, track: Option<&Track>) -> Option<Reas
         };
         return Some(
             Reason::new("promotion_cancelled", message)
+                .opens("the promotion is reopened, or a newer version is created")
+                .who("whoever may deploy there"),
+        );
+    }
+    if let Some(expired) = track.and_then(|track| track.expired.as_ref()) {
+        let message = format!(
+            "the promotion of {tag} into {place} expired at {}: {}",
+            expired.since, expired.reason
+        );
+        return Some(
+            Reason::new("promotion_expired", message)
                 .opens("the promotion is reopened, or a newer version is created")
                 .who("whoever may deploy there"),
         );

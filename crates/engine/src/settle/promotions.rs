@@ -68,6 +68,15 @@ pub(super) fn next_status(
             end(PromotionStatus::Failed, &reason, None)
         };
     }
+    let mut looked_at = outlook.looked_at.iter();
+    let gates = looked_at.find(|(it, _)| it.id == version.id);
+    let expired = gates
+        .into_iter()
+        .flat_map(|(_, gates)| gates.values())
+        .find(|gate| gate.verdict.why().code == "approval_expired");
+    if let Some(gate) = expired.filter(|_| !promotion.started()) {
+        return end(PromotionStatus::Expired, &gate.verdict.why().message, None);
+    }
     match version.status {
         VersionStatus::Rejected => {
             return end(PromotionStatus::Rejected, "the version was rejected", None);

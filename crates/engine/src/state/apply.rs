@@ -86,7 +86,13 @@ impl State {
             | Fact::JobAgentPut { .. }
             | Fact::JobAgentDeleted { .. }
             | Fact::PolicyPut { .. }
-            | Fact::PolicyDeleted { .. } => self.apply_configuration(fact),
+            | Fact::PolicyDeleted { .. }
+            | Fact::GroupPut { .. }
+            | Fact::GroupDeleted { .. }
+            | Fact::SkipCreated { .. }
+            | Fact::SkipDeleted { .. }
+            | Fact::FreezePut { .. }
+            | Fact::FreezeDeleted { .. } => self.apply_configuration(fact),
             Fact::VersionCreated { version } => {
                 let id = version.id;
                 self.version_order
@@ -108,12 +114,16 @@ impl State {
                 vote,
                 reason,
                 digest,
+                metadata,
+                groups,
             } => {
                 let record = VoteRecord {
                     vote: *vote,
                     at: now,
                     reason: reason.clone(),
                     digest: *digest,
+                    metadata: *metadata,
+                    groups: groups.clone(),
                 };
                 self.votes
                     .entry((*version, *environment))

@@ -177,6 +177,8 @@ pub struct Track {
     pub attempts: u32,
     /// Rules that stay passed, with the time at which each was satisfied.
     pub latched: BTreeMap<RuleId, Timestamp>,
+    /// Rules that were set aside when the rollout began, with since when.
+    pub skipped: BTreeMap<RuleId, Timestamp>,
     /// The gates as last recorded.
     pub gates: BTreeMap<RuleId, GateRecord>,
     /// What became of this version on the targets, by resource; also of targets that have left.
@@ -188,6 +190,8 @@ pub struct Track {
     pub quarantined: Option<Standstill>,
     /// A person ended its promotion.
     pub cancelled: Option<Standstill>,
+    /// Nobody approved in time.
+    pub expired: Option<Standstill>,
     /// No further target is released, until a person resumes it.
     pub paused: Option<Standstill>,
     pub rollouts: BTreeMap<RuleId, Rollout>,

@@ -11,10 +11,10 @@ pub use runs::{Archived, Job, Measurement, MetricRun, Promotion, Release, Verifi
 
 use serde::{Deserialize, Serialize};
 use stagegate_model::{
-    Deployment, DeploymentId, Digest, EntryId, Environment, EnvironmentId, JobAgent, JobAgentId,
-    JobId, KeyId, Policy, PolicyId, PromotionId, ReleaseId, Resource, ResourceId, Role, System,
-    SystemId, Timestamp, UserId, VerificationId, Version, VersionId, VersionOrder, Vote,
-    WorkspaceId,
+    Deployment, DeploymentId, Digest, EntryId, Environment, EnvironmentId, Freeze, FreezeId, Group,
+    GroupId, JobAgent, JobAgentId, JobId, KeyId, Policy, PolicyId, PromotionId, ReleaseId,
+    Resource, ResourceId, Role, Skip, SkipId, System, SystemId, Timestamp, UserId, VerificationId,
+    Version, VersionId, VersionOrder, Vote, WorkspaceId,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -37,6 +37,9 @@ pub struct State {
     pub(crate) identifiers: BTreeMap<String, ResourceId>,
     pub(crate) agents: BTreeMap<JobAgentId, Arc<JobAgent>>,
     pub(crate) policies: BTreeMap<PolicyId, Arc<Policy>>,
+    pub(crate) groups: BTreeMap<GroupId, Arc<Group>>,
+    pub(crate) skips: BTreeMap<SkipId, Arc<Skip>>,
+    pub(crate) freezes: BTreeMap<FreezeId, Arc<Freeze>>,
     pub(crate) versions: BTreeMap<VersionId, Arc<Version>>,
     pub(crate) version_order: BTreeMap<DeploymentId, BTreeSet<VersionOrder>>,
     pub(crate) tags: BTreeMap<DeploymentId, BTreeMap<String, VersionId>>,
@@ -106,6 +109,10 @@ pub struct VoteRecord {
     pub at: Timestamp,
     pub reason: String,
     pub digest: Digest,
+    /// The digest of the version's metadata then.
+    pub metadata: Option<Digest>,
+    /// The groups that the person was in.
+    pub groups: Vec<GroupId>,
 }
 
 /// What may have to be decided anew.
@@ -272,6 +279,35 @@ impl State {
     #[must_use]
     pub fn version_by_tag(&self, deployment: DeploymentId, tag: &str) -> Option<&Arc<Version>> {
         self.versions.get(self.tags.get(&deployment)?.get(tag)?)
+    }
+
+    #[must_use]
+    pub fn groups(&self) -> &BTreeMap<GroupId, Arc<Group>> {
+        &self.groups
+    }
+
+    #[must_use]
+    pub fn group_by_name(&self, name: &str) -> Option<&Arc<Group>> {
+        let mut groups = self.groups.values();
+        groups.find(|group| same_name(&group.name, name))
+    }
+
+    /// The groups that a person is in, in the order of their ids.
+    #[must_use]
+    pub fn groups_of(&self, user: UserId) -> Vec<GroupId> {
+        let groups = self.groups.values();
+        let mine = groups.filter(|group| group.members.contains(&user));
+        mine.map(|group| group.id).collect()
+    }
+
+    #[must_use]
+    pub fn skips(&self) -> &BTreeMap<SkipId, Arc<Skip>> {
+        &self.skips
+    }
+
+    #[must_use]
+    pub fn freezes(&self) -> &BTreeMap<FreezeId, Arc<Freeze>> {
+        &self.freezes
     }
 
     /// The versions of a deployment, newest first.

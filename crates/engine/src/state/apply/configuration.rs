@@ -1,7 +1,7 @@
 //! Folding changes of configuration and of versions.
 
 use super::super::{State, StoredResource};
-use stagegate_model::{Fact, VersionStatus};
+use stagegate_model::{EnvironmentId, Fact, VersionStatus};
 use std::sync::Arc;
 
 impl State {
@@ -97,8 +97,39 @@ impl State {
                 self.policies.remove(id);
                 self.dirty.lanes.extend(self.lanes.keys().copied());
             }
+            Fact::GroupPut { group } => {
+                self.groups.insert(group.id, Arc::new(group.clone()));
+                self.dirty.lanes.extend(self.lanes.keys().copied());
+            }
+            Fact::GroupDeleted { id } => {
+                self.groups.remove(id);
+                self.dirty.lanes.extend(self.lanes.keys().copied());
+            }
+            Fact::SkipCreated { skip } => {
+                self.skips.insert(skip.id, Arc::new(skip.clone()));
+                self.touch_scope(skip.environment);
+            }
+            Fact::SkipDeleted { id, .. } => {
+                let environment = self.skips.remove(id).and_then(|skip| skip.environment);
+                self.touch_scope(environment);
+            }
+            Fact::FreezePut { freeze } => {
+                self.freezes.insert(freeze.id, Arc::new(freeze.clone()));
+                self.dirty.lanes.extend(self.lanes.keys().copied());
+            }
+            Fact::FreezeDeleted { id, .. } => {
+                self.freezes.remove(id);
+                self.dirty.lanes.extend(self.lanes.keys().copied());
+            }
             _ => {}
         }
+    }
+
+    /// Marks the lanes of an environment; all, when none is named.
+    fn touch_scope(&mut self, environment: Option<EnvironmentId>) {
+        let lanes = self.lanes.keys();
+        let inside = lanes.filter(|key| environment.is_none_or(|it| it == key.environment));
+        self.dirty.lanes.extend(inside.copied());
     }
 
     pub(super) fn apply_version_change(&mut self, fact: &Fact) {

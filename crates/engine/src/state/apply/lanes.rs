@@ -1,7 +1,7 @@
 //! Folding what happens to lanes: targets, promotions, latches.
 
 use super::super::runs::Archive;
-use super::super::{Lane, LaneKey, Promotion, State, Target};
+use super::super::{Lane, LaneKey, Promotion, Standstill, State, Target};
 use stagegate_model::{
     DeploymentId, EnvironmentId, PromotionId, PromotionStatus, ResourceId, RuleId, StartKind,
     VersionId, VersionOrder,
@@ -173,6 +173,15 @@ impl State {
         promotion.ended_at = Some(now);
         reason.clone_into(&mut promotion.reason);
         promotion.superseded_by = by;
+        if status == PromotionStatus::Expired {
+            let track = self
+                .tracks
+                .entry((promotion.version, promotion.environment));
+            track.or_default().expired = Some(Standstill {
+                since: now,
+                reason: reason.to_owned(),
+            });
+        }
         let key = LaneKey {
             deployment: promotion.deployment,
             environment: promotion.environment,
@@ -206,6 +215,10 @@ impl State {
                 .and_then(|gate| gate.satisfied_at)
                 .unwrap_or(now);
             track.latched.entry(*rule).or_insert(satisfied_at);
+            let skipped = track.gates.get(rule).is_some_and(|it| it.code == "skipped");
+            if skipped {
+                track.skipped.entry(*rule).or_insert(satisfied_at);
+            }
         }
     }
 }

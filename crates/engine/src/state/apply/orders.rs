@@ -54,7 +54,11 @@ impl State {
                 version,
                 environment,
                 reason: _,
-            } => self.touched_track(*version, *environment).cancelled = None,
+            } => {
+                let track = self.touched_track(*version, *environment);
+                track.cancelled = None;
+                track.expired = None;
+            }
             Fact::RolloutStarted {
                 version,
                 environment,

@@ -1,0 +1,67 @@
+//! A freeze: nothing new starts on the targets that it takes, for a time. It stands beside policies and is matched
+//! like one; no policy can hold it or replace it.
+
+use super::{Action, GateContext, Reason, RuleEvaluator, Verdict};
+use stagegate_model::Freeze;
+use std::sync::Arc;
+
+/// The word for it where rules are shown.
+pub(crate) const KIND: &str = "freeze";
+
+/// What asks a freeze.
+pub(crate) fn evaluator(freeze: &Freeze) -> Arc<dyn RuleEvaluator> {
+    Arc::new(Frozen(freeze.clone()))
+}
+
+struct Frozen(Freeze);
+
+impl Frozen {
+    fn verdict(&self, context: &GateContext<'_>) -> Verdict {
+        let freeze = &self.0;
+        let now = context.now;
+        let created = context.version.created_at;
+        if now < freeze.starts_at {
+            let message = format!("{} begins at {}", freeze.name, freeze.starts_at);
+            return Verdict::Allow {
+                satisfied_at: created,
+                lapses_at: Some(freeze.starts_at),
+                why: Reason::new("freeze_ahead", message),
+            };
+        }
+        if let Some(ended) = freeze.ends_at.filter(|ends| *ends <= now) {
+            let message = format!("{} ended at {ended}", freeze.name);
+            return Verdict::allow(created.max(ended), Reason::new("freeze_over", message));
+        }
+        let until = match freeze.ends_at {
+            Some(ends) => format!("until {ends}"),
+            None => "until a person ends it".to_owned(),
+        };
+        let why = Reason::new(
+            "frozen",
+            format!("{} {until}: {}", freeze.name, freeze.reason),
+        )
+        .opens(match freeze.ends_at {
+            Some(ends) => format!("the freeze ends at {ends}, or is ended or skipped before"),
+            None => "the freeze is ended or skipped".to_owned(),
+        })
+        .who("whoever may edit policies")
+        .action(Action::Wait);
+        match freeze.ends_at {
+            Some(ends) => Verdict::Wait {
+                until: Some(ends),
+                why,
+            },
+            None => Verdict::Deny { why },
+        }
+    }
+}
+
+impl RuleEvaluator for Frozen {
+    fn evaluate(&self, context: &GateContext<'_>) -> Option<Verdict> {
+        Some(self.verdict(context))
+    }
+
+    fn on_rollback(&self, context: &GateContext<'_>) -> Option<Verdict> {
+        (!self.0.allow_rollback).then(|| self.verdict(context))
+    }
+}
