@@ -1,6 +1,7 @@
 //! How the gates of a lane stand for a version: shared by deciding and by explaining, so that both say the same.
 
-use super::applicable::LaneView;
+use super::applicable::{Applicable, LaneView};
+use crate::rules::deployment_window::{Question, judge};
 use crate::rules::{GateContext, Reason, Verdict};
 use crate::state::Track;
 use stagegate_model::{PolicyId, Resource, RuleId, Timestamp, Version, VersionStatus};
@@ -33,7 +34,9 @@ impl LaneView<'_> {
         let state = &self.engine.state;
         let track = state.track(version.id, self.environment.id);
         let mut gates = Vec::new();
-        for applicable in self.applicable(version, resource) {
+        let applicable = self.applicable(version, resource);
+        let mut windows = self.judge_windows(version, &applicable, now);
+        for applicable in applicable {
             let policy = &applicable.policy.policy;
             for rule in &applicable.policy.rules {
                 let shut = |verdict| GateStanding {
@@ -59,6 +62,11 @@ impl LaneView<'_> {
                         continue;
                     }
                 };
+                // A window stands as all that apply stand, and those may differ from target to target.
+                if let Some(verdict) = windows.remove(&rule.id) {
+                    gates.push(shut(verdict));
+                    continue;
+                }
                 if let Some(known) = asked.get(&(version.id, rule.id)) {
                     gates.push(known.clone());
                     continue;
@@ -87,6 +95,32 @@ impl LaneView<'_> {
             }
         }
         gates
+    }
+
+    /// The windows of the policies that apply, judged together.
+    fn judge_windows(
+        &self,
+        version: &Version,
+        applicable: &[Applicable<'_>],
+        now: Timestamp,
+    ) -> BTreeMap<RuleId, Verdict> {
+        let sound = applicable.iter().filter(|it| it.error.is_none());
+        let rules = sound.flat_map(|it| &it.policy.rules);
+        let (ids, windows): (Vec<RuleId>, Vec<_>) = rules
+            .filter_map(|rule| Some((rule.id, rule.evaluator.as_ref().ok()?.window()?)))
+            .unzip();
+        if windows.is_empty() {
+            return BTreeMap::new();
+        }
+        let question = Question::of(&GateContext {
+            state: &self.engine.state,
+            version,
+            environment: self.environment,
+            deployment: self.deployment,
+            latched: None,
+            now,
+        });
+        ids.into_iter().zip(judge(&windows, &question)).collect()
     }
 
     /// What stops a version in this environment apart from rules.
