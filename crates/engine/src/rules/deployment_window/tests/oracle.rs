@@ -101,9 +101,12 @@ impl Drawn {
 
     fn starts(&self, minute: Minute) -> bool {
         let from_end = minute.day - minute.last_day - 1;
-        self.hours
-            .iter()
-            .any(|hour| hour * 60 + self.minute == minute.minute_of_day)
+        // First what most minutes fail.
+        minute.minute_of_day % 60 == self.minute
+            && self
+                .hours
+                .iter()
+                .any(|hour| hour * 60 + self.minute == minute.minute_of_day)
             && (self.weekdays.is_empty()
                 || self
                     .weekdays
@@ -145,7 +148,7 @@ fn drawn() -> impl Strategy<Value = Drawn> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 96,
+        cases: 64,
         rng_seed: proptest::test_runner::RngSeed::Fixed(5545),
         failure_persistence: None,
         ..ProptestConfig::default()
