@@ -241,7 +241,7 @@ impl Recurrence {
         match self.parts.frequency {
             Frequency::Yearly => day.year().into(),
             Frequency::Monthly => i64::from(day.year()) * 12 + i64::from(day.month()),
-            Frequency::Weekly => (days(day) - self.into_week(day)).div_euclid(7),
+            Frequency::Weekly => (days(day) - self.days_into_week(day)).div_euclid(7),
             Frequency::Daily | Frequency::Hourly => days(day),
         }
     }
@@ -250,7 +250,7 @@ impl Recurrence {
         match self.parts.frequency {
             Frequency::Yearly => Some(day.first_of_year()),
             Frequency::Monthly => Some(day.first_of_month()),
-            Frequency::Weekly => plus(day, -self.into_week(day)),
+            Frequency::Weekly => plus(day, -self.days_into_week(day)),
             Frequency::Daily | Frequency::Hourly => Some(day),
         }
     }
@@ -259,13 +259,13 @@ impl Recurrence {
         match self.parts.frequency {
             Frequency::Yearly => Some(day.last_of_year()),
             Frequency::Monthly => Some(day.last_of_month()),
-            Frequency::Weekly => plus(day, 6 - self.into_week(day)),
+            Frequency::Weekly => plus(day, 6 - self.days_into_week(day)),
             Frequency::Daily | Frequency::Hourly => Some(day),
         }
     }
 
     /// Days since the week began.
-    fn into_week(&self, day: Date) -> i64 {
+    fn days_into_week(&self, day: Date) -> i64 {
         i64::from(day.weekday().since(self.parts.week_start))
     }
 
@@ -314,7 +314,7 @@ impl Recurrence {
     /// it has four days or more, whichever weekday it begins with.
     fn week_number(&self, day: Date) -> (i16, i16) {
         let number = |day: Date| {
-            let middle = plus(day, 3 - self.into_week(day)).unwrap_or(day);
+            let middle = plus(day, 3 - self.days_into_week(day)).unwrap_or(day);
             ((middle.day_of_year() - 1) / 7 + 1, middle.year())
         };
         let (week, year) = number(day);
