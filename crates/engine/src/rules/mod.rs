@@ -6,6 +6,7 @@ mod any_approval;
 pub mod deployment_window;
 mod environment_progression;
 pub mod verification;
+mod version_selector;
 
 use crate::catalog::Draft;
 use crate::state::State;
@@ -19,6 +20,7 @@ pub const REGISTRY: &[RuleKind] = &[
     environment_progression::KIND,
     any_approval::KIND,
     deployment_window::KIND,
+    version_selector::KIND,
     verification::KIND,
 ];
 
