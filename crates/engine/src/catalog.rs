@@ -296,8 +296,7 @@ impl<'s> Draft<'s> {
         }
         let mut ids = BTreeSet::new();
         for (index, rule) in policy.rules.iter().enumerate() {
-            rules::check(&rule.kind, &rule.spec, self)
-                .map_err(|error| error.at(format!("rules[{index}]")))?;
+            rules::check(rule, self).map_err(|error| error.at(format!("rules[{index}]")))?;
             let elsewhere = view(&self.state.policies, &self.policies).any(|other| {
                 other.id != policy.id && other.rules.iter().any(|known| known.id == rule.id)
             });

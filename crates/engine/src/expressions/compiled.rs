@@ -200,8 +200,7 @@ impl CompiledPolicy {
                 program.conjuncts().into_iter().map(conjunct).collect()
             });
         let rules = policy.rules.iter().map(|rule| {
-            let evaluator =
-                rules::compile(&rule.kind, &rule.spec).map_err(|error| error.to_string());
+            let evaluator = rules::compile(rule).map_err(|error| error.to_string());
             CompiledRule {
                 id: rule.id,
                 kind: rules::kind_name(&rule.kind),

@@ -87,6 +87,8 @@ schemas! {
     turn_schema = [("resource", RESOURCE), ("environment", ENVIRONMENT), ("deployment", DEPLOYMENT)];
     /// Selectors over environments alone.
     environment_schema = [("environment", ENVIRONMENT)];
+    /// Selectors over versions, in a lane.
+    version_schema = [("version", VERSION), ("environment", ENVIRONMENT), ("deployment", DEPLOYMENT)];
     /// Selectors over job agents.
     agent_schema = [("jobAgent", JOB_AGENT)];
     /// Conditions over what was measured.

@@ -5,6 +5,7 @@
 mod any_approval;
 pub(crate) mod approval;
 pub(crate) mod concurrency;
+pub mod deployment_window;
 mod environment_progression;
 pub(crate) mod freeze;
 pub(crate) mod gradual_rollout;
@@ -12,13 +13,14 @@ pub(crate) mod retry;
 pub(crate) mod rollback;
 pub mod verification;
 mod version_cooldown;
+mod version_selector;
 
 use crate::catalog::Draft;
 use crate::state::{State, Target};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use stagegate_model::{
-    Deployment, Environment, Json, Policy, Rejection, RuleId, Timestamp, Version,
+    Deployment, Environment, Json, Policy, Rejection, Rule, RuleId, Timestamp, Version,
 };
 use std::sync::Arc;
 
@@ -26,6 +28,8 @@ use std::sync::Arc;
 pub const REGISTRY: &[RuleKind] = &[
     environment_progression::KIND,
     any_approval::KIND,
+    deployment_window::KIND,
+    version_selector::KIND,
     verification::KIND,
     retry::KIND,
     rollback::KIND,
@@ -99,6 +103,22 @@ pub(crate) trait RuleEvaluator: Send + Sync {
 
     /// How many targets are worked on at a time, for a concurrency rule.
     fn concurrency(&self) -> Option<&concurrency::Concurrency> {
+        None
+    }
+
+    /// The window of a window rule, to be judged together with the others that apply: [`deployment_window::judge`].
+    fn window(&self) -> Option<&deployment_window::Window> {
+        None
+    }
+
+    /// The same rule, knowing when it was made; `None` where that does not matter.
+    ///
+    /// # Errors
+    /// With that time the rule makes no sense.
+    fn anchored(
+        &self,
+        _created_at: Timestamp,
+    ) -> Option<Result<Arc<dyn RuleEvaluator>, Rejection>> {
         None
     }
 }
@@ -268,26 +288,31 @@ pub(crate) fn kind_name(kind: &str) -> &'static str {
 }
 
 /// Refuses a rule of a policy that is being written.
-pub(crate) fn check(kind: &str, spec: &Json, draft: &Draft<'_>) -> Result<(), Rejection> {
-    let Some(rule) = find(kind) else {
+pub(crate) fn check(rule: &Rule, draft: &Draft<'_>) -> Result<(), Rejection> {
+    let Rule { kind, spec, .. } = rule;
+    let Some(known) = find(kind) else {
         let known: Vec<_> = REGISTRY.iter().map(|rule| rule.kind).collect();
         return Err(
             Rejection::invalid("unknown_rule", format!("there is no rule kind `{kind}`"))
                 .hint(format!("the kinds are: {}", known.join(", "))),
         );
     };
-    (rule.check)(spec, draft).map_err(|rejection| rejection.at(kind))
+    (known.check)(spec, draft)
+        .and_then(|()| compile(rule))
+        .map(|_| ())
+        .map_err(|rejection| rejection.at(kind))
 }
 
 /// Makes a stored rule ready to be asked.
-pub(crate) fn compile(kind: &str, spec: &Json) -> Result<Arc<dyn RuleEvaluator>, Rejection> {
-    match find(kind) {
-        Some(rule) => (rule.compile)(spec),
-        None => Err(Rejection::invalid(
+pub(crate) fn compile(rule: &Rule) -> Result<Arc<dyn RuleEvaluator>, Rejection> {
+    let Some(known) = find(&rule.kind) else {
+        return Err(Rejection::invalid(
             "unknown_rule",
-            format!("this server does not know the rule kind `{kind}`"),
-        )),
-    }
+            format!("this server does not know the rule kind `{}`", rule.kind),
+        ));
+    };
+    let evaluator = (known.compile)(&rule.spec)?;
+    evaluator.anchored(rule.created_at).unwrap_or(Ok(evaluator))
 }
 
 /// Reads a spec, naming the member that is wrong.

@@ -154,7 +154,12 @@ impl<'e> LaneView<'e> {
             .filter_map(|skip| skip.resource)
             .filter(|id| lane.targets.contains_key(id))
             .collect();
-        if looking.is_empty() && skipped.is_empty() {
+        // Some windows let a target's first release pass.
+        let rules = self.policies.iter().flat_map(|policy| &policy.rules);
+        let exempting = rules
+            .filter_map(|rule| rule.evaluator.as_ref().ok()?.window())
+            .any(|window| window.exempts_first_release);
+        if looking.is_empty() && skipped.is_empty() && !exempting {
             return vec![Class {
                 resources: None,
                 representative: None,
@@ -169,6 +174,7 @@ impl<'e> LaneView<'e> {
                 continue;
             };
             let subject = self.subject(None, Some(resource));
+            let first = exempting && lane.targets.get(id).is_some_and(|it| it.latest.is_none());
             let pattern = looking
                 .iter()
                 .map(|policy| match policy.matches(subject) {
@@ -177,6 +183,7 @@ impl<'e> LaneView<'e> {
                     // Shuts gates that stay open for others: a class of its own.
                     Match::Error(_) => 2,
                 })
+                .chain([u8::from(first)])
                 .collect();
             let class = classes
                 .entry((pattern, (mixed || skipped.contains(id)).then_some(*id)))

@@ -1,6 +1,7 @@
 //! How the gates of a lane stand for a version: shared by deciding and by explaining, so that both say the same.
 
-use super::applicable::LaneView;
+use super::applicable::{Applicable, LaneView};
+use crate::rules::deployment_window::{Question, judge};
 use crate::rules::{GateContext, Reason, Verdict};
 use crate::state::Track;
 use stagegate_model::{PolicyId, Resource, RuleId, Timestamp, Version, VersionStatus};
@@ -33,7 +34,9 @@ impl LaneView<'_> {
         let state = &self.engine.state;
         let track = state.track(version.id, self.environment.id);
         let mut gates = Vec::new();
-        for applicable in self.applicable(version, resource) {
+        let applicable = self.applicable(version, resource);
+        let mut windows = self.judge_windows(version, resource, &applicable, now, false);
+        for applicable in applicable {
             let policy = &applicable.policy.policy;
             for rule in &applicable.policy.rules {
                 let shut = |verdict| GateStanding {
@@ -64,6 +67,11 @@ impl LaneView<'_> {
                         policy: policy.id,
                         ..skipped
                     });
+                    continue;
+                }
+                // A window stands as all that apply stand, and those may differ from target to target.
+                if let Some(verdict) = windows.remove(&rule.id) {
+                    gates.push(shut(verdict));
                     continue;
                 }
                 if let Some(known) = asked.get(&(version.id, rule.id)) {
@@ -162,7 +170,9 @@ impl LaneView<'_> {
         resource: Option<&Resource>,
         now: Timestamp,
     ) -> Option<Verdict> {
-        for applicable in self.applicable(version, resource) {
+        let applicable = self.applicable(version, resource);
+        let mut windows = self.judge_windows(version, resource, &applicable, now, true);
+        for applicable in applicable {
             for rule in &applicable.policy.rules {
                 let Ok(evaluator) = &rule.evaluator else {
                     continue;
@@ -177,7 +187,8 @@ impl LaneView<'_> {
                     latched: None,
                     now,
                 };
-                let verdict = evaluator.on_rollback(&context);
+                let window = windows.remove(&rule.id);
+                let verdict = window.or_else(|| evaluator.on_rollback(&context));
                 let skipped = || self.skipped(version, rule.id, rule.kind, resource, now);
                 if let Some(verdict) = verdict.filter(|it| !it.is_allowed())
                     && skipped().is_none()
@@ -187,6 +198,40 @@ impl LaneView<'_> {
             }
         }
         None
+    }
+
+    /// The windows of the policies that apply, judged together.
+    fn judge_windows(
+        &self,
+        version: &Version,
+        resource: Option<&Resource>,
+        applicable: &[Applicable<'_>],
+        now: Timestamp,
+        rollback: bool,
+    ) -> BTreeMap<RuleId, Verdict> {
+        let sound = applicable.iter().filter(|it| it.error.is_none());
+        let rules = sound.flat_map(|it| &it.policy.rules);
+        let (ids, windows): (Vec<RuleId>, Vec<_>) = rules
+            .filter_map(|rule| Some((rule.id, rule.evaluator.as_ref().ok()?.window()?)))
+            .unzip();
+        if windows.is_empty() {
+            return BTreeMap::new();
+        }
+        let lane = self.engine.state.lane(self.key);
+        let targets = lane.map(|lane| &lane.targets);
+        let question = Question {
+            now,
+            version_created_at: version.created_at,
+            // Where that matters, targets that have had a release are looked at apart from the others.
+            first_release: targets.is_some_and(|targets| match resource {
+                Some(resource) => targets
+                    .get(&resource.id)
+                    .is_some_and(|it| it.latest.is_none()),
+                None => targets.values().all(|it| it.latest.is_none()),
+            }),
+            rollback,
+        };
+        ids.into_iter().zip(judge(&windows, &question)).collect()
     }
 
     /// What stops a version in this environment apart from rules.
