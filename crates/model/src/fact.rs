@@ -1,13 +1,14 @@
 //! Facts: what happened. State is a fold over them; a stored fact is never changed and must fold for ever.
 
 use crate::{
-    Deployment, DeploymentId, Digest, Environment, EnvironmentId, JobAgent, JobAgentId, JobId,
-    JobStatus, Json, KeyId, MeasurementStatus, Metadata, Policy, PolicyId, PromotionId,
-    PromotionStatus, ReleaseId, ReleaseStatus, Resource, ResourceId, Role, RuleId, System,
-    SystemId, TargetKey, Timestamp, UserId, VerificationId, VerificationStatus,
+    CancelCause, Deployment, DeploymentId, Digest, Environment, EnvironmentId, JobAgent,
+    JobAgentId, JobId, JobLimits, JobStatus, Json, KeyId, MeasurementStatus, Metadata, Policy,
+    PolicyId, PromotionId, PromotionStatus, ReleaseId, ReleaseStatus, Resource, ResourceId, Role,
+    RuleId, System, SystemId, TargetKey, Timestamp, UserId, VerificationId, VerificationStatus,
     VerificationTrigger, Version, VersionId, VersionStatus, Vote, WorkspaceId,
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -155,6 +156,9 @@ pub enum Fact {
         /// Rules whose passing stays passed for this version in this environment from here on.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         latches: Vec<RuleId>,
+        /// How long each may wait, run and be silent.
+        #[serde(default)]
+        limits: JobLimits,
         jobs: Vec<NewJob>,
     },
     /// A target that should start cannot, for a reason of its own (template, agent…), or no longer has it.
@@ -167,6 +171,35 @@ pub enum Fact {
         id: JobId,
         runner: String,
         epoch: u64,
+        /// Whether the runner has to be heard of from time to time.
+        #[serde(default)]
+        lease: bool,
+    },
+    /// The job's runner is not heard of any more: what becomes of the job is unknown, and its target stays busy.
+    JobLost {
+        id: JobId,
+        epoch: u64,
+        /// When the runner was last heard of, as far as is known.
+        since: Timestamp,
+    },
+    /// The lost runner was heard of again.
+    JobFound {
+        id: JobId,
+        epoch: u64,
+    },
+    /// The lost runner did not come back in time: whoever claims the job next gets it.
+    JobRequeued {
+        id: JobId,
+        epoch: u64,
+    },
+    /// The runner is to stop the job and to confirm it.
+    JobCancelRequested {
+        id: JobId,
+        cause: CancelCause,
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        reason: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<UserId>,
     },
     JobChanged {
         id: JobId,
@@ -177,6 +210,12 @@ pub enum Fact {
         external_id: Option<String>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         output_tail: Option<String>,
+        /// How the process ended.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        exit: Option<JobExit>,
+        /// Where to read more, by label; none leaves those that are known.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        links: BTreeMap<String, String>,
     },
     /// A late or repeated report; nothing changed.
     ReportIgnored {
@@ -262,6 +301,16 @@ pub struct NewJob {
     pub attempt: u32,
     /// The agent's, the deployment's and the version's configuration, merged and rendered.
     pub config: Json,
+}
+
+/// How a job's process ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JobExit {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<i32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<String>,
 }
 
 /// Why a target cannot start what it should have.

@@ -17,21 +17,19 @@ use stagegate_model::{
 use std::sync::Arc;
 
 impl Turn<'_> {
-    /// Decides one ended job. Gives whether there was one.
+    /// Decides one job that has ended or whose time has come. Gives whether there was one.
     pub(super) fn settle_job(&mut self) -> bool {
         let Some(id) = self.engine.state.dirty.jobs.pop_first() else {
             return false;
         };
         let now = self.state().head.time;
-        let Some(job) = self
-            .state()
-            .jobs
-            .get(&id)
-            .filter(|job| job.status.is_terminal())
-            .cloned()
-        else {
+        let Some(job) = self.state().jobs.get(&id).cloned() else {
             return true;
         };
+        if !job.status.is_terminal() {
+            self.settle_time(&job, now);
+            return true;
+        }
         let ended = self
             .state()
             .releases

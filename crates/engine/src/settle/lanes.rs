@@ -224,6 +224,9 @@ impl Turn<'_> {
                     environment: key.environment,
                     agent,
                     latches: latches.iter().copied().collect(),
+                    limits: self
+                        .state()
+                        .job_limits(agent, key.deployment, start.version.id),
                     jobs,
                 });
                 for job in ids.into_iter().filter(|_| measured_at_once) {

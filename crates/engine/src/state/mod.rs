@@ -5,7 +5,9 @@ mod lane;
 mod runs;
 
 pub use lane::{Lane, LaneKey, Success, Target, Track, Verified};
-pub use runs::{Archived, Job, Measurement, MetricRun, Promotion, Release, Verification};
+pub use runs::{
+    Archived, Cancel, Job, Lost, Measurement, MetricRun, Promotion, Release, Verification,
+};
 
 use serde::{Deserialize, Serialize};
 use stagegate_model::{
@@ -18,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Raised whenever the shape of [`State`] changes, so that an older snapshot is passed over and refolded.
-pub const SNAPSHOT_SCHEMA: u32 = 1;
+pub const SNAPSHOT_SCHEMA: u32 = 2;
 
 /// Everything a workspace's decisions depend on.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -47,6 +49,8 @@ pub struct State {
     pub(crate) releases: BTreeMap<ReleaseId, Release>,
     pub(crate) jobs: BTreeMap<JobId, Job>,
     pub(crate) verifications: BTreeMap<VerificationId, Verification>,
+    /// When time alone decides of a job that has not ended; follows from the jobs.
+    pub(crate) wakes: BTreeSet<(Timestamp, JobId)>,
     pub(crate) dirty: Dirty,
     /// What left memory since the shell last took it; written in the same transaction as the entry.
     #[serde(skip)]
@@ -116,7 +120,7 @@ pub(crate) struct Dirty {
     /// Deployments whose selector or systems changed.
     pub deployments: BTreeSet<DeploymentId>,
     pub lanes: BTreeSet<LaneKey>,
-    /// Jobs that ended while their release has not.
+    /// Jobs that ended while their release has not, and such whose time has come.
     pub jobs: BTreeSet<JobId>,
     pub verifications: BTreeSet<VerificationId>,
 }

@@ -7,6 +7,7 @@ use stagegate_model::{
     Fact, JobId, JobStatus, MeasurementStatus, NewJob, PromotionId, ReleaseId, ReleaseStatus,
     ResourceId, VerificationId, VerificationStatus, VersionId,
 };
+use std::collections::BTreeMap;
 
 impl State {
     pub(super) fn create_job(
@@ -17,7 +18,10 @@ impl State {
         new: &NewJob,
     ) {
         let Fact::JobsCreated {
-            environment, agent, ..
+            environment,
+            agent,
+            limits,
+            ..
         } = fact
         else {
             return;
@@ -61,19 +65,30 @@ impl State {
                 agent: *agent,
                 attempt: new.attempt,
                 status: JobStatus::Pending,
+                limits: *limits,
                 runner: None,
                 epoch: 0,
+                lease: false,
+                lost: None,
+                requeues: 0,
+                cancel: None,
                 config: new.config.clone(),
                 message: String::new(),
                 external_id: None,
                 output_tail: None,
+                exit: None,
+                links: BTreeMap::new(),
                 created_at: now,
                 updated_at: now,
                 started_at: None,
+                waiting_since: now,
+                running_since: None,
+                wake_at: None,
                 completed_at: None,
                 verifications: Vec::new(),
             },
         );
+        self.time_job(new.job);
         if let Some(promotion) = self.promotions.get_mut(&promotion) {
             promotion.running += 1;
         }
@@ -104,9 +119,10 @@ impl State {
             return;
         };
         self.archive.push(release.archived());
-        let Some(job) = self.jobs.remove(&release.job) else {
+        let Some(mut job) = self.jobs.remove(&release.job) else {
             return;
         };
+        Self::unwake(&mut self.wakes, &mut job);
         for id in &job.verifications {
             if let Some(verification) = self.verifications.remove(id) {
                 self.archive.push(verification.archived());
@@ -128,15 +144,18 @@ impl State {
         );
         if started {
             job.started_at = job.started_at.or(Some(now));
+            job.running_since = job.running_since.or(Some(now));
             if let Some(release) = self.releases.get_mut(&job.release) {
                 release.status = ReleaseStatus::Running;
             }
         }
         if !status.is_terminal() {
+            self.time_job(id);
             return;
         }
         job.completed_at = Some(now);
         let (target, version, promotion) = (job.target, job.version, job.promotion);
+        Self::unwake(&mut self.wakes, job);
         let verified = if job.verifications.is_empty() {
             Verified::NotAsked
         } else {
