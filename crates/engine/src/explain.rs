@@ -105,7 +105,7 @@ impl Engine {
             .and_then(|track| track.promotion)
             .and_then(|id| self.state.promotions.get(&id));
         let gates = self.gates(&view, version, now);
-        let targets = self.targets(lane, version);
+        let targets = self.targets(lane, version, now);
         let stopped = view.stopped(version);
         let closed: Vec<&Gate> = gates
             .iter()
@@ -189,14 +189,14 @@ impl Engine {
         gates
     }
 
-    fn targets(&self, lane: LaneKey, version: &Version) -> Vec<TargetStanding> {
+    fn targets(&self, lane: LaneKey, version: &Version, now: Timestamp) -> Vec<TargetStanding> {
         let targets = self
             .state
             .lane(lane)
             .into_iter()
             .flat_map(|lane| &lane.targets);
         targets
-            .map(|(resource, target)| self.target_standing(*resource, target, version))
+            .map(|(resource, target)| self.target_standing(*resource, target, version, now))
             .collect()
     }
 
@@ -205,6 +205,7 @@ impl Engine {
         resource: ResourceId,
         target: &Target,
         version: &Version,
+        now: Timestamp,
     ) -> TargetStanding {
         let release = |id| self.state.releases.get(&id);
         let current = target.current.and_then(release);
@@ -217,11 +218,14 @@ impl Engine {
                 .get(&job.version)
                 .map_or("", |it| it.tag.as_str());
             match (job.version == version.id, job.status.is_terminal()) {
-                (true, false) => (TargetState::Running, format!("its job is {}", job.status)),
+                (true, false) => (
+                    TargetState::Running,
+                    format!("its job {}", job.standing(now)),
+                ),
                 (true, true) => (TargetState::Verifying, self.verifying(job)),
                 (false, false) => (
                     TargetState::Busy,
-                    format!("a job for {tag} is {}", job.status),
+                    format!("a job for {tag} {}", job.standing(now)),
                 ),
                 (false, true) => (TargetState::Busy, format!("{tag} is being verified there")),
             }

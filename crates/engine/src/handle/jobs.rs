@@ -14,6 +14,8 @@ use std::collections::BTreeMap;
 const OUTPUT_TAIL_BYTES_MAX: usize = 64 * 1024;
 /// Links of a job, at most.
 const LINKS_MAX: usize = 20;
+/// How long a job waits for a runner before that is worth a word.
+const LONG_WAIT_MILLIS: i64 = 5 * 60_000;
 /// Bytes of a link's address, at most.
 const LINK_BYTES_MAX: usize = 2048;
 /// Bytes of a link's label or of a signal's name, at most.
@@ -108,6 +110,33 @@ impl Job {
                 );
                 Err(Rejection::conflict("lease_lost", message))
             }
+        }
+    }
+
+    /// How it stands at `now`, to follow its name: `is inProgress`, `is pending: no runner has claimed it since …`.
+    #[must_use]
+    pub fn standing(&self, now: Timestamp) -> String {
+        if let (Some(cancel), false) = (&self.cancel, self.status.is_terminal()) {
+            let why = match cancel.reason.as_str() {
+                "" => String::new(),
+                reason => format!(" ({reason})"),
+            };
+            return format!(
+                "is {} and was asked to stop at {}{why}",
+                self.status, cancel.at
+            );
+        }
+        match self.status {
+            _ if self.lost.is_some() => {
+                format!("is {}, but {}", self.status, self.standing_message())
+            }
+            JobStatus::Pending if now.millis_since(self.waiting_since) >= LONG_WAIT_MILLIS => {
+                format!(
+                    "is pending: no runner has claimed it since {}",
+                    self.waiting_since
+                )
+            }
+            status => format!("is {status}"),
         }
     }
 
