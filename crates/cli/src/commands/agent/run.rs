@@ -16,7 +16,8 @@ use tokio::sync::watch;
 /// Run the jobs of an agent of type `exec` on this machine, until told to stop.
 ///
 /// What the deployments' configurations say is executed here, as this user: start a runner only where that is meant.
-/// A runner that was stopped takes up its jobs again at its next start with the same data folder.
+/// A runner that was stopped takes up its jobs again at its next start with the same data folder. The server waits for
+/// it as long as the agent's `jobLimits` say; then its jobs fail, or another runner gets them.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Example:
