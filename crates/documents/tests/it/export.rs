@@ -165,7 +165,7 @@ proptest! {
             id: id(101).into(), name: name.clone(), slug: "s".into(),
             description: text.clone(), metadata: metadata.clone(),
         });
-        workspace.agents.push(JobAgent {
+        workspace.agents.push(JobAgent { job_limits: Default::default(),
             id: id(102).into(), name: name.clone(), kind: name.clone(),
             config: config.clone(), metadata: metadata.clone(),
         });
@@ -183,7 +183,7 @@ proptest! {
             metadata: metadata.clone(), resource_selector: selector.clone(),
             systems: [id(101).into()].into(), created_at,
         });
-        workspace.deployments.push(Deployment {
+        workspace.deployments.push(Deployment { job_limits: Default::default(),
             id: id(105).into(), name: name.clone(), slug: "d".into(), description: text.clone(),
             metadata: metadata.clone(), resource_selector: selector.clone(),
             job_agent_selector: match by_name {
