@@ -192,7 +192,7 @@ async fn shown(session: &Session, path: PathText) -> Answer<Shown> {
 fn notes(job: &api::Job) -> Vec<String> {
     let mut notes = Vec::new();
     if let Some(cancel) = job.cancel.as_ref().filter(|_| !job.has_ended()) {
-        let at = time(&cancel.requested_at);
+        let at = short_time(cancel.requested_at.as_deref().unwrap_or_default());
         let why = match cancel.reason.as_str() {
             "" => String::new(),
             reason => format!(": {reason}"),
