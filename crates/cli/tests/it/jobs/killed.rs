@@ -99,6 +99,19 @@ fn while_a_job_is_pending() {
 }
 
 #[test]
+fn before_the_runner_has_found_the_server() {
+    let mut site = Site::new(PATIENT, "");
+    site.create("v1");
+    site.kill_server();
+    site.start_runner("eu-1");
+    site.until("it tries again", |site| {
+        site.logs().contains("trying again")
+    });
+    site.start_server();
+    site.ends_well();
+}
+
+#[test]
 fn when_it_is_claimed_and_its_process_is_not_started() {
     with_each_victim(|victim| {
         let mut site = Site::new(PATIENT, "");

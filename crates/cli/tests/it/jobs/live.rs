@@ -18,7 +18,11 @@ struct Watching {
 impl Watching {
     fn start(site: &Site, job: &str) -> Self {
         let mut command = site.command(&["jobs", "logs", "-f", job]);
-        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         let stdout = child.stdout.take().unwrap();
         let (send, lines) = channel();
         std::thread::spawn(move || {
