@@ -105,6 +105,7 @@ pub const CODES: &[(&str, u16, &str)] = &[
     ("created_in_future", 400, "The version's time of creation lies in the future"),
     ("invalid_status", 400, "This status cannot be set"),
     ("job_claimed", 409, "Another runner has the job"),
+    ("lease_lost", 409, "The runner no longer holds the job"),
     ("job_ended", 409, "The job has ended"),
     ("verification_running", 409, "The verification is still running"),
     ("verification_ended", 409, "The verification has its verdict"),

@@ -9,6 +9,7 @@
 mod checks;
 mod clock;
 mod decide;
+mod leases;
 mod load;
 mod measure;
 pub mod step;
@@ -16,6 +17,7 @@ mod workspace;
 mod write;
 
 pub use clock::{Clock, SystemClock};
+pub use leases::Pulse;
 pub use load::LoadError;
 pub use stagegate_store::SideWrite;
 pub use step::Durable;

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value as Json, json};
 use stagegate_model::{
-    Deployment, Environment, JobAgent, Metadata, Policy, PolicyId, Resource, System, SystemId,
+    Deployment, Environment, JobAgent, JobLimitsSpec, Metadata, Policy, PolicyId, Resource, System,
+    SystemId,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -45,6 +46,7 @@ pub(crate) fn job_agent(agent: &JobAgent) -> Form {
         ("agentType", json!(agent.kind)),
     ];
     push_config(&mut form, "config", &agent.config);
+    push_limits(&mut form, &agent.job_limits);
     describe(&mut form, "", &agent.metadata);
     form
 }
@@ -91,6 +93,7 @@ pub(crate) fn deployment(deployment: &Deployment, names: &Names) -> Form {
             push_config(&mut form, "jobAgentConfig", &deployment.job_agent_config);
         }
     }
+    push_limits(&mut form, &deployment.job_limits);
     form
 }
 
@@ -145,6 +148,12 @@ fn describe(form: &mut Form, description: &str, metadata: &Metadata) {
 fn push_config(form: &mut Form, key: &'static str, config: &Json) {
     if !is_empty(config) {
         form.push((key, config.clone()));
+    }
+}
+
+fn push_limits(form: &mut Form, limits: &JobLimitsSpec) {
+    if !limits.is_empty() {
+        form.push(("jobLimits", json!(limits)));
     }
 }
 

@@ -221,6 +221,7 @@ impl<'a> Resolver<'a> {
             };
             let old = self.catalog.job_agent_by_name(&draft.name);
             let agent = JobAgent {
+                job_limits: body.limits,
                 id: old
                     .as_ref()
                     .map_or_else(|| self.fresh().into(), |old| old.id),
@@ -312,6 +313,7 @@ impl<'a> Resolver<'a> {
         let old = self.catalog.deployment_by_slug(&body.slug);
         let systems = self.links(index, &body.systems, old.as_ref().map(|old| &old.systems));
         let deployment = Deployment {
+            job_limits: body.limits,
             id: old
                 .as_ref()
                 .map_or_else(|| self.fresh().into(), |old| old.id),

@@ -5,6 +5,7 @@ use crate::expressions::{
     check_agent_selector, check_cel, check_resource_selector, policy_schema, template_rejection,
     template_schema,
 };
+use crate::limits::{self, LimitsOf};
 use crate::rules;
 use crate::state::{State, same_name};
 use stagegate_expressions::template;
@@ -211,6 +212,7 @@ impl<'s> Draft<'s> {
         check_resource_selector(&deployment.resource_selector, "resourceSelector")?;
         check_agent_selector(&deployment.job_agent_selector, "jobAgentSelector")?;
         check_config(&deployment.job_agent_config, "jobAgentConfig")?;
+        limits::check(&deployment.job_limits, LimitsOf::Other)?;
         if lookup(&self.state.deployments, &self.deployments, &deployment.id)
             .is_some_and(|old| **old == deployment)
         {
@@ -266,6 +268,7 @@ impl<'s> Draft<'s> {
         check_name("name", &agent.name)?;
         check_name("type", &agent.kind)?;
         check_config(&agent.config, "config")?;
+        limits::check(&agent.job_limits, LimitsOf::Agent)?;
         let taken_already = view(&self.state.agents, &self.agents)
             .any(|other| other.id != agent.id && same_name(&other.name, &agent.name));
         if taken_already {

@@ -371,7 +371,7 @@ impl Engine {
         let mut turns = Turns::new(view, now);
         let mut standings = Vec::new();
         for (resource, target) in &lane.targets {
-            let mut standing = self.target_standing(lane, *resource, target, version);
+            let mut standing = self.target_standing(lane, *resource, target, version, now);
             if standing.state == TargetState::Waiting && standing.reason.is_empty() {
                 let stored = self.state.resource(*resource).map(|it| &**it);
                 let conduct = view.conduct(version, stored);
@@ -441,6 +441,7 @@ impl Engine {
         resource: ResourceId,
         target: &Target,
         version: &Version,
+        now: Timestamp,
     ) -> TargetStanding {
         let release = |id| self.state.releases.get(&id);
         let current = target.current.and_then(release);
@@ -453,11 +454,14 @@ impl Engine {
                 .get(&job.version)
                 .map_or("", |it| it.tag.as_str());
             match (job.version == version.id, job.status.is_terminal()) {
-                (true, false) => (TargetState::Running, format!("its job is {}", job.status)),
+                (true, false) => (
+                    TargetState::Running,
+                    format!("its job {}", job.standing(now)),
+                ),
                 (true, true) => (TargetState::Verifying, self.verifying(job)),
                 (false, false) => (
                     TargetState::Busy,
-                    format!("a job for {tag} is {}", job.status),
+                    format!("a job for {tag} {}", job.standing(now)),
                 ),
                 (false, true) => (TargetState::Busy, format!("{tag} is being verified there")),
             }

@@ -8,6 +8,7 @@ mod engine;
 mod explain;
 mod expressions;
 mod handle;
+mod limits;
 pub mod rules;
 mod settle;
 mod state;
@@ -19,8 +20,8 @@ pub use explain::{Explanation, Gate, TargetStanding, TargetState};
 pub use rules::verification::{MetricOutcome, metric_outcome, next_due};
 pub use rules::{Action, REGISTRY, Reason, RuleKind, Verdict, documentation};
 pub use state::{
-    Archived, Head, Job, Key, Lane, LaneKey, Measurement, MetricRun, Promotion, Release,
-    SNAPSHOT_SCHEMA, State, Success, Target, Track, Verification, Verified, VoteRecord,
+    Archived, Cancel, Head, Job, Key, Lane, LaneKey, Lost, Measurement, MetricRun, Promotion,
+    Release, SNAPSHOT_SCHEMA, State, Success, Target, Track, Verification, Verified, VoteRecord,
     WorkspaceInfo,
 };
 pub use touched::{Touched, touched};

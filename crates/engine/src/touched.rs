@@ -141,7 +141,15 @@ fn touch(state: &State, fact: &Fact, touched: &mut BTreeSet<Touched>) {
             let promotion = track.and_then(|track| track.promotion);
             touched.extend(promotion.map(|id| ("promotion", id.0)));
         }
-        Fact::JobClaimed { id, .. } | Fact::JobChanged { id, .. } => of_job(state, *id, touched),
+        Fact::JobClaimed { id, .. }
+        | Fact::JobChanged { id, .. }
+        | Fact::JobLost { id, .. }
+        | Fact::JobFound { id, .. }
+        | Fact::JobRequeued { id, .. } => of_job(state, *id, touched),
+        Fact::JobCancelRequested { id, by, .. } => {
+            of_job(state, *id, touched);
+            touched.extend(by.map(|user| ("user", user.0)));
+        }
         Fact::ReportIgnored { job, .. }
         | Fact::ReleaseEnded { job, .. }
         | Fact::VerificationStarted { job, .. } => of_job(state, *job, touched),

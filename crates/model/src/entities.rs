@@ -1,8 +1,8 @@
 //! What a workspace is made of.
 
 use crate::{
-    DeploymentId, EnvironmentId, FreezeId, GroupId, JobAgentId, Json, Metadata, PolicyId,
-    ResourceId, RuleId, SkipId, SystemId, Timestamp, UserId, VersionId, VersionStatus,
+    DeploymentId, EnvironmentId, FreezeId, GroupId, JobAgentId, JobLimitsSpec, Json, Metadata,
+    PolicyId, ResourceId, RuleId, SkipId, SystemId, Timestamp, UserId, VersionId, VersionStatus,
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -58,6 +58,9 @@ pub struct Deployment {
     pub job_agent_selector: String,
     /// Laid over the agent's own config; strings may hold `{{ }}` templates.
     pub job_agent_config: Json,
+    /// Limits of its jobs; only the start deadline and the run timeout.
+    #[serde(default, skip_serializing_if = "JobLimitsSpec::is_empty")]
+    pub job_limits: JobLimitsSpec,
     pub systems: BTreeSet<SystemId>,
     pub created_at: Timestamp,
 }
@@ -93,6 +96,9 @@ pub struct JobAgent {
     pub config: Json,
     #[serde(default, skip_serializing_if = "Metadata::is_empty")]
     pub metadata: Metadata,
+    /// Limits of its jobs.
+    #[serde(default, skip_serializing_if = "JobLimitsSpec::is_empty")]
+    pub job_limits: JobLimitsSpec,
 }
 
 /// A selector over targets and versions, and the rules that must pass there.
@@ -194,6 +200,9 @@ pub struct Version {
     pub name: String,
     pub config: Json,
     pub job_agent_config: Json,
+    /// Limits of its jobs, fixed at creation; only the start deadline and the run timeout.
+    #[serde(default, skip_serializing_if = "JobLimitsSpec::is_empty")]
+    pub job_limits: JobLimitsSpec,
     pub status: VersionStatus,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,

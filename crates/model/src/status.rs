@@ -121,6 +121,23 @@ named! {
         Cancelled = "cancelled",
     }
 
+    /// What follows when the runner of a job is lost and does not come back in time.
+    pub enum OnLostLease {
+        /// The job is given to whoever claims it next.
+        Requeue = "requeue",
+        /// It fails; what became of it is unknown.
+        Fail = "fail",
+    }
+
+    /// Why a job was asked to stop.
+    pub enum CancelCause {
+        Person = "person",
+        /// It ran longer than its limit.
+        Timeout = "timeout",
+        /// Its target goes back to an earlier release.
+        Rollback = "rollback",
+    }
+
     /// What a key may do; every route names the least it needs.
     pub enum Role {
         /// Sees everything, changes nothing.

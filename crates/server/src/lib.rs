@@ -10,6 +10,7 @@ mod answer;
 mod app;
 mod archive;
 mod body;
+mod live_output;
 mod login;
 mod overview;
 mod pages;

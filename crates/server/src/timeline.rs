@@ -204,6 +204,36 @@ impl Teller<'_> {
                     format!("the runner `{runner}` took the job on {place}"),
                 ))
             }
+            Fact::JobLost { id, since, .. } => {
+                let place = self.resource_of(*id)?;
+                let text = format!(
+                    "the runner of the job on {place} was not heard of since {since}; whether the job still runs is unknown"
+                );
+                Some(("jobLost", text))
+            }
+            Fact::JobFound { id, .. } => {
+                let place = self.resource_of(*id)?;
+                Some((
+                    "jobFound",
+                    format!("the runner of the job on {place} was heard of again"),
+                ))
+            }
+            Fact::JobRequeued { id, .. } => {
+                let place = self.resource_of(*id)?;
+                let text = format!(
+                    "the runner of the job on {place} did not come back; another may take the job"
+                );
+                Some(("jobRequeued", text))
+            }
+            Fact::JobCancelRequested { id, reason, by, .. } => {
+                let place = self.resource_of(*id)?;
+                let who = match by {
+                    Some(user) => self.people.name(*user),
+                    None => "Stagegate".to_owned(),
+                };
+                let text = format!("{who} asked for the job on {place} to be stopped");
+                Some(("jobCancelRequested", with_reason(&text, reason)))
+            }
             Fact::JobChanged {
                 id,
                 status,

@@ -270,7 +270,7 @@ impl Node {
             return Some(millis);
         }
         // Waking only to find that nothing is due is left out.
-        let next = self.shard.engine().next_wake()?;
+        let next = self.shard.next_wake()?;
         Some(next.millis_since(now))
     }
 }

@@ -207,7 +207,11 @@ impl<'s> World<'s> {
                 self.submit(
                     Waiting::Client(event),
                     actor,
-                    Command::ClaimJob { job, runner },
+                    Command::ClaimJob {
+                        lease: false,
+                        job,
+                        runner,
+                    },
                 );
             }
             Event::Report {
@@ -221,6 +225,9 @@ impl<'s> World<'s> {
                     status,
                 };
                 let report = JobReport {
+                    epoch: None,
+                    exit: None,
+                    links: Default::default(),
                     job,
                     status,
                     message: String::new(),

@@ -10,6 +10,7 @@ mod error;
 mod events;
 mod list;
 mod log;
+mod output;
 mod people;
 mod send;
 mod sse;
@@ -17,6 +18,7 @@ mod sse;
 pub use error::ClientError;
 pub use events::{Event, Events};
 pub use list::List;
+pub use output::{FollowedOutput, OutputEvent};
 
 use crate::{CreateWorkspace, KEY_HEADER, Me, UpdateWorkspace, WorkspaceList};
 use reqwest::Url;

@@ -209,6 +209,7 @@ impl World {
         let mut changes = vec![
             Change::PutSystem(system),
             Change::PutJobAgent(JobAgent {
+                job_limits: Default::default(),
                 id: id().into(),
                 name: "local".to_owned(),
                 kind: "exec".to_owned(),
@@ -216,6 +217,7 @@ impl World {
                 metadata: Metadata::new(),
             }),
             Change::PutDeployment(Deployment {
+                job_limits: Default::default(),
                 id: deployment,
                 name: "api".to_owned(),
                 slug: "api".to_owned(),
@@ -274,6 +276,7 @@ impl World {
 
     pub fn version(&self, deployment: DeploymentId, tag: &str) -> Command {
         Command::CreateVersion(NewVersion {
+            job_limits: Default::default(),
             id: VersionId(id()),
             deployment,
             tag: tag.to_owned(),
@@ -289,6 +292,9 @@ impl World {
 
     pub async fn report(&self, job: JobId, status: JobStatus) -> Committed {
         let report = JobReport {
+            epoch: None,
+            exit: None,
+            links: Default::default(),
             job,
             status,
             message: String::new(),

@@ -3,6 +3,7 @@
 mod arbitrary;
 mod example;
 mod export;
+mod job_limits;
 mod links;
 mod locate;
 mod policies;

@@ -5,8 +5,9 @@ use crate::engine::{Context, Engine};
 use crate::settle::{is_usable, last_good, rollback_order};
 use crate::state::{Good, LaneKey, Promotion, State, Target};
 use stagegate_model::{
-    EarlierRelease, EnvironmentId, Fact, JobStatus, Order, OrderCause, PromotionId, Rejection,
-    ReleaseStatus, RollbackTarget, StartKind, TargetKey, UserId, VersionId, VersionStatus,
+    CancelCause, EarlierRelease, EnvironmentId, Fact, JobStatus, Order, OrderCause, PromotionId,
+    Rejection, ReleaseStatus, RollbackTarget, StartKind, TargetKey, UserId, VersionId,
+    VersionStatus,
 };
 
 /// How many targets one command may name.
@@ -290,12 +291,13 @@ fn open_promotion_of(state: &State, id: PromotionId) -> Result<&Promotion, Rejec
 pub(super) fn cancel_promotion(
     state: &State,
     id: PromotionId,
-    reason: String,
+    reason: &str,
+    context: Context,
 ) -> Result<Vec<Fact>, Rejection> {
     too_large("reason", reason.len(), TEXT_BYTES_MAX)?;
     let promotion = open_promotion_of(state, id)?;
     let track = state.track(promotion.version, promotion.environment);
-    let message = match reason.as_str() {
+    let message = match reason {
         "" => "its promotion was cancelled".to_owned(),
         why => format!("its promotion was cancelled: {why}"),
     };
@@ -317,7 +319,7 @@ pub(super) fn cancel_promotion(
         state.jobs().get(&target.active?)
     });
     for job in jobs.filter(|job| job.promotion == id) {
-        facts.extend(stop_job(job, &message));
+        facts.extend(stop_job(job, &message, context));
     }
     let orders = lane.into_iter().flat_map(|lane| &lane.orders);
     for (resource, order) in orders {
@@ -332,15 +334,27 @@ pub(super) fn cancel_promotion(
     Ok(facts)
 }
 
-/// A job that nobody works on ends at once.
-fn stop_job(job: &crate::Job, message: &str) -> Option<Fact> {
-    let waiting = matches!(job.status, JobStatus::Pending | JobStatus::Queued);
-    waiting.then(|| Fact::JobChanged {
+/// A job that nobody works on ends at once; another is asked to stop.
+fn stop_job(job: &crate::Job, message: &str, context: Context) -> Option<Fact> {
+    if job.status.is_terminal() {
+        return None;
+    }
+    if job.status != JobStatus::Pending {
+        return job.cancel.is_none().then(|| Fact::JobCancelRequested {
+            id: job.id,
+            cause: CancelCause::Person,
+            reason: message.to_owned(),
+            by: context.actor.user(),
+        });
+    }
+    Some(Fact::JobChanged {
         id: job.id,
         status: JobStatus::Cancelled,
         message: message.to_owned(),
         external_id: None,
         output_tail: None,
+        exit: None,
+        links: std::collections::BTreeMap::new(),
     })
 }
 

@@ -6,6 +6,7 @@
 mod applicable;
 mod jobs;
 mod lanes;
+mod limits;
 mod look;
 mod membership;
 mod plan;

@@ -7,7 +7,9 @@ mod runs;
 pub use lane::{
     Clock, Good, Held, Lane, LaneKey, Retry, Rollout, Standstill, Success, Target, Track, Verified,
 };
-pub use runs::{Archived, Job, Measurement, MetricRun, Promotion, Release, Verification};
+pub use runs::{
+    Archived, Cancel, Job, Lost, Measurement, MetricRun, Promotion, Release, Verification,
+};
 
 use serde::{Deserialize, Serialize};
 use stagegate_model::{
@@ -20,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Raised whenever the shape of [`State`] changes, so that an older snapshot is passed over and refolded.
-pub const SNAPSHOT_SCHEMA: u32 = 2;
+pub const SNAPSHOT_SCHEMA: u32 = 3;
 
 /// Everything a workspace's decisions depend on.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -52,6 +54,8 @@ pub struct State {
     pub(crate) releases: BTreeMap<ReleaseId, Release>,
     pub(crate) jobs: BTreeMap<JobId, Job>,
     pub(crate) verifications: BTreeMap<VerificationId, Verification>,
+    /// When time alone decides of a job that has not ended; follows from the jobs.
+    pub(crate) wakes: BTreeSet<(Timestamp, JobId)>,
     pub(crate) dirty: Dirty,
     /// What left memory since the shell last took it; written in the same transaction as the entry.
     #[serde(skip)]
@@ -125,7 +129,7 @@ pub(crate) struct Dirty {
     /// Deployments whose selector or systems changed.
     pub deployments: BTreeSet<DeploymentId>,
     pub lanes: BTreeSet<LaneKey>,
-    /// Jobs that ended while their release has not.
+    /// Jobs that ended while their release has not, and such whose time has come.
     pub jobs: BTreeSet<JobId>,
     pub verifications: BTreeSet<VerificationId>,
     /// Versions that were rejected while they may run somewhere.

@@ -167,6 +167,12 @@ fn line(ledger: &Ledger, fact: &Fact, start: Timestamp) -> Option<String> {
             }
         }
         Fact::JobClaimed { id, runner, .. } => format!("the job of {} is {runner}'s", of_job(id)),
+        Fact::JobLost { id, .. } => format!("the runner of {} is lost", of_job(id)),
+        Fact::JobFound { id, .. } => format!("the runner of {} is back", of_job(id)),
+        Fact::JobRequeued { id, .. } => format!("the job of {} may be claimed anew", of_job(id)),
+        Fact::JobCancelRequested { id, reason, .. } => {
+            format!("the job of {} is to stop{}", of_job(id), because(reason))
+        }
         Fact::JobChanged {
             id,
             status,

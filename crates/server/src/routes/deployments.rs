@@ -93,8 +93,10 @@ async fn put(
                     .clone()
                     .unwrap_or_else(|| SELECTS_NOTHING.to_owned())
             };
+            let limits = known.map(|it| it.job_limits);
             let deployment = Deployment {
                 id,
+                job_limits: wire::read_limits(body.job_limits.as_ref(), limits)?,
                 name: body.name.clone(),
                 slug: body.slug.clone(),
                 description: body.description.clone().unwrap_or_default(),

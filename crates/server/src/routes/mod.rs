@@ -6,6 +6,7 @@ mod deployments;
 mod environments;
 mod events;
 mod job_agents;
+mod job_runs;
 mod jobs;
 mod keys;
 mod me;
@@ -116,6 +117,10 @@ const ROUTES: &[Route] = routes! {
     get    "/workspaces/{workspaceId}/jobs/{jobId}" Viewer jobs::get;
     get    "/workspaces/{workspaceId}/jobs/{jobId}/with-release" Viewer jobs::get_with_release;
     put    "/workspaces/{workspaceId}/jobs/{jobId}/status" Agent jobs::report;
+    post   "/workspaces/{workspaceId}/jobs/{jobId}/heartbeat" Agent job_runs::heartbeat;
+    post   "/workspaces/{workspaceId}/jobs/{jobId}/output" Agent job_runs::append_output;
+    get    "/workspaces/{workspaceId}/jobs/{jobId}/output" Viewer job_runs::output;
+    post   "/workspaces/{workspaceId}/jobs/{jobId}/cancel" Approver job_runs::cancel;
 
     post   "/workspaces/{workspaceId}/release-targets/state" Viewer release_targets::list;
     get    "/workspaces/{workspaceId}/release-targets/{releaseTargetKey}/state" Viewer release_targets::get;

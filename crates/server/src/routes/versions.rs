@@ -84,6 +84,7 @@ pub(super) async fn create(
     let tag = body.tag.clone();
     let object = |map: Option<api::JsonMap>| AnyJson::Object(map.unwrap_or_default());
     let new = NewVersion {
+        job_limits: wire::read_limits(body.job_limits.as_ref(), None)?,
         id: VersionId(Uuid::now_v7()),
         deployment,
         tag: body.tag,

@@ -70,6 +70,10 @@ struct ShownJob {
     place: String,
     attempt: u32,
     message: String,
+    /// That it was asked to stop, or how its process ended.
+    notes: Vec<String>,
+    /// Label and address.
+    links: Vec<(String, String)>,
     runner: String,
     started: String,
     ended: String,
@@ -159,6 +163,8 @@ async fn shown(session: &Session, path: PathText) -> Answer<Shown> {
                 place,
                 attempt: job.attempt.unwrap_or(1),
                 message: job.message.clone().unwrap_or_default(),
+                notes: notes(job),
+                links: job.links.clone().into_iter().collect(),
                 runner: job.runner.clone().unwrap_or_default(),
                 started: time(&job.started_at),
                 ended: time(&job.completed_at),
@@ -180,6 +186,30 @@ async fn shown(session: &Session, path: PathText) -> Answer<Shown> {
         cast,
         token: session.form_token.clone(),
     })
+}
+
+/// What is to be known of a job beside its status and message.
+fn notes(job: &api::Job) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let Some(cancel) = job.cancel.as_ref().filter(|_| !job.has_ended()) {
+        let at = short_time(cancel.requested_at.as_deref().unwrap_or_default());
+        let why = match cancel.reason.as_str() {
+            "" => String::new(),
+            reason => format!(": {reason}"),
+        };
+        notes.push(format!("asked to stop at {at}{why}"));
+    }
+    match &job.exit {
+        Some(api::JobExit {
+            signal: Some(signal),
+            ..
+        }) => notes.push(format!("its process was ended by the signal {signal}")),
+        Some(api::JobExit {
+            code: Some(code), ..
+        }) if *code != 0 => notes.push(format!("its process ended with the code {code}")),
+        _ => {}
+    }
+    notes
 }
 
 fn gate(gate: &api::Gate) -> ShownGate {

@@ -5,6 +5,7 @@ mod apply;
 mod configuration;
 mod delivery;
 mod events;
+mod job_runs;
 mod limits;
 mod log;
 mod pages;

@@ -68,6 +68,7 @@ fn a_gate_that_is_ignored() {
                 return false;
             };
             facts.push(Fact::JobsCreated {
+                limits: Default::default(),
                 promotion: promotion.id,
                 version: version.id,
                 environment: promotion.environment,
@@ -167,6 +168,8 @@ fn a_terminal_state_that_is_overwritten() {
             for fact in facts {
                 if let Fact::ReportIgnored { job, status, .. } = fact {
                     *fact = Fact::JobChanged {
+                        exit: None,
+                        links: Default::default(),
                         id: *job,
                         status: *status,
                         message: String::new(),

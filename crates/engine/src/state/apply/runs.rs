@@ -9,6 +9,7 @@ use stagegate_model::{
     Fact, JobId, JobStatus, MeasurementStatus, NewJob, PromotionId, ReleaseId, ReleaseStatus,
     ResourceId, StartKind, VerificationId, VerificationStatus, VersionId,
 };
+use std::collections::BTreeMap;
 
 impl State {
     pub(super) fn create_job(
@@ -22,6 +23,7 @@ impl State {
             environment,
             agent,
             kind,
+            limits,
             ..
         } = fact
         else {
@@ -75,20 +77,31 @@ impl State {
                 agent: *agent,
                 attempt: new.attempt,
                 status: JobStatus::Pending,
+                limits: *limits,
                 runner: None,
                 epoch: 0,
+                lease: false,
+                lost: None,
+                requeues: 0,
+                cancel: None,
                 config: new.config.clone(),
                 message: String::new(),
                 external_id: None,
                 output_tail: None,
+                exit: None,
+                links: BTreeMap::new(),
                 created_at: now,
                 updated_at: now,
                 started_at: None,
+                waiting_since: now,
+                running_since: None,
+                wake_at: None,
                 completed_at: None,
                 verifications: Vec::new(),
             },
         );
         let retried = again.is_some();
+        self.time_job(new.job);
         if let Some(promotion) = self.promotions.get_mut(&promotion) {
             promotion.running += 1;
             promotion.retrying = promotion.retrying.saturating_sub(u32::from(retried));
@@ -133,9 +146,10 @@ impl State {
 
     /// Takes an ended job out of memory, with its verifications.
     fn archive_job(&mut self, id: JobId) {
-        let Some(job) = self.jobs.remove(&id) else {
+        let Some(mut job) = self.jobs.remove(&id) else {
             return;
         };
+        Self::unwake(&mut self.wakes, &mut job);
         for id in &job.verifications {
             if let Some(verification) = self.verifications.remove(id) {
                 self.archive.push(verification.archived());
@@ -157,15 +171,18 @@ impl State {
         );
         if started {
             job.started_at = job.started_at.or(Some(now));
+            job.running_since = job.running_since.or(Some(now));
             if let Some(release) = self.releases.get_mut(&job.release) {
                 release.status = ReleaseStatus::Running;
             }
         }
         if !status.is_terminal() {
+            self.time_job(id);
             return;
         }
         job.completed_at = Some(now);
         let (target, version, promotion) = (job.target, job.version, job.promotion);
+        Self::unwake(&mut self.wakes, job);
         let release = self.releases.get(&job.release);
         let forced = release.is_some_and(|it| it.kind == StartKind::BreakGlass);
         let verified = if job.verifications.is_empty() {
