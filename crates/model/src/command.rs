@@ -3,8 +3,9 @@
 
 use crate::{
     Deployment, DeploymentId, Environment, EnvironmentId, JobAgent, JobAgentId, JobId, JobStatus,
-    Json, KeyId, Metadata, Policy, PolicyId, Resource, ResourceId, Role, System, SystemId,
-    Timestamp, UserId, VerificationId, VersionId, VersionStatus, Vote, WorkspaceId,
+    Json, KeyId, Metadata, Notifier, NotifierId, Policy, PolicyId, Resource, ResourceId, Role,
+    System, SystemId, Timestamp, UserId, VerificationId, VersionId, VersionStatus, Vote,
+    WorkspaceId,
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -112,6 +113,8 @@ pub enum Change {
     DeleteJobAgent(JobAgentId),
     PutPolicy(Policy),
     DeletePolicy(PolicyId),
+    PutNotifier(Notifier),
+    DeleteNotifier(NotifierId),
 }
 
 /// A version as CI announces it.

@@ -2,9 +2,9 @@
 
 use crate::{
     Deployment, DeploymentId, Digest, Environment, EnvironmentId, JobAgent, JobAgentId, JobId,
-    JobStatus, Json, KeyId, MeasurementStatus, Metadata, Policy, PolicyId, PromotionId,
-    PromotionStatus, ReleaseId, ReleaseStatus, Resource, ResourceId, Role, RuleId, System,
-    SystemId, TargetKey, Timestamp, UserId, VerificationId, VerificationStatus,
+    JobStatus, Json, KeyId, MeasurementStatus, Metadata, Notifier, NotifierId, Policy, PolicyId,
+    PromotionId, PromotionStatus, ReleaseId, ReleaseStatus, Resource, ResourceId, Role, RuleId,
+    System, SystemId, TargetKey, Timestamp, UserId, VerificationId, VerificationStatus,
     VerificationTrigger, Version, VersionId, VersionStatus, Vote, WorkspaceId,
 };
 use serde::{Deserialize, Serialize};
@@ -71,6 +71,12 @@ pub enum Fact {
     },
     PolicyDeleted {
         id: PolicyId,
+    },
+    NotifierPut {
+        notifier: Notifier,
+    },
+    NotifierDeleted {
+        id: NotifierId,
     },
 
     VersionCreated {

@@ -7,7 +7,8 @@ mod views;
 
 pub(crate) use compiled::{Compiled, CompiledPolicy, Match, Subject};
 pub(crate) use schema::{
-    condition_schema, environment_schema, policy_schema, resource_schema, template_schema,
+    condition_schema, environment_schema, notifier_schema, policy_schema, resource_schema,
+    template_schema,
 };
 pub(crate) use views::PromotionView;
 pub use views::{

@@ -83,6 +83,8 @@ schemas! {
     ];
     /// Selectors over environments alone.
     environment_schema = [("environment", ENVIRONMENT)];
+    /// Selectors of notifiers.
+    notifier_schema = [("deployment", DEPLOYMENT), ("environment", ENVIRONMENT), ("version", VERSION)];
     /// Selectors over job agents.
     agent_schema = [("jobAgent", JOB_AGENT)];
     /// Conditions over what was measured.

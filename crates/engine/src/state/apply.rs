@@ -85,7 +85,9 @@ impl State {
             | Fact::JobAgentPut { .. }
             | Fact::JobAgentDeleted { .. }
             | Fact::PolicyPut { .. }
-            | Fact::PolicyDeleted { .. } => self.apply_configuration(fact),
+            | Fact::PolicyDeleted { .. }
+            | Fact::NotifierPut { .. }
+            | Fact::NotifierDeleted { .. } => self.apply_configuration(fact),
             Fact::VersionCreated { version } => {
                 let id = version.id;
                 self.version_order

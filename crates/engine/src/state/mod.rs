@@ -10,9 +10,9 @@ pub use runs::{Archived, Job, Measurement, MetricRun, Promotion, Release, Verifi
 use serde::{Deserialize, Serialize};
 use stagegate_model::{
     Deployment, DeploymentId, Digest, EntryId, Environment, EnvironmentId, JobAgent, JobAgentId,
-    JobId, KeyId, Policy, PolicyId, PromotionId, ReleaseId, Resource, ResourceId, Role, System,
-    SystemId, Timestamp, UserId, VerificationId, Version, VersionId, VersionOrder, Vote,
-    WorkspaceId,
+    JobId, KeyId, Notifier, NotifierId, Policy, PolicyId, PromotionId, ReleaseId, Resource,
+    ResourceId, Role, System, SystemId, Timestamp, UserId, VerificationId, Version, VersionId,
+    VersionOrder, Vote, WorkspaceId,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -35,6 +35,9 @@ pub struct State {
     pub(crate) identifiers: BTreeMap<String, ResourceId>,
     pub(crate) agents: BTreeMap<JobAgentId, Arc<JobAgent>>,
     pub(crate) policies: BTreeMap<PolicyId, Arc<Policy>>,
+    /// Missing in a snapshot from before there were any.
+    #[serde(default)]
+    pub(crate) notifiers: BTreeMap<NotifierId, Arc<Notifier>>,
     pub(crate) versions: BTreeMap<VersionId, Arc<Version>>,
     pub(crate) version_order: BTreeMap<DeploymentId, BTreeSet<VersionOrder>>,
     pub(crate) tags: BTreeMap<DeploymentId, BTreeMap<String, VersionId>>,
@@ -180,6 +183,11 @@ impl State {
     }
 
     #[must_use]
+    pub fn notifiers(&self) -> &BTreeMap<NotifierId, Arc<Notifier>> {
+        &self.notifiers
+    }
+
+    #[must_use]
     pub fn versions(&self) -> &BTreeMap<VersionId, Arc<Version>> {
         &self.versions
     }
@@ -255,6 +263,13 @@ impl State {
         self.agents
             .values()
             .find(|agent| same_name(&agent.name, name))
+    }
+
+    #[must_use]
+    pub fn notifier_by_name(&self, name: &str) -> Option<&Arc<Notifier>> {
+        self.notifiers
+            .values()
+            .find(|notifier| same_name(&notifier.name, name))
     }
 
     #[must_use]
