@@ -2,4 +2,5 @@
 
 mod durability;
 mod measuring;
+mod notify;
 mod world;
