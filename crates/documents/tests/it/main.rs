@@ -5,6 +5,7 @@ mod example;
 mod export;
 mod links;
 mod locate;
+mod notifiers;
 mod policies;
 mod refusals;
 mod shapes;
