@@ -53,12 +53,12 @@ fn filters_are_checked_on_write() {
         (|it| it.name.clear(), "invalid_name", "name"),
         (|it| it.config = Json::Null, "wrong_type", "config"),
         (
-            |it| drop(it.events.insert("approved".to_owned())),
+            |it| it.events.extend(["approved".to_owned()]),
             "invalid_value",
             "events",
         ),
         (
-            |it| drop(it.environments.insert(uuid::Uuid::nil().into())),
+            |it| it.environments.extend([uuid::Uuid::nil().into()]),
             "environment_not_found",
             "environments",
         ),
