@@ -58,7 +58,7 @@ fn filters_are_checked_on_write() {
             "events",
         ),
         (
-            |it| it.environments.extend([uuid::Uuid::nil().into()]),
+            |it| it.environments.extend([EnvironmentId(uuid::Uuid::nil())]),
             "environment_not_found",
             "environments",
         ),
@@ -100,11 +100,10 @@ fn a_notifier_is_concerned_where_its_filters_hold() {
         world.environment("Staging"),
         world.environment("Production"),
     );
-    let id = world.deployment("api");
     world.version("v1");
     let state = world.state();
-    let deployment = state.deployments()[&id].clone();
     let version = state.versions().values().next().unwrap().clone();
+    let deployment = state.deployments()[&version.deployment].clone();
     let [staging_it, production_it] =
         [staging, production].map(|id| state.environments()[&id].clone());
     let mut one = notifier(&mut world, "ops");
