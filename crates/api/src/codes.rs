@@ -26,6 +26,7 @@ pub const CODES: &[(&str, u16, &str)] = &[
     ("policy_not_found", 404, "There is no such policy"),
     ("resource_not_found", 404, "There is no such resource"),
     ("job_agent_not_found", 404, "There is no such job agent"),
+    ("notifier_not_found", 404, "There is no such notifier"),
     ("job_not_found", 404, "There is no such job"),
     ("release_not_found", 404, "There is no such release"),
     ("release_target_not_found", 404, "There is no such release target"),
@@ -57,6 +58,7 @@ pub const CODES: &[(&str, u16, &str)] = &[
     ("not_a_mapping", 400, "The document is no map of fields"),
     ("too_many_errors", 400, "There are more errors than are listed"),
     ("invalid_config", 400, "A configuration does not fit what it is for"),
+    ("unknown_notifier", 400, "No notifier is of this type"),
     ("unknown_metric_provider", 400, "No metric provider is of this type"),
     // Expressions and templates
     ("cel_syntax", 400, "The expression is not valid CEL"),

@@ -25,6 +25,7 @@ pub(crate) enum Body {
     Environment(EnvironmentDraft),
     Deployment(DeploymentDraft),
     Policy(PolicyDraft),
+    Notifier(NotifierDraft),
 }
 
 pub(crate) struct SystemDraft {
@@ -76,6 +77,15 @@ pub(crate) struct PolicyDraft {
     pub rules: Vec<RuleDraft>,
 }
 
+pub(crate) struct NotifierDraft {
+    pub kind: String,
+    pub config: Json,
+    pub events: Vec<Reference>,
+    pub environments: Vec<Reference>,
+    pub selector: String,
+    pub metadata: Metadata,
+}
+
 pub(crate) struct RuleDraft {
     pub id: Option<(RuleId, Position)>,
     pub kind: String,
@@ -109,6 +119,7 @@ impl Draft {
             Body::Environment(_) => Kind::Environment,
             Body::Deployment(_) => Kind::Deployment,
             Body::Policy(_) => Kind::Policy,
+            Body::Notifier(_) => Kind::Notifier,
         }
     }
 
@@ -184,6 +195,16 @@ const POLICY: &[&str] = &[
     "rules",
     "metadata",
 ];
+const NOTIFIER: &[&str] = &[
+    "type",
+    "name",
+    "notifierType",
+    "config",
+    "events",
+    "environments",
+    "selector",
+    "metadata",
+];
 const SELECTORS: &[&str] = &[
     "environment",
     "environments",
@@ -239,6 +260,7 @@ fn read_body(reader: &mut Reader<'_>, kind: Kind, fields: Fields<'_>, name: Opti
         Kind::Environment => ENVIRONMENT,
         Kind::Deployment => DEPLOYMENT,
         Kind::Policy => POLICY,
+        Kind::Notifier => NOTIFIER,
     };
     reader.refuse_unknown(fields, known);
     let metadata = reader.metadata_of(fields);
@@ -296,6 +318,14 @@ fn read_body(reader: &mut Reader<'_>, kind: Kind, fields: Fields<'_>, name: Opti
             selector: selector(reader, fields),
             replaces: references(reader, fields, "replaces"),
             rules: rules(reader, fields),
+        }),
+        Kind::Notifier => Body::Notifier(NotifierDraft {
+            kind: named(reader, fields, "notifierType", "webhook"),
+            config: reader.object_of(fields, "config"),
+            events: references(reader, fields, "events"),
+            environments: references(reader, fields, "environments"),
+            selector: reader.expression_of(fields, "selector").unwrap_or_default(),
+            metadata,
         }),
     }
 }

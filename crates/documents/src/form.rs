@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value as Json, json};
 use stagegate_model::{
-    Deployment, Environment, JobAgent, JobLimitsSpec, Metadata, Policy, PolicyId, Resource, System,
-    SystemId,
+    Deployment, Environment, EnvironmentId, JobAgent, JobLimitsSpec, Metadata, Notifier, Policy,
+    PolicyId, Resource, System, SystemId,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,6 +15,7 @@ pub(crate) type Form = Vec<(&'static str, Json)>;
 pub(crate) struct Names {
     pub systems: BTreeMap<SystemId, String>,
     pub policies: BTreeMap<PolicyId, String>,
+    pub environments: BTreeMap<EnvironmentId, String>,
     /// By the selector that picks the agent by its name.
     pub agents: BTreeMap<String, String>,
 }
@@ -121,6 +122,31 @@ pub(crate) fn policy(policy: &Policy, names: &Names) -> Form {
         let rules = rules.map(|rule| json!({ rule.kind.clone(): filled(&rule.spec) }));
         form.push(("rules", rules.collect()));
     }
+    form
+}
+
+pub(crate) fn notifier(notifier: &Notifier, names: &Names) -> Form {
+    let mut form = vec![
+        ("name", json!(notifier.name)),
+        ("notifierType", json!(notifier.kind)),
+    ];
+    push_config(&mut form, "config", &notifier.config);
+    if !notifier.events.is_empty() {
+        form.push(("events", json!(notifier.events)));
+    }
+    let mut environments: Vec<&String> = notifier
+        .environments
+        .iter()
+        .filter_map(|id| names.environments.get(id))
+        .collect();
+    environments.sort();
+    if !environments.is_empty() {
+        form.push(("environments", json!(environments)));
+    }
+    if !notifier.selector.is_empty() {
+        form.push(("selector", json!(notifier.selector)));
+    }
+    describe(&mut form, "", &notifier.metadata);
     form
 }
 

@@ -1,6 +1,10 @@
 //! Changes of configuration: validated one after the other against the state with the earlier ones laid over,
 //! so that a whole file is accepted or refused and nothing is half-written.
 
+mod notifiers;
+
+pub use notifiers::NOTIFIERS_MAX;
+
 use crate::expressions::{
     check_agent_selector, check_cel, check_resource_selector, policy_schema, template_rejection,
     template_schema,
@@ -11,7 +15,8 @@ use crate::state::{State, same_name};
 use stagegate_expressions::template;
 use stagegate_model::{
     Change, Deployment, DeploymentId, Environment, EnvironmentId, Fact, JobAgent, JobAgentId,
-    Policy, PolicyId, PromotionStatus, Rejection, Resource, ResourceId, System, SystemId,
+    Notifier, NotifierId, Policy, PolicyId, PromotionStatus, Rejection, Resource, ResourceId,
+    System, SystemId,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -32,6 +37,7 @@ pub struct Draft<'s> {
     resources: Overlay<ResourceId, Resource>,
     agents: Overlay<JobAgentId, JobAgent>,
     policies: Overlay<PolicyId, Policy>,
+    notifiers: Overlay<NotifierId, Notifier>,
     /// Identifiers put by this draft; the state's index covers the rest.
     identifiers: BTreeMap<String, ResourceId>,
     facts: Vec<Fact>,
@@ -99,6 +105,7 @@ impl<'s> Draft<'s> {
             resources: Overlay::new(),
             agents: Overlay::new(),
             policies: Overlay::new(),
+            notifiers: Overlay::new(),
             identifiers: BTreeMap::new(),
             facts: Vec::new(),
         }
@@ -140,6 +147,8 @@ impl<'s> Draft<'s> {
             Change::DeleteResource(id) => self.delete_resource(id),
             Change::DeleteJobAgent(id) => self.delete_agent(id),
             Change::DeletePolicy(id) => self.delete_policy(id),
+            Change::PutNotifier(notifier) => self.put_notifier(notifier),
+            Change::DeleteNotifier(id) => self.delete_notifier(id),
         }
     }
 
@@ -382,6 +391,7 @@ impl<'s> Draft<'s> {
         let environment = lookup(&self.state.environments, &self.environments, &id)
             .ok_or_else(|| missing("environment", id))?;
         let name = environment.name.clone();
+        self.keep_for_notifiers(id, &name)?;
         self.close_lanes(&format!("the environment `{name}`"), |lane| {
             lane.environment == id
         })?;

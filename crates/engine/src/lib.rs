@@ -4,6 +4,7 @@
 //! is and which id an entry has come in with each call; the same calls give the same facts on every machine.
 
 mod catalog;
+mod concerns;
 mod engine;
 mod explain;
 mod expressions;
@@ -14,7 +15,8 @@ mod settle;
 mod state;
 mod touched;
 
-pub use catalog::{NAME_CHARS_MAX, RULES_MAX};
+pub use catalog::{NAME_CHARS_MAX, NOTIFIERS_MAX, RULES_MAX};
+pub use concerns::concerns;
 pub use engine::{Context, Engine, SETTLE_TARGETS_MAX};
 pub use explain::{Explanation, Gate, TargetStanding, TargetState};
 pub use rules::verification::{MetricOutcome, metric_outcome, next_due};

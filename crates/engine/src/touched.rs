@@ -39,6 +39,12 @@ fn touch(state: &State, fact: &Fact, touched: &mut BTreeSet<Touched>) {
         Fact::PolicyDeleted { id } => {
             touched.insert(("policy", id.0));
         }
+        Fact::NotifierPut { notifier } => {
+            touched.insert(("notifier", notifier.id.0));
+        }
+        Fact::NotifierDeleted { id } => {
+            touched.insert(("notifier", id.0));
+        }
         Fact::VersionCreated { version } => {
             touched.insert(("version", version.id.0));
         }

@@ -3,9 +3,10 @@
 
 use crate::{
     Deployment, DeploymentId, Environment, EnvironmentId, Freeze, FreezeId, Group, GroupId,
-    JobAgent, JobAgentId, JobExit, JobId, JobLimitsSpec, JobStatus, Json, KeyId, Metadata, Policy,
-    PolicyId, PromotionId, ReleaseId, Resource, ResourceId, Role, Skip, SkipId, System, SystemId,
-    TargetKey, Timestamp, UserId, VerificationId, VersionId, VersionStatus, Vote, WorkspaceId,
+    JobAgent, JobAgentId, JobExit, JobId, JobLimitsSpec, JobStatus, Json, KeyId, Metadata,
+    Notifier, NotifierId, Policy, PolicyId, PromotionId, ReleaseId, Resource, ResourceId, Role,
+    Skip, SkipId, System, SystemId, TargetKey, Timestamp, UserId, VerificationId, VersionId,
+    VersionStatus, Vote, WorkspaceId,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -220,6 +221,8 @@ pub enum Change {
     DeleteJobAgent(JobAgentId),
     PutPolicy(Policy),
     DeletePolicy(PolicyId),
+    PutNotifier(Notifier),
+    DeleteNotifier(NotifierId),
 }
 
 /// A version as CI announces it.

@@ -2,7 +2,8 @@
 
 use crate::{
     DeploymentId, EnvironmentId, FreezeId, GroupId, JobAgentId, JobLimitsSpec, Json, Metadata,
-    PolicyId, ResourceId, RuleId, SkipId, SystemId, Timestamp, UserId, VersionId, VersionStatus,
+    NotifierId, PolicyId, ResourceId, RuleId, SkipId, SystemId, Timestamp, UserId, VersionId,
+    VersionStatus,
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -99,6 +100,33 @@ pub struct JobAgent {
     /// Limits of its jobs.
     #[serde(default, skip_serializing_if = "JobLimitsSpec::is_empty")]
     pub job_limits: JobLimitsSpec,
+}
+
+/// Who is told what happened, and by which way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Notifier {
+    pub id: NotifierId,
+    /// Unique in the workspace.
+    pub name: String,
+    /// Which integration: `webhook`, `slack`, `email`, …
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Holds references to secrets, never a secret.
+    pub config: Json,
+    /// Words of [`crate::NotificationEvent`]; all of them when empty.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub events: BTreeSet<String>,
+    /// Only what happens in these; everywhere when empty.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub environments: BTreeSet<EnvironmentId>,
+    /// CEL over `deployment`, `environment` and `version`; everything when empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub selector: String,
+    #[serde(default, skip_serializing_if = "Metadata::is_empty")]
+    pub metadata: Metadata,
+    /// Nothing that happened before is told.
+    pub created_at: Timestamp,
 }
 
 /// A selector over targets and versions, and the rules that must pass there.

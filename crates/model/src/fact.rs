@@ -3,10 +3,10 @@
 use crate::{
     CancelCause, Deployment, DeploymentId, Digest, Environment, EnvironmentId, Freeze, FreezeId,
     Group, GroupId, JobAgent, JobAgentId, JobId, JobLimits, JobStatus, Json, KeyId,
-    MeasurementStatus, Metadata, Policy, PolicyId, PromotionId, PromotionStatus, ReleaseId,
-    ReleaseStatus, Resource, ResourceId, Role, RuleId, Skip, SkipId, System, SystemId, TargetKey,
-    Timestamp, UserId, VerificationId, VerificationStatus, VerificationTrigger, Version, VersionId,
-    VersionStatus, Vote, WorkspaceId,
+    MeasurementStatus, Metadata, Notifier, NotifierId, Policy, PolicyId, PromotionId,
+    PromotionStatus, ReleaseId, ReleaseStatus, Resource, ResourceId, Role, RuleId, Skip, SkipId,
+    System, SystemId, TargetKey, Timestamp, UserId, VerificationId, VerificationStatus,
+    VerificationTrigger, Version, VersionId, VersionStatus, Vote, WorkspaceId,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -73,6 +73,12 @@ pub enum Fact {
     },
     PolicyDeleted {
         id: PolicyId,
+    },
+    NotifierPut {
+        notifier: Notifier,
+    },
+    NotifierDeleted {
+        id: NotifierId,
     },
 
     VersionCreated {

@@ -138,6 +138,22 @@ named! {
         Rollback = "rollback",
     }
 
+    /// What people can be told about.
+    pub enum NotificationEvent {
+        /// A rule waits for somebody's approval.
+        ApprovalNeeded = "approvalNeeded",
+        PromotionSucceeded = "promotionSucceeded",
+        PromotionFailed = "promotionFailed",
+        PromotionRolledBack = "promotionRolledBack",
+        PromotionExpired = "promotionExpired",
+        /// A verification could not decide; a person has to.
+        DecisionNeeded = "decisionNeeded",
+        /// Nobody knows what became of a job.
+        JobLost = "jobLost",
+        /// A person said no to a version itself.
+        VersionRejected = "versionRejected",
+    }
+
     /// What a key may do; every route names the least it needs.
     pub enum Role {
         /// Sees everything, changes nothing.

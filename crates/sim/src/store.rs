@@ -1,9 +1,9 @@
 //! The real store behind a switch for faults.
 
-use stagegate_model::{KeyId, Timestamp, UserId, WorkspaceId};
+use stagegate_model::{KeyId, NotifierId, Timestamp, UserId, WorkspaceId};
 use stagegate_store::{
-    ApiKey, Append, ArchiveRecord, Cursor, EntityRef, Hash, Head, Lease, Row, Session, SideWrite,
-    Snapshot, SqliteStore, Store, StoreError, User,
+    ApiKey, Append, ArchiveRecord, Cursor, Delivery, DeliveryRecord, EntityRef, Hash, Head, Lease,
+    Row, Session, SideWrite, Snapshot, SqliteStore, Store, StoreError, User,
 };
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use uuid::Uuid;
@@ -166,6 +166,10 @@ impl Store for FaultyStore {
         user(workspace: WorkspaceId, id: UserId) -> Option<User>;
         users(workspace: WorkspaceId) -> Vec<User>;
         session(hash: &Hash, now: Timestamp) -> Option<(Session, ApiKey)>;
+        notify_cursor(workspace: WorkspaceId) -> Option<u64>;
+        deliveries(workspace: WorkspaceId, notifier: NotifierId, limit: usize) -> Vec<Delivery>;
+        delivery_count(workspace: WorkspaceId, notifier: NotifierId) -> u64;
+        delivery_record(workspace: WorkspaceId, notifier: NotifierId) -> Option<DeliveryRecord>;
         purge_sessions(now: Timestamp) -> u64;
     }
 }

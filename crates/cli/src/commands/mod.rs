@@ -11,6 +11,7 @@ mod export;
 mod get;
 mod jobs;
 mod key;
+mod notifiers;
 mod promotion;
 mod promotions;
 mod sample_service;
@@ -71,6 +72,9 @@ pub enum Command {
     /// Run jobs on this machine, and see who can
     #[command(subcommand)]
     Agent(agent::Command),
+    /// See who is told what happened, and try whether it arrives
+    #[command(subcommand)]
+    Notifiers(notifiers::Command),
     ExplainRule(explain_rule::Args),
     Test(test::Args),
     Completions(completions::Args),
@@ -110,6 +114,7 @@ pub fn run(command: Command, global: Global, out: Output) -> Result<Answer> {
         Command::Key(command) => asking.ask(|session| command.run(session)),
         Command::Whoami(args) => asking.ask(|session| args.run(session)),
         Command::Agent(command) => command.run(asking),
+        Command::Notifiers(command) => asking.ask(|session| command.run(session)),
         Command::Test(args) => args.run(asking.global.output),
         Command::ExplainRule(args) => args.run(&asking.out),
         Command::Completions(args) => args.run(&asking.out),

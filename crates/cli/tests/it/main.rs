@@ -8,6 +8,7 @@ mod delivery;
 mod documents;
 mod harness;
 mod jobs;
+mod notifiers;
 mod people;
 mod start;
 mod story;

@@ -3,4 +3,5 @@
 mod durability;
 mod leases;
 mod measuring;
+mod notify;
 mod world;

@@ -6,6 +6,7 @@ mod export;
 mod job_limits;
 mod links;
 mod locate;
+mod notifiers;
 mod policies;
 mod refusals;
 mod shapes;

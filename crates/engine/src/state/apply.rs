@@ -92,7 +92,9 @@ impl State {
             | Fact::SkipCreated { .. }
             | Fact::SkipDeleted { .. }
             | Fact::FreezePut { .. }
-            | Fact::FreezeDeleted { .. } => self.apply_configuration(fact),
+            | Fact::FreezeDeleted { .. }
+            | Fact::NotifierPut { .. }
+            | Fact::NotifierDeleted { .. } => self.apply_configuration(fact),
             Fact::VersionCreated { version } => {
                 let id = version.id;
                 self.version_order

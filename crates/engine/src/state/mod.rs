@@ -14,9 +14,9 @@ pub use runs::{
 use serde::{Deserialize, Serialize};
 use stagegate_model::{
     Deployment, DeploymentId, Digest, EntryId, Environment, EnvironmentId, Freeze, FreezeId, Group,
-    GroupId, JobAgent, JobAgentId, JobId, KeyId, Policy, PolicyId, PromotionId, ReleaseId,
-    Resource, ResourceId, Role, Skip, SkipId, System, SystemId, Timestamp, UserId, VerificationId,
-    Version, VersionId, VersionOrder, Vote, WorkspaceId,
+    GroupId, JobAgent, JobAgentId, JobId, KeyId, Notifier, NotifierId, Policy, PolicyId,
+    PromotionId, ReleaseId, Resource, ResourceId, Role, Skip, SkipId, System, SystemId, Timestamp,
+    UserId, VerificationId, Version, VersionId, VersionOrder, Vote, WorkspaceId,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -42,6 +42,9 @@ pub struct State {
     pub(crate) groups: BTreeMap<GroupId, Arc<Group>>,
     pub(crate) skips: BTreeMap<SkipId, Arc<Skip>>,
     pub(crate) freezes: BTreeMap<FreezeId, Arc<Freeze>>,
+    /// Missing in a snapshot from before there were any.
+    #[serde(default)]
+    pub(crate) notifiers: BTreeMap<NotifierId, Arc<Notifier>>,
     pub(crate) versions: BTreeMap<VersionId, Arc<Version>>,
     pub(crate) version_order: BTreeMap<DeploymentId, BTreeSet<VersionOrder>>,
     pub(crate) tags: BTreeMap<DeploymentId, BTreeMap<String, VersionId>>,
@@ -196,6 +199,11 @@ impl State {
     }
 
     #[must_use]
+    pub fn notifiers(&self) -> &BTreeMap<NotifierId, Arc<Notifier>> {
+        &self.notifiers
+    }
+
+    #[must_use]
     pub fn versions(&self) -> &BTreeMap<VersionId, Arc<Version>> {
         &self.versions
     }
@@ -271,6 +279,13 @@ impl State {
         self.agents
             .values()
             .find(|agent| same_name(&agent.name, name))
+    }
+
+    #[must_use]
+    pub fn notifier_by_name(&self, name: &str) -> Option<&Arc<Notifier>> {
+        self.notifiers
+            .values()
+            .find(|notifier| same_name(&notifier.name, name))
     }
 
     #[must_use]

@@ -8,6 +8,7 @@ mod fan_out;
 mod invariants;
 mod jobs;
 mod leases;
+mod notifiers;
 mod progression;
 mod selecting;
 mod sequences;

@@ -33,6 +33,7 @@ fn configured(fact: &Fact) -> Option<(&'static str, &str)> {
         Fact::ResourcePut { resource } => ("resource", &resource.identifier),
         Fact::JobAgentPut { agent } => ("job agent", &agent.name),
         Fact::PolicyPut { policy } => ("policy", &policy.name),
+        Fact::NotifierPut { notifier } => ("notifier", &notifier.name),
         _ => return None,
     })
 }
@@ -87,6 +88,7 @@ fn line(ledger: &Ledger, fact: &Fact, start: Timestamp) -> Option<String> {
         Fact::ResourceDeleted { id } => format!("deleted: resource {}", name(id.0)),
         Fact::JobAgentDeleted { id } => format!("deleted: job agent {}", name(id.0)),
         Fact::PolicyDeleted { id } => format!("deleted: policy {}", name(id.0)),
+        Fact::NotifierDeleted { id } => format!("deleted: notifier {}", name(id.0)),
         Fact::TargetsJoined {
             environment,
             deployment,

@@ -10,6 +10,7 @@ mod job_runs;
 mod jobs;
 mod keys;
 mod me;
+mod notifiers;
 mod policies;
 mod promotions;
 mod release_targets;
@@ -112,6 +113,13 @@ const ROUTES: &[Route] = routes! {
     delete "/workspaces/{workspaceId}/job-agents/{jobAgentId}" Admin job_agents::delete;
     get    "/workspaces/{workspaceId}/job-agents/{jobAgentId}/jobs" Viewer job_agents::jobs;
     post   "/workspaces/{workspaceId}/job-agents/{jobAgentId}/jobs/{jobId}/claim" Agent job_agents::claim;
+
+    get    "/workspaces/{workspaceId}/notifiers" Viewer notifiers::list;
+    get    "/workspaces/{workspaceId}/notifiers/name/{name}" Viewer notifiers::get_by_name;
+    get    "/workspaces/{workspaceId}/notifiers/{notifierId}" Viewer notifiers::get;
+    put    "/workspaces/{workspaceId}/notifiers/{notifierId}" Admin notifiers::upsert;
+    delete "/workspaces/{workspaceId}/notifiers/{notifierId}" Admin notifiers::delete;
+    post   "/workspaces/{workspaceId}/notifiers/{notifierId}/test" Admin notifiers::test;
 
     get    "/workspaces/{workspaceId}/jobs" Viewer jobs::list;
     get    "/workspaces/{workspaceId}/jobs/{jobId}" Viewer jobs::get;

@@ -45,6 +45,7 @@ impl Names {
                 ("environment", "name"),
                 ("deployment", "slug"),
                 ("policy", "name"),
+                ("notifier", "name"),
             ] {
                 let it = &fact[member];
                 if let (Some(id), Some(name)) = (it["id"].as_str(), it[name].as_str()) {
@@ -86,14 +87,14 @@ pub fn describe(fact: &Json, names: &Names) -> String {
         }
         "keyRevoked" => format!("key {} was revoked", text("id")),
         "systemPut" | "environmentPut" | "deploymentPut" | "resourcePut" | "jobAgentPut"
-        | "policyPut" => {
+        | "policyPut" | "notifierPut" => {
             let noun = kind.trim_end_matches("Put");
             let member = if noun == "jobAgent" { "agent" } else { noun };
             let named = fact[member]["name"].as_str().unwrap_or_default();
             format!("{} {named} was set", spaced(noun))
         }
         "systemDeleted" | "environmentDeleted" | "deploymentDeleted" | "resourceDeleted"
-        | "jobAgentDeleted" | "policyDeleted" => {
+        | "jobAgentDeleted" | "policyDeleted" | "notifierDeleted" => {
             let noun = kind.trim_end_matches("Deleted");
             format!("{} {} was deleted", spaced(noun), name("id"))
         }

@@ -121,6 +121,14 @@ impl State {
                 self.freezes.remove(id);
                 self.dirty.lanes.extend(self.lanes.keys().copied());
             }
+            // Nothing is decided by who is told.
+            Fact::NotifierPut { notifier } => {
+                self.notifiers
+                    .insert(notifier.id, Arc::new(notifier.clone()));
+            }
+            Fact::NotifierDeleted { id } => {
+                self.notifiers.remove(id);
+            }
             _ => {}
         }
     }
