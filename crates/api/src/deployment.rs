@@ -24,6 +24,10 @@ pub struct Deployment {
     /// Ours: limits of its jobs; only `startDeadlineSeconds` and `runTimeoutSeconds`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job_limits: Option<JobLimitsSpec>,
+    /// Ours: its targets get their version again, through every gate, when what their configuration is made of
+    /// changes. False when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redeploy_on_variable_change: Option<bool>,
 }
 
 /// A deployment and the systems it belongs to, as lists carry it.
@@ -94,4 +98,8 @@ pub struct UpsertDeployment {
     /// Ours: limits of its jobs; only `startDeadlineSeconds` and `runTimeoutSeconds`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job_limits: Option<JobLimitsSpec>,
+    /// Ours: its targets get their version again, through every gate, when what their configuration is made of
+    /// changes. False when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redeploy_on_variable_change: Option<bool>,
 }

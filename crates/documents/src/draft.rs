@@ -64,6 +64,7 @@ pub(crate) struct DeploymentDraft {
     pub agent: AgentChoice,
     pub agent_config: Json,
     pub limits: JobLimitsSpec,
+    pub redeploys: bool,
     pub systems: Links,
 }
 
@@ -172,6 +173,7 @@ const DEPLOYMENT: &[&str] = &[
     "jobAgentSelector",
     "jobAgentConfig",
     "jobLimits",
+    "redeployOnVariableChange",
     "metadata",
 ];
 /// What a deployment may say of its jobs' limits; the rest is the runners'.
@@ -307,6 +309,7 @@ fn read_body(reader: &mut Reader<'_>, kind: Kind, fields: Fields<'_>, name: Opti
                 agent,
                 agent_config,
                 limits: job_limits(reader, fields, DEPLOYMENT_LIMITS),
+                redeploys: reader.boolean_of(fields, "redeployOnVariableChange", false),
                 systems: links(reader, fields),
             })
         }

@@ -95,6 +95,9 @@ pub(crate) fn deployment(deployment: &Deployment, names: &Names) -> Form {
         }
     }
     push_limits(&mut form, &deployment.job_limits);
+    if deployment.redeploy_on_variable_change {
+        form.push(("redeployOnVariableChange", json!(true)));
+    }
     form
 }
 

@@ -324,6 +324,7 @@ impl<'a> Resolver<'a> {
         let systems = self.links(index, &body.systems, old.as_ref().map(|old| &old.systems));
         let deployment = Deployment {
             job_limits: body.limits,
+            redeploy_on_variable_change: body.redeploys,
             id: old
                 .as_ref()
                 .map_or_else(|| self.fresh().into(), |old| old.id),

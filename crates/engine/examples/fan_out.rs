@@ -37,6 +37,7 @@ fn main() {
     };
     let systems = BTreeSet::from([system.id]);
     let deployment = Deployment {
+        redeploy_on_variable_change: false,
         job_limits: Default::default(),
         id: id().into(),
         name: "api".into(),

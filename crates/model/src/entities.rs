@@ -62,6 +62,9 @@ pub struct Deployment {
     /// Limits of its jobs; only the start deadline and the run timeout.
     #[serde(default, skip_serializing_if = "JobLimitsSpec::is_empty")]
     pub job_limits: JobLimitsSpec,
+    /// Whether targets get their version again, through every gate, when what its configuration is made of changes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub redeploy_on_variable_change: bool,
     pub systems: BTreeSet<SystemId>,
     pub created_at: Timestamp,
 }

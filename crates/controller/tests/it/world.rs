@@ -226,6 +226,7 @@ impl World {
                 metadata: Metadata::new(),
             }),
             Change::PutDeployment(Deployment {
+                redeploy_on_variable_change: false,
                 job_limits: Default::default(),
                 id: deployment,
                 name: "api".to_owned(),

@@ -187,6 +187,7 @@ proptest! {
             systems: [id(101).into()].into(), created_at,
         });
         workspace.deployments.push(Deployment { job_limits: JobLimitsSpec { run_timeout_seconds: Some(7), ..Default::default() },
+            redeploy_on_variable_change: false,
             id: id(105).into(), name: name.clone(), slug: "d".into(), description: text.clone(),
             metadata: metadata.clone(), resource_selector: selector.clone(),
             job_agent_selector: match by_name {

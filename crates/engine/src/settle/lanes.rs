@@ -20,6 +20,9 @@ impl Turn<'_> {
             return false;
         };
         let now = self.state().head.time;
+        if self.engine.state.dirty.configured.remove(&key) {
+            self.order_redeploys(key);
+        }
         let outlook = look(self.engine, key, now);
         self.open_promotions(key, &outlook);
         self.record_gates(key, &outlook);

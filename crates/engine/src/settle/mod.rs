@@ -11,6 +11,7 @@ mod look;
 mod membership;
 mod plan;
 mod promotions;
+mod redeploys;
 mod rollbacks;
 mod starts;
 mod turns;

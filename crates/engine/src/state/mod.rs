@@ -135,6 +135,8 @@ pub(crate) struct Dirty {
     /// Jobs that ended while their release has not, and such whose time has come.
     pub jobs: BTreeSet<JobId>,
     pub verifications: BTreeSet<VerificationId>,
+    /// Lanes of which the configuration of jobs may have changed.
+    pub configured: BTreeSet<LaneKey>,
     /// Versions that were rejected while they may run somewhere.
     pub rejected: BTreeSet<VersionId>,
 }

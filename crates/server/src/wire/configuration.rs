@@ -63,6 +63,7 @@ pub(crate) fn environment(environment: &model::Environment) -> api::Environment 
 pub(crate) fn deployment(deployment: &model::Deployment) -> api::Deployment {
     api::Deployment {
         job_limits: limits_spec(&deployment.job_limits),
+        redeploy_on_variable_change: deployment.redeploy_on_variable_change.then_some(true),
         id: deployment.id.to_string(),
         name: deployment.name.clone(),
         slug: deployment.slug.clone(),

@@ -108,6 +108,7 @@ fn configuration(dice: &mut Dice, ids: &mut Ids, now: Timestamp) -> Vec<Change> 
     }));
     for index in 0..dice.between(1, 3) {
         changes.push(Change::PutDeployment(Deployment {
+            redeploy_on_variable_change: false,
             job_limits: Default::default(),
             id: ids.next(now.0, 2).into(),
             name: format!("app {index}"),

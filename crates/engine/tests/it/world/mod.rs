@@ -321,6 +321,7 @@ impl World {
         let id = self.id().into();
         self.deployments.insert(name.to_owned(), id);
         Deployment {
+            redeploy_on_variable_change: false,
             job_limits: Default::default(),
             id,
             name: name.to_owned(),
