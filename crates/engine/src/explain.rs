@@ -328,9 +328,41 @@ impl Engine {
                 let waits = turns.wait_of(version, &conduct, *resource);
                 standing.reason = waits.map_or_else(String::new, |(_, message)| message);
             }
+            if standing.state == TargetState::Retrying
+                && let Some(holds) =
+                    self.holds_retry(view, lane, version, *resource, now, &mut turns)
+            {
+                standing.reason = format!("{}, held back: {holds}", standing.reason);
+            }
             standings.push(standing);
         }
         standings
+    }
+
+    /// What keeps a retry that is due, or will be, from starting, apart from time.
+    fn holds_retry<'e>(
+        &'e self,
+        view: &LaneView<'e>,
+        lane: &Lane,
+        version: &Version,
+        resource: ResourceId,
+        now: Timestamp,
+        turns: &mut Turns<'e>,
+    ) -> Option<String> {
+        if let Some(stopped) = view.stopped(version) {
+            return Some(stopped.message);
+        }
+        let stored = self.state.resource(resource).map(|it| &**it);
+        let gates = view.gates(version, stored, now, &mut BTreeMap::new());
+        if let Some(gate) = gates.iter().find(|gate| !gate.verdict.is_allowed()) {
+            return Some(gate.verdict.why().message.clone());
+        }
+        let due = lane.retries.get(&resource).is_some_and(|it| it.at <= now);
+        let conduct = view.conduct(version, stored);
+        let paused = turns.is_paused(version.id);
+        let waits = turns.wait_of(version, &conduct, resource);
+        // A place that is taken now says nothing of one that is needed later.
+        waits.filter(|_| due || paused).map(|(_, message)| message)
     }
 
     /// What stands on a target apart from jobs: an order, a retry, a hold.
@@ -364,7 +396,13 @@ impl Engine {
         if let Some(retry) = lane.retries.get(&resource)
             && retry.version == version.id
         {
-            let message = format!("attempt {} starts at {}", retry.attempt, retry.at);
+            let release = self.state.releases.get(&retry.release);
+            let job = release.and_then(|it| self.state.jobs.get(&it.job));
+            let failed = job.map_or_else(String::new, |job| match job.message.as_str() {
+                "" => format!("attempt {} ended {}; ", job.attempt, job.status),
+                why => format!("attempt {} ended {}: {why}; ", job.attempt, job.status),
+            });
+            let message = format!("{failed}attempt {} starts at {}", retry.attempt, retry.at);
             return Some((TargetState::Retrying, message));
         }
         let held = lane.held.get(&resource)?;

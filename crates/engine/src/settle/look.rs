@@ -345,8 +345,11 @@ fn look_at_retries<'e>(
         let Some(version) = state.versions.get(&retry.version) else {
             continue;
         };
-        if let Some(stopped) = view.stopped(version) {
+        if let Some(stopped) = view.stopped_for_good(version) {
             outlook.abandoned.push((*resource, stopped.message));
+            continue;
+        }
+        if version.status == VersionStatus::Paused {
             continue;
         }
         let stored = state.resource(*resource).map(|it| &**it);
