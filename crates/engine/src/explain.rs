@@ -6,7 +6,7 @@ use crate::settle::{Conduct, GateStanding, LaneView, Place, Turns};
 use crate::state::{Lane, LaneKey, Promotion, Target};
 use stagegate_model::{
     JobId, PolicyId, PromotionId, PromotionStatus, ResourceId, RuleId, StartKind, Timestamp,
-    Version, VersionId,
+    Version, VersionId, VersionStatus,
 };
 use std::collections::BTreeMap;
 
@@ -447,6 +447,11 @@ impl Engine {
             departure
         } else if target.latest_order == Some(version.order()) {
             match current.filter(|it| it.version == version.id && target.latest == target.current) {
+                // Where it could have been rolled back, it would have an order by now.
+                Some(_) if version.status == VersionStatus::Rejected => (
+                    TargetState::Succeeded,
+                    "it was rejected and stays: there is nothing good to go back to".to_owned(),
+                ),
                 Some(_) => (TargetState::Succeeded, String::new()),
                 None => (
                     TargetState::Failed,
@@ -521,6 +526,11 @@ fn summary(
         return format!(
             "{name} has no release targets in {place}: no resource is matched by both selectors"
         );
+    }
+    if let Some(target) = any(TargetState::Succeeded)
+        && version.status == VersionStatus::Rejected
+    {
+        return format!("{tag} still runs in {place}: {}", target.reason);
     }
     if all(TargetState::Succeeded) {
         return format!("{tag} is in {place}");
