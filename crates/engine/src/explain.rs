@@ -1,12 +1,14 @@
 //! Why a version is where it is and not further: the decision run again, and told.
 
+mod held_back;
+
 use crate::engine::Engine;
 use crate::rules::{Action, Reason, Verdict};
 use crate::settle::{Conduct, GateStanding, LaneView, Place, Turns};
 use crate::state::{Lane, LaneKey, Promotion, Target};
 use stagegate_model::{
-    JobId, PolicyId, PromotionId, PromotionStatus, ResourceId, RuleId, StartKind, Timestamp,
-    Version, VersionId, VersionStatus,
+    JobId, PolicyId, PromotionId, PromotionStatus, ResourceId, RuleId, Timestamp, Version,
+    VersionId, VersionStatus,
 };
 use std::collections::BTreeMap;
 
@@ -328,41 +330,14 @@ impl Engine {
                 let waits = turns.wait_of(version, &conduct, *resource);
                 standing.reason = waits.map_or_else(String::new, |(_, message)| message);
             }
-            if standing.state == TargetState::Retrying
-                && let Some(holds) =
-                    self.holds_retry(view, lane, version, *resource, now, &mut turns)
+            if let Some(holds) =
+                self.held_back(view, lane, version, *resource, target, now, &mut turns)
             {
                 standing.reason = format!("{}, held back: {holds}", standing.reason);
             }
             standings.push(standing);
         }
         standings
-    }
-
-    /// What keeps a retry that is due, or will be, from starting, apart from time.
-    fn holds_retry<'e>(
-        &'e self,
-        view: &LaneView<'e>,
-        lane: &Lane,
-        version: &Version,
-        resource: ResourceId,
-        now: Timestamp,
-        turns: &mut Turns<'e>,
-    ) -> Option<String> {
-        if let Some(stopped) = view.stopped(version) {
-            return Some(stopped.message);
-        }
-        let stored = self.state.resource(resource).map(|it| &**it);
-        let gates = view.gates(version, stored, now, &mut BTreeMap::new());
-        if let Some(gate) = gates.iter().find(|gate| !gate.verdict.is_allowed()) {
-            return Some(gate.verdict.why().message.clone());
-        }
-        let due = lane.retries.get(&resource).is_some_and(|it| it.at <= now);
-        let conduct = view.conduct(version, stored);
-        let paused = turns.is_paused(version.id);
-        let waits = turns.wait_of(version, &conduct, resource);
-        // A place that is taken now says nothing of one that is needed later.
-        waits.filter(|_| due || paused).map(|(_, message)| message)
     }
 
     /// What stands on a target apart from jobs: an order, a retry, a hold.
@@ -378,14 +353,9 @@ impl Engine {
             version.map_or("", |it| it.tag.as_str())
         };
         if let Some(order) = lane.orders.get(&resource) {
-            let what = match order.kind {
-                StartKind::Rollback => "is to go back to",
-                StartKind::BreakGlass => "is to get, past every gate,",
-                _ => "is to get once more",
-            };
             let blocked = target.block.as_ref();
             let blocked = blocked.map_or_else(String::new, |it| format!("; {}", it.message));
-            let message = format!("it {what} {}{blocked}", tag(order.version));
+            let message = format!("it {}{blocked}", self.ordered(order));
             let state = if order.version == version.id {
                 TargetState::Waiting
             } else {
@@ -428,7 +398,7 @@ impl Engine {
         let current = target.current.and_then(release);
         let latest = target.latest.and_then(release);
         let active = target.active.and_then(|id| self.state.jobs.get(&id));
-        let (state, reason) = if let Some(job) = active {
+        let (state, mut reason) = if let Some(job) = active {
             let tag = self
                 .state
                 .versions
@@ -472,6 +442,9 @@ impl Engine {
         } else {
             (TargetState::Waiting, String::new())
         };
+        if let (Some(_), Some(order)) = (active, lane.orders.get(&resource)) {
+            reason = format!("{reason}; then it {}", self.ordered(order));
+        }
         TargetStanding {
             resource,
             current: target.deployed,
