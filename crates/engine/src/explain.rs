@@ -415,7 +415,9 @@ impl Engine {
             }
         } else if let Some(departure) = self.departure(lane, resource, target, version) {
             departure
-        } else if target.latest_order == Some(version.order()) {
+        } else if target.latest_order == Some(version.order())
+            && target.floor >= target.latest_order
+        {
             match current.filter(|it| it.version == version.id && target.latest == target.current) {
                 // Where it could have been rolled back, it would have an order by now.
                 Some(_) if version.status == VersionStatus::Rejected => (
