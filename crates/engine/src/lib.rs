@@ -10,6 +10,7 @@ mod explain;
 mod expressions;
 mod handle;
 mod limits;
+mod rollouts;
 pub mod rules;
 mod settle;
 mod state;
@@ -19,6 +20,7 @@ pub use catalog::{NAME_CHARS_MAX, NOTIFIERS_MAX, RULES_MAX};
 pub use concerns::concerns;
 pub use engine::{Context, Engine, SETTLE_TARGETS_MAX};
 pub use explain::{Explanation, Gate, TargetStanding, TargetState};
+pub use rollouts::RolloutReport;
 pub use rules::verification::{MetricOutcome, metric_outcome, next_due};
 pub use rules::{Action, REGISTRY, Reason, RuleKind, Verdict, documentation};
 pub use state::{
