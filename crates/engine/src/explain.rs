@@ -435,9 +435,12 @@ impl Engine {
         (target.floor >= Some(version.order()) && target.latest_order != Some(version.order()))
             .then(|| {
                 let message = format!(
-                    "it was rolled back from {} and takes only what is newer: {}",
+                    "it was rolled back from {} and takes only what is newer{}",
                     tag(held.from),
-                    held.reason
+                    match held.reason.as_str() {
+                        "" => String::new(),
+                        reason => format!(": {reason}"),
+                    }
                 );
                 (TargetState::Held, message)
             })
