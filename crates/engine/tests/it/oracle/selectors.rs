@@ -77,9 +77,13 @@ pub const POLICY_SELECTORS: &[Selector<Meaning>] = &[
                 || says(&it.version.metadata, "channel", "hotfix"))
         },
     ),
-    ("system.name == \"shop\"", |it| {
-        yes(it.system.is_some_and(|system| system.name == "shop"))
-    }),
+    (
+        "environment.name == \"Production\" && system.name == \"shop\"",
+        |it| {
+            let shop = it.system.is_some_and(|system| system.name == "shop");
+            yes(it.environment.name == "Production" && shop)
+        },
+    ),
     ("deployment.slug == \"web\"", |it| {
         yes(it.deployment.slug == "web")
     }),
@@ -134,7 +138,7 @@ pub const UPSTREAM_SELECTORS: &[Selector<OfEnvironment>] = &[
 pub const AGENT_SELECTORS: &[Selector<OfAgent>] = &[
     ("jobAgent.name == \"runner\"", |it| it.name == "runner"),
     ("true", |_| true),
-    ("jobAgent.name == \"nobody\"", |it| it.name == "nobody"),
+    ("jobAgent.name == \"second\"", |it| it.name == "second"),
 ];
 
 /// The meaning of a text in a table.

@@ -135,7 +135,7 @@ pub fn draw() -> impl Strategy<Value = Draw> {
             |(web, metadata, back_minutes, building)| Draw::Version { web, metadata, back_minutes, building }
         ),
         4 => (index.clone(), 0..10_usize).prop_map(|(version, what)| Draw::Patch { version, what }),
-        12 => (0..3_usize, index.clone(), 0..4_usize, 0..8_usize).prop_map(
+        16 => (0..3_usize, index.clone(), 0..6_usize, 0..8_usize).prop_map(
             |(person, version, environment, vote)| Draw::Vote { person, version, environment, vote }
         ),
         1 => (index.clone(), any::<bool>()).prop_map(|(which, pass)| Draw::Decide { which, pass }),
@@ -146,18 +146,21 @@ pub fn draw() -> impl Strategy<Value = Draw> {
         24 => (index.clone(), 0..14_usize, again).prop_map(
             |(job, status, again)| Draw::Report { job, status, again }
         ),
-        5 => Just(Draw::Sweep),
+        9 => Just(Draw::Sweep),
         10 => (index.clone(), prop_oneof![6 => Just(200), 1 => Just(404), 1 => Just(500), 1 => Just(0)])
             .prop_map(|(which, code)| Draw::Measure { which, code }),
     ];
     let resources = prop_oneof![
-        5 => (0..RESOURCES, 0..5_usize, 0..3_usize, 0..8_usize).prop_map(
+        5 => (0..RESOURCES, 0..8_usize, 0..3_usize, 0..8_usize).prop_map(
             |(which, environment, zone, odd)| Draw::Resource { which, environment, zone, odd }
         ),
         1 => (0..RESOURCES).prop_map(|which| Draw::DeleteResource { which }),
     ];
+    // Those at the end cannot always be asked.
+    let all = POLICY_SELECTORS.len();
+    let selector = prop_oneof![3 => 0..all, 2 => all - 2..all];
     let configuration = prop_oneof![
-        8 => (0..4_usize, 0..POLICY_SELECTORS.len(), prop::collection::vec(rule(), 1..3), 0..8_usize).prop_map(
+        8 => (0..4_usize, selector, prop::collection::vec(rule(), 1..3), 0..8_usize).prop_map(
             |(slot, selector, rules, replaces)| Draw::Policy { slot, selector, rules, replaces }
         ),
         2 => (0..4_usize).prop_map(|slot| Draw::Toggle { slot }),
@@ -169,15 +172,15 @@ pub fn draw() -> impl Strategy<Value = Draw> {
         2 => (any::<bool>(), 0..4_usize, 0..6_usize, 0..6_usize).prop_map(
             |(web, selector, agent, systems)| Draw::Deployment { web, selector, agent, systems }
         ),
-        1 => Just(Draw::RenameSystem),
-        1 => any::<bool>().prop_map(|second| Draw::Agent { second }),
+        2 => Just(Draw::RenameSystem),
+        2 => any::<bool>().prop_map(|second| Draw::Agent { second }),
     ];
     prop_oneof![
         30 => people,
         36 => programs,
-        6 => resources,
+        8 => resources,
         14 => configuration,
-        12 => (prop_oneof![0..120_i64, 0..7_200_i64], any::<u32>())
+        18 => (prop_oneof![0..120_i64, 0..7_200_i64], any::<u32>())
             .prop_map(|(seconds, between)| Draw::Pass { seconds, between }),
         1 => Just(Draw::Wake),
     ]
@@ -218,7 +221,7 @@ impl Hand {
             world.resource_with(&format!("r{which}"), &metadata);
         }
         for (name, upstream, percentage, minutes) in
-            [("one", "Staging", 50, 30), ("two", "QA", 100, 5)]
+            [("one", "Staging", 50, 30), ("two", "QA", 50, 5)]
         {
             let rule = json!({ "environmentProgression": {
                 "waitFor": upstream,
@@ -233,6 +236,15 @@ impl Hand {
             let selector = format!("environment.name == \"{after}\"");
             world.policy(name, &selector, json!([rule]));
         }
+        let selector = "environment.name == \"Production\" && system.name == \"shop\"";
+        world.policy("three", selector, json!([crate::world::approvals(1)]));
+        let selector =
+            "environment.name == \"Production\" && resource.metadata[\"zone\"] == \"eu\"";
+        let rules = json!([
+            crate::world::approvals(2),
+            written(&RuleDraw::Verification(2))
+        ]);
+        world.policy("four", selector, rules);
         Self {
             web,
             systems: vec![world.system, other],
@@ -341,15 +353,22 @@ impl Hand {
                     odd,
                 } => {
                     let mut metadata = Vec::new();
-                    if let Some(name) = ENVIRONMENTS.get(*environment) {
-                        metadata.push(("env", *name));
-                    }
+                    let name = format!("r{which}");
+                    let known = world.state().resource_by_identifier(&name);
+                    let known = known.and_then(|it| it.metadata.get("env").cloned());
+                    // Where it is, elsewhere, or nowhere.
+                    let place = match environment {
+                        0..3 => Some(ENVIRONMENTS[*environment].to_owned()),
+                        3 => None,
+                        _ => known,
+                    };
+                    metadata.extend(place.as_ref().map(|place| ("env", place.as_str())));
                     if let Some(zone) = ["eu", "us"].get(*zone) {
                         metadata.push(("zone", *zone));
                     }
                     let date = [BAD_DATE, GOOD_DATE].get(*odd);
                     metadata.extend(date.map(|date| ("since", *date)));
-                    let mut resource = world.new_resource(&format!("r{which}"), &metadata);
+                    let mut resource = world.new_resource(&name, &metadata);
                     match odd {
                         2 => resource.kind = "function".into(),
                         3 => resource.config = json!({}),
