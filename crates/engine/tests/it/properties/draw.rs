@@ -93,7 +93,7 @@ pub enum Draw {
     },
     RenameSystem,
     Agent {
-        second: bool,
+        there: bool,
     },
     Pass {
         seconds: i64,
@@ -135,7 +135,7 @@ pub fn draw() -> impl Strategy<Value = Draw> {
             |(web, metadata, back_minutes, building)| Draw::Version { web, metadata, back_minutes, building }
         ),
         4 => (index.clone(), 0..10_usize).prop_map(|(version, what)| Draw::Patch { version, what }),
-        16 => (0..3_usize, index.clone(), 0..6_usize, 0..8_usize).prop_map(
+        24 => (0..3_usize, index.clone(), 0..6_usize, 0..6_usize).prop_map(
             |(person, version, environment, vote)| Draw::Vote { person, version, environment, vote }
         ),
         1 => (index.clone(), any::<bool>()).prop_map(|(which, pass)| Draw::Decide { which, pass }),
@@ -173,12 +173,12 @@ pub fn draw() -> impl Strategy<Value = Draw> {
             |(web, selector, agent, systems)| Draw::Deployment { web, selector, agent, systems }
         ),
         2 => Just(Draw::RenameSystem),
-        2 => any::<bool>().prop_map(|second| Draw::Agent { second }),
+        4 => any::<bool>().prop_map(|there| Draw::Agent { there }),
     ];
     prop_oneof![
-        30 => people,
+        34 => people,
         36 => programs,
-        8 => resources,
+        12 => resources,
         14 => configuration,
         18 => (prop_oneof![0..120_i64, 0..7_200_i64], any::<u32>())
             .prop_map(|(seconds, between)| Draw::Pass { seconds, between }),
@@ -215,7 +215,15 @@ impl Hand {
             world.person(name, Role::Approver);
         }
         let web = world.deployment("web");
-        for which in 0..5 {
+        // Its agent comes and goes.
+        let second_agent = world.id().into();
+        let mut deployment = (*world.state().deployments()[&web]).clone();
+        deployment.job_agent_selector = AGENT_SELECTORS[2].0.into();
+        world.configure(vec![
+            Change::PutDeployment(deployment),
+            Change::PutJobAgent(second(second_agent)),
+        ]);
+        for which in 0..RESOURCES {
             let zone = ["eu", "us"][which % 2];
             let metadata = [("env", ENVIRONMENTS[which % 3]), ("zone", zone)];
             world.resource_with(&format!("r{which}"), &metadata);
@@ -248,7 +256,7 @@ impl Hand {
         Self {
             web,
             systems: vec![world.system, other],
-            second_agent: world.id().into(),
+            second_agent,
             versions: Vec::new(),
         }
     }
@@ -308,7 +316,7 @@ impl Hand {
                     vote,
                 } => {
                     // Mostly on late ones.
-                    let late = self.versions.len().saturating_sub(4);
+                    let late = self.versions.len().saturating_sub(2);
                     let version = pick(&self.versions[late..], *version)?;
                     let name = ENVIRONMENTS[(*environment).min(2)];
                     let vote = [Vote::Rejected, Vote::Withdrawn].get(*vote).copied();
@@ -446,8 +454,9 @@ impl Hand {
                     let mut deployment = (**world.state().deployments().get(&id)?).clone();
                     let selector = selector % DEPLOYMENT_SELECTORS.len();
                     deployment.resource_selector = DEPLOYMENT_SELECTORS[selector].0.into();
-                    let agent = AGENT_SELECTORS.get(*agent).unwrap_or(&AGENT_SELECTORS[0]);
-                    deployment.job_agent_selector = agent.0.into();
+                    if let Some(agent) = AGENT_SELECTORS.get(*agent) {
+                        deployment.job_agent_selector = agent.0.into();
+                    }
                     deployment.systems = self.some_systems(*systems);
                     return change(Change::PutDeployment(deployment));
                 }
@@ -457,15 +466,9 @@ impl Hand {
                     system.name = if renamed { "store" } else { "shop" }.into();
                     return change(Change::PutSystem(system));
                 }
-                Draw::Agent { second } => {
-                    return change(if *second {
-                        Change::PutJobAgent(JobAgent {
-                            id: self.second_agent,
-                            name: "second".into(),
-                            kind: "exec".into(),
-                            config: json!({}),
-                            metadata: Metadata::new(),
-                        })
+                Draw::Agent { there } => {
+                    return change(if *there {
+                        Change::PutJobAgent(second(self.second_agent))
                     } else {
                         Change::DeleteJobAgent(self.second_agent)
                     });
@@ -521,6 +524,16 @@ impl Hand {
             ordinal,
             outcome,
         })
+    }
+}
+
+fn second(id: JobAgentId) -> JobAgent {
+    JobAgent {
+        id,
+        name: "second".into(),
+        kind: "exec".into(),
+        config: json!({}),
+        metadata: Metadata::new(),
     }
 }
 
