@@ -173,7 +173,7 @@ pub fn draw() -> impl Strategy<Value = Draw> {
             |(web, selector, agent, systems)| Draw::Deployment { web, selector, agent, systems }
         ),
         2 => Just(Draw::RenameSystem),
-        4 => any::<bool>().prop_map(|there| Draw::Agent { there }),
+        8 => prop::bool::weighted(0.7).prop_map(|there| Draw::Agent { there }),
     ];
     prop_oneof![
         34 => people,
@@ -215,14 +215,11 @@ impl Hand {
             world.person(name, Role::Approver);
         }
         let web = world.deployment("web");
-        // Its agent comes and goes.
+        // Its agent is yet to come, and may go again.
         let second_agent = world.id().into();
         let mut deployment = (*world.state().deployments()[&web]).clone();
         deployment.job_agent_selector = AGENT_SELECTORS[2].0.into();
-        world.configure(vec![
-            Change::PutDeployment(deployment),
-            Change::PutJobAgent(second(second_agent)),
-        ]);
+        world.configure(vec![Change::PutDeployment(deployment)]);
         for which in 0..RESOURCES {
             let zone = ["eu", "us"][which % 2];
             let metadata = [("env", ENVIRONMENTS[which % 3]), ("zone", zone)];
@@ -242,7 +239,10 @@ impl Hand {
                 "Staging"
             };
             let selector = format!("environment.name == \"{after}\"");
-            world.policy(name, &selector, json!([rule]));
+            // What succeeded in staging counts once it was verified.
+            let verified = (name == "two").then(|| written(&RuleDraw::Verification(2)));
+            let rules = std::iter::once(rule).chain(verified).collect();
+            world.policy(name, &selector, Value::Array(rules));
         }
         let selector = "environment.name == \"Production\" && system.name == \"shop\"";
         world.policy("three", selector, json!([crate::world::approvals(1)]));
