@@ -210,6 +210,9 @@ impl Node {
     fn tamper(&self, batch: &mut [Write], saboteur: &mut dyn Saboteur) -> bool {
         let mut head = None;
         let mut tampered = false;
+        if !saboteur.tampers() {
+            return false;
+        }
         for write in batch {
             let Write::Entry { prepared, .. } = write else {
                 continue;
