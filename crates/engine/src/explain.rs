@@ -1,12 +1,14 @@
 //! Why a version is where it is and not further: the decision run again, and told.
 
+mod held_back;
+
 use crate::engine::Engine;
 use crate::rules::{Action, Reason, Verdict};
 use crate::settle::{Conduct, GateStanding, LaneView, Place, Turns};
 use crate::state::{Lane, LaneKey, Promotion, Target};
 use stagegate_model::{
-    JobId, PolicyId, PromotionId, PromotionStatus, ResourceId, RuleId, StartKind, Timestamp,
-    Version, VersionId,
+    JobId, PolicyId, PromotionId, PromotionStatus, ResourceId, RuleId, Timestamp, Version,
+    VersionId, VersionStatus,
 };
 use std::collections::BTreeMap;
 
@@ -384,6 +386,11 @@ impl Engine {
                         .map_or_else(String::new, |(_, message)| message),
                 };
             }
+            if let Some(holds) =
+                self.held_back(view, lane, version, *resource, target, now, &mut turns)
+            {
+                standing.reason = format!("{}, held back: {holds}", standing.reason);
+            }
             standings.push(standing);
         }
         standings
@@ -402,14 +409,9 @@ impl Engine {
             version.map_or("", |it| it.tag.as_str())
         };
         if let Some(order) = lane.orders.get(&resource) {
-            let what = match order.kind {
-                StartKind::Rollback => "is to go back to",
-                StartKind::BreakGlass => "is to get, past every gate,",
-                _ => "is to get once more",
-            };
             let blocked = target.block.as_ref();
             let blocked = blocked.map_or_else(String::new, |it| format!("; {}", it.message));
-            let message = format!("it {what} {}{blocked}", tag(order.version));
+            let message = format!("it {}{blocked}", self.ordered(order));
             let state = if order.version == version.id {
                 TargetState::Waiting
             } else {
@@ -420,7 +422,13 @@ impl Engine {
         if let Some(retry) = lane.retries.get(&resource)
             && retry.version == version.id
         {
-            let message = format!("attempt {} starts at {}", retry.attempt, retry.at);
+            let release = self.state.releases.get(&retry.release);
+            let job = release.and_then(|it| self.state.jobs.get(&it.job));
+            let failed = job.map_or_else(String::new, |job| match job.message.as_str() {
+                "" => format!("attempt {} ended {}; ", job.attempt, job.status),
+                why => format!("attempt {} ended {}: {why}; ", job.attempt, job.status),
+            });
+            let message = format!("{failed}attempt {} starts at {}", retry.attempt, retry.at);
             return Some((TargetState::Retrying, message));
         }
         let held = lane.held.get(&resource)?;
@@ -446,7 +454,7 @@ impl Engine {
         let current = target.current.and_then(release);
         let latest = target.latest.and_then(release);
         let active = target.active.and_then(|id| self.state.jobs.get(&id));
-        let (state, reason) = if let Some(job) = active {
+        let (state, mut reason) = if let Some(job) = active {
             let tag = self
                 .state
                 .versions
@@ -465,6 +473,11 @@ impl Engine {
             departure
         } else if target.latest_order == Some(version.order()) {
             match current.filter(|it| it.version == version.id && target.latest == target.current) {
+                // Where it could have been rolled back, it would have an order by now.
+                Some(_) if version.status == VersionStatus::Rejected => (
+                    TargetState::Succeeded,
+                    "it was rejected and stays: there is nothing good to go back to".to_owned(),
+                ),
                 Some(_) => (TargetState::Succeeded, String::new()),
                 None => (
                     TargetState::Failed,
@@ -485,6 +498,9 @@ impl Engine {
         } else {
             (TargetState::Waiting, String::new())
         };
+        if let (Some(_), Some(order)) = (active, lane.orders.get(&resource)) {
+            reason = format!("{reason}; then it {}", self.ordered(order));
+        }
         TargetStanding {
             resource,
             current: target.deployed,
@@ -539,6 +555,11 @@ fn summary(
         return format!(
             "{name} has no release targets in {place}: no resource is matched by both selectors"
         );
+    }
+    if let Some(target) = any(TargetState::Succeeded)
+        && version.status == VersionStatus::Rejected
+    {
+        return format!("{tag} still runs in {place}: {}", target.reason);
     }
     if all(TargetState::Succeeded) {
         return format!("{tag} is in {place}");

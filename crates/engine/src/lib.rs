@@ -8,6 +8,7 @@ mod engine;
 mod explain;
 mod expressions;
 mod handle;
+mod rollouts;
 pub mod rules;
 mod settle;
 mod state;
@@ -16,6 +17,7 @@ mod touched;
 pub use catalog::{NAME_CHARS_MAX, RULES_MAX};
 pub use engine::{Context, Engine, SETTLE_TARGETS_MAX};
 pub use explain::{Explanation, Gate, TargetStanding, TargetState};
+pub use rollouts::RolloutReport;
 pub use rules::verification::{MetricOutcome, metric_outcome, next_due};
 pub use rules::{Action, REGISTRY, Reason, RuleKind, Verdict, documentation};
 pub use state::{

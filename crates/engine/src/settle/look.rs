@@ -3,12 +3,13 @@
 use super::Class;
 use super::applicable::{Conduct, LaneView};
 use super::plan::{Asked, GateStanding};
+use super::rollbacks::{is_usable, last_good};
 use super::turns::{RolloutStep, Turns};
 use crate::engine::Engine;
 use crate::state::{Lane, LaneKey, Target};
 use stagegate_model::{
-    EnvironmentId, ResourceId, RuleId, StartKind, Timestamp, Version, VersionId, VersionOrder,
-    VersionStatus,
+    EnvironmentId, Order, ResourceId, RuleId, StartKind, Timestamp, Version, VersionId,
+    VersionOrder, VersionStatus,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -28,6 +29,8 @@ pub(super) struct Outlook {
     pub held_back: BTreeMap<ResourceId, (VersionId, String)>,
     /// Retries that will not be, and why.
     pub abandoned: Vec<(ResourceId, String)>,
+    /// Orders that cannot be carried out as they are: what takes their place, or why nothing does.
+    pub corrected: Vec<(ResourceId, Result<Order, String>)>,
     pub next_at: Option<Timestamp>,
     /// Whether a target waits for jobs elsewhere to end.
     pub waits_for_others: bool,
@@ -310,6 +313,11 @@ fn look_at_orders<'e>(
 ) {
     let state = &view.engine.state;
     for (resource, order) in &lane.orders {
+        if let Some(instead) = corrected(state, view.key, lane, *resource, order) {
+            taken.insert(*resource);
+            outlook.corrected.push((*resource, instead));
+            continue;
+        }
         // A redeploy gives way to something newer; nothing else does.
         if order.kind != StartKind::Redeploy {
             taken.insert(*resource);
@@ -340,7 +348,9 @@ fn look_at_orders<'e>(
         for gate in &gates {
             outlook.wake_at(gate.verdict.changes_at(), now);
         }
-        let newer = newer_desired(view, version, stored, now, asked);
+        let floor = lane.targets.get(resource).and_then(|target| target.floor);
+        let above = floor.max(Some(version.order()));
+        let newer = newer_desired(view, above, stored, now, asked);
         if newer || !gates.iter().all(|gate| gate.verdict.is_allowed()) {
             continue;
         }
@@ -357,17 +367,55 @@ fn look_at_orders<'e>(
     }
 }
 
-/// Whether something newer than `version` may start on targets like `resource`.
+/// What becomes of an order whose version has been rejected, or quarantined, since it was given: a rollback goes
+/// further back, anything else is dropped. `None` when the order stands.
+fn corrected(
+    state: &crate::State,
+    key: LaneKey,
+    lane: &Lane,
+    resource: ResourceId,
+    order: &Order,
+) -> Option<Result<Order, String>> {
+    let version = state.versions.get(&order.version)?;
+    let tag = &version.tag;
+    match order.kind {
+        StartKind::Rollback if is_usable(state, key.environment, version.id) => None,
+        StartKind::Rollback => {
+            let target = lane.targets.get(&resource)?;
+            let of = order.of.and_then(|id| state.releases.get(&id));
+            let from = of.map_or(order.version, |release| release.version);
+            Some(match last_good(state, key.environment, target, from) {
+                Some(good) => Ok(Order {
+                    version: good.version,
+                    to: Some(good.release),
+                    ..order.clone()
+                }),
+                None => Err(format!(
+                    "{tag} may not be used any more, and there is nothing else good to go back to"
+                )),
+            })
+        }
+        _ if !matches!(version.status, VersionStatus::Ready | VersionStatus::Paused) => {
+            Some(Err(format!("{tag} has the status {}", version.status)))
+        }
+        StartKind::Redeploy if !is_usable(state, key.environment, version.id) => {
+            Some(Err(format!("{tag} is quarantined there")))
+        }
+        _ => None,
+    }
+}
+
+/// Whether something newer than `above` may start on targets like `resource`.
 fn newer_desired(
     view: &LaneView<'_>,
-    version: &Version,
+    above: Option<VersionOrder>,
     resource: Option<&stagegate_model::Resource>,
     now: Timestamp,
     asked: &mut Asked,
 ) -> bool {
     let candidates = view.engine.state.versions_of(view.key.deployment);
     candidates
-        .take_while(|candidate| candidate.order() > version.order())
+        .take_while(|candidate| Some(candidate.order()) > above)
         .filter(|candidate| candidate.status == VersionStatus::Ready)
         .any(|candidate| {
             view.stopped(candidate).is_none()
@@ -397,8 +445,11 @@ fn look_at_retries<'e>(
         let Some(version) = state.versions.get(&retry.version) else {
             continue;
         };
-        if let Some(stopped) = view.stopped(version) {
+        if let Some(stopped) = view.stopped_for_good(version) {
             outlook.abandoned.push((*resource, stopped.message));
+            continue;
+        }
+        if version.status == VersionStatus::Paused {
             continue;
         }
         let stored = state.resource(*resource).map(|it| &**it);

@@ -50,7 +50,11 @@ pub(super) fn next_status(
     if promotion.rolled_back > 0
         && (behind == 0 || is_stopped_here(state, key.environment, version.id))
     {
-        return end(PromotionStatus::RolledBack, &rolled_back(promotion), None);
+        let reason = rolled_back(promotion);
+        return match version.status {
+            VersionStatus::Rejected => end(PromotionStatus::Rejected, &rejected(&reason), None),
+            _ => end(PromotionStatus::RolledBack, &reason, None),
+        };
     }
     if promotion.started() && behind == 0 {
         return if promotion.failed > 0 {
@@ -79,7 +83,11 @@ pub(super) fn next_status(
     }
     match version.status {
         VersionStatus::Rejected => {
-            return end(PromotionStatus::Rejected, "the version was rejected", None);
+            let reason = match promotion.rolled_back {
+                0 => "the version was rejected".to_owned(),
+                _ => rejected(&rolled_back(promotion)),
+            };
+            return end(PromotionStatus::Rejected, &reason, None);
         }
         VersionStatus::Failed => {
             return end(
@@ -155,6 +163,10 @@ pub(super) fn waits(state: &State, key: LaneKey, version: &Version, outlook: &Ou
 fn failures(promotion: &Promotion) -> String {
     let ended = promotion.failed + promotion.succeeded + promotion.cancelled;
     format!("{} of {ended} targets failed", promotion.failed)
+}
+
+fn rejected(what_followed: &str) -> String {
+    format!("the version was rejected; {what_followed}")
 }
 
 fn rolled_back(promotion: &Promotion) -> String {

@@ -5,8 +5,8 @@ use super::applicable::LaneView;
 use crate::rules::rollback::Failure;
 use crate::state::{Good, Job, LaneKey, State, Target};
 use stagegate_model::{
-    EnvironmentId, Fact, Order, OrderCause, ReleaseId, ResourceId, StartKind, UserId, VersionId,
-    VersionStatus,
+    EnvironmentId, Fact, Order, OrderCause, ReleaseId, ReleaseStatus, ResourceId, StartKind,
+    UserId, VersionId, VersionStatus,
 };
 
 /// The last good release of a target that is not of `from`, not rejected and not quarantined.
@@ -177,8 +177,10 @@ fn undo(
         return None;
     }
     let latest = state.releases.get(&target.latest?)?;
-    let coming = target.active.is_some() && latest.version == version;
-    if target.deployed != Some(version) && !coming {
+    // On its way, or failed on its way, which may have left it there by half.
+    let begun = latest.version == version
+        && (target.active.is_some() || latest.status == ReleaseStatus::Failed);
+    if target.deployed != Some(version) && !begun {
         return None;
     }
     // Something else is being brought there: it takes the version's place by itself.

@@ -291,12 +291,18 @@ impl<'e> Turns<'e> {
                 return Some((until, message));
             }
         }
+        let message = self.place_of(conduct, resource)?;
+        Some((None, message))
+    }
+
+    /// Why a target waits for a place under a concurrency rule; `None` when it does not.
+    pub fn place_of(&mut self, conduct: &Conduct<'e>, resource: ResourceId) -> Option<String> {
         let stored = self.view.engine.state.resource(resource)?;
         for (rule, concurrency) in &conduct.concurrencies {
             let (environment, deployment) = (self.view.environment, self.view.deployment);
             let scope = match concurrency.scope_of(environment, deployment, stored) {
                 Ok(scope) => scope.to_string(),
-                Err(error) => return Some((None, error)),
+                Err(error) => return Some(error),
             };
             let active = self.active(*rule, concurrency, &scope);
             if active >= concurrency.max {
@@ -305,9 +311,9 @@ impl<'e> Turns<'e> {
                     scope => format!(" for {scope}"),
                 };
                 let max = concurrency.max;
-                let message =
-                    format!("{active} of at most {max} targets{among} are being worked on");
-                return Some((None, message));
+                return Some(format!(
+                    "{active} of at most {max} targets{among} are being worked on"
+                ));
             }
         }
         None

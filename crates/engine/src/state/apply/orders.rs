@@ -187,8 +187,12 @@ impl State {
         let Some(lane) = self.lanes.get_mut(&lane_key) else {
             return;
         };
-        lane.orders.insert(key.resource, order.clone());
+        let before = lane.orders.insert(key.resource, order.clone());
         if order.kind != StartKind::Rollback {
+            return;
+        }
+        // The same release is undone, by going further back.
+        if before.is_some_and(|it| it.kind == StartKind::Rollback && it.of == order.of) {
             return;
         }
         // What runs there is not waited for longer than it must be.
