@@ -2,7 +2,7 @@
 
 use super::applicable::{Applicable, LaneView};
 use crate::rules::deployment_window::{Question, judge};
-use crate::rules::{GateContext, Reason, Verdict};
+use crate::rules::{GateContext, Reason, Verdict, freeze};
 use crate::state::Track;
 use stagegate_model::{PolicyId, Resource, RuleId, Timestamp, Version, VersionStatus};
 use std::collections::BTreeMap;
@@ -47,12 +47,22 @@ impl LaneView<'_> {
                     latches: false,
                     latched: false,
                 };
+                // A person who set it aside knows more than what cannot be evaluated.
+                if let Some(skipped) = self.skipped(version, rule.id, rule.kind, resource, now) {
+                    gates.push(GateStanding {
+                        policy: policy.id,
+                        ..skipped
+                    });
+                    continue;
+                }
                 if let Some(error) = &applicable.error {
-                    gates.push(shut(unevaluable(
-                        "selector_error",
-                        "the policy's selector",
-                        error,
-                    )));
+                    let what = "the policy's selector";
+                    let broken = unevaluable("selector_error", what, error);
+                    let known = state.freezes.get(&policy.id.0.into());
+                    gates.push(shut(match known {
+                        Some(known) => freeze::shut(known, version, broken, now),
+                        None => broken,
+                    }));
                     continue;
                 }
                 let evaluator = match &rule.evaluator {
@@ -62,13 +72,6 @@ impl LaneView<'_> {
                         continue;
                     }
                 };
-                if let Some(skipped) = self.skipped(version, rule.id, rule.kind, resource, now) {
-                    gates.push(GateStanding {
-                        policy: policy.id,
-                        ..skipped
-                    });
-                    continue;
-                }
                 // A window stands as all that apply stand, and those may differ from target to target.
                 if let Some(verdict) = windows.remove(&rule.id) {
                     gates.push(shut(verdict));

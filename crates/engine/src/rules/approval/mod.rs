@@ -49,14 +49,16 @@ impl Approval {
         let details = standing.details(context);
         let (tag, place) = (&context.version.tag, &context.environment.name);
         // A rejection stops also what has begun.
-        if let Some(reason) = &standing.rejected {
+        if let Some((_, reason)) = standing.rejected.first() {
+            let who = standing.rejected.iter();
+            let who: Vec<String> = who.map(|(user, _)| format!("user:{user}")).collect();
             let mut message = format!("{tag} was rejected for {place}");
             if !reason.is_empty() {
                 message = format!("{message}: {reason}");
             }
             let why = Reason::new("approval_rejected", message)
                 .opens("the person who rejected withdraws the rejection or approves")
-                .who("whoever rejected it")
+                .who(who.join(", "))
                 .action(Action::Approval)
                 .details(details);
             return Verdict::Deny { why };
@@ -114,11 +116,17 @@ impl Approval {
             .filter(|at| *at > context.now)
             .min();
         let missing = stage.map_or(0, |stage| stage.missing());
+        let mut ahead = String::new();
+        if let Some((at, to)) = stage.and_then(|stage| stage.escalates_to()) {
+            ahead.push_str(&format!("; from {at} on also {to} may"));
+        }
+        if let Some(at) = expires_at {
+            ahead.push_str(&format!("; it expires at {at}"));
+        }
         let why = Reason::new(code, standing.told())
-            .opens(if missing == 1 {
-                "one more of them approves".to_owned()
-            } else {
-                format!("{missing} more of them approve")
+            .opens(match missing {
+                1 => format!("one more of them approves{ahead}"),
+                missing => format!("{missing} more of them approve{ahead}"),
             })
             .who(stage.map_or_else(String::new, |stage| stage.who.join(", ")))
             .action(Action::Approval)
