@@ -64,14 +64,17 @@ impl Approval {
             return Verdict::Deny { why };
         }
         if let Some(satisfied_at) = context.latched {
-            let why = Reason::new("approved", "approved when the rollout began").details(details);
-            return Verdict::allow(satisfied_at, why);
+            // Who approved it stays on record also when nobody did.
+            let why = match recorded(context, "auto_approved") {
+                Some(_) => automatic(context),
+                None => Reason::new("approved", "approved when the rollout began"),
+            };
+            return Verdict::allow(satisfied_at, why.details(details));
         }
         match self.is_automatic(context) {
             Ok(true) => {
-                let message = format!("approved by policy:{}", context.policy.name);
                 let at = recorded(context, "auto_approved").unwrap_or(context.now);
-                return Verdict::allow(at, Reason::new("auto_approved", message).details(details));
+                return Verdict::allow(at, automatic(context).details(details));
             }
             Ok(false) => {}
             Err(error) => {
@@ -147,6 +150,11 @@ impl Approval {
             .with("version", View::Object(&version));
         program.eval(&roots).map_err(|error| error.to_string())
     }
+}
+
+fn automatic(context: &GateContext<'_>) -> Reason {
+    let message = format!("approved by policy:{}", context.policy.name);
+    Reason::new("auto_approved", message)
 }
 
 /// Since when the gate stands on record with that code.

@@ -3,7 +3,9 @@
 use super::spec::{Approval, Stage};
 use crate::rules::GateContext;
 use crate::state::{State, VoteRecord};
-use stagegate_model::{Digest, EnvironmentId, Json, Timestamp, UserId, Version, Vote};
+use stagegate_model::{
+    Digest, EnvironmentId, Json, PromotionStatus, Timestamp, UserId, Version, Vote,
+};
 
 /// How the stages stand.
 pub(super) struct Standing {
@@ -131,11 +133,19 @@ fn standing_votes<'s>(
 
 pub(super) fn stand(approval: &Approval, context: &GateContext<'_>) -> Standing {
     let state = context.state;
-    let promotion = state
-        .track(context.version.id, context.environment.id)
+    let track = state.track(context.version.id, context.environment.id);
+    let promotion = track
         .and_then(|track| track.promotion)
         .and_then(|id| state.promotions.get(&id));
-    let requested_at = promotion.map_or(context.now, |promotion| promotion.opened_at);
+    // Reopened by a person, it is asked for anew from now on, before the next attempt is on record.
+    let ended = matches!(
+        promotion.map(|promotion| promotion.status),
+        Some(PromotionStatus::Expired | PromotionStatus::Cancelled)
+    );
+    let stands = track.is_some_and(|it| it.expired.is_some() || it.cancelled.is_some());
+    let requested_at = promotion
+        .filter(|_| !ended || stands)
+        .map_or(context.now, |promotion| promotion.opened_at);
     stand_at(
         approval,
         state,
