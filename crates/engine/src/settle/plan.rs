@@ -19,6 +19,19 @@ pub(crate) struct GateStanding {
     pub latched: bool,
 }
 
+impl GateStanding {
+    /// Whether it, rather than `other`, says how the rule stands for the environment as a whole: what is shut for
+    /// some targets is not open, and what is set aside for one resource alone speaks for nothing else.
+    pub fn speaks_before(&self, other: &Self) -> bool {
+        let rank = |gate: &Self| match &gate.verdict {
+            Verdict::Allow { why, .. } => u8::from(why.code != "skipped" || gate.latches),
+            Verdict::Wait { .. } => 2,
+            Verdict::Deny { .. } => 3,
+        };
+        rank(self) > rank(other)
+    }
+}
+
 /// Verdicts already given in this lane, by version and rule: no rule is asked twice.
 pub(crate) type Asked = BTreeMap<(stagegate_model::VersionId, RuleId), GateStanding>;
 
@@ -133,7 +146,12 @@ impl LaneView<'_> {
         };
         let track = state.track(version.id, self.environment.id);
         if let Some(since) = track.and_then(|track| track.skipped.get(&rule)) {
-            let why = Reason::new("skipped", "it was set aside when the rollout began");
+            let mut skips = state.skips.values();
+            let reason = skips
+                .find(|skip| skip.rule == rule && skip.version.is_none_or(|id| id == version.id))
+                .map(|skip| format!(": {}", skip.reason));
+            let began = "it was set aside when the rollout began";
+            let why = Reason::new("skipped", format!("{began}{}", reason.unwrap_or_default()));
             return Some(gate(*since, None, why, true, true));
         }
         let skip = state.skips.values().find(|skip| {
