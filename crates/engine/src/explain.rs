@@ -170,9 +170,13 @@ impl Engine {
         for resource in representatives {
             let gates = view.gates(version, resource, now, &mut asked);
             let open = gates.iter().all(|gate| gate.verdict.is_allowed());
-            standings.extend(gates.into_iter().map(|gate| (gate.rule, gate)));
             let turns = self.turn_gates(view, version, resource, open, now);
-            standings.extend(turns.into_iter().map(|gate| (gate.rule, gate)));
+            for gate in gates.into_iter().chain(turns) {
+                let known = standings.get(&gate.rule);
+                if known.is_none_or(|known| gate.speaks_before(known)) {
+                    standings.insert(gate.rule, gate);
+                }
+            }
         }
         let mut gates: Vec<Gate> = standings
             .into_values()
@@ -346,9 +350,10 @@ impl Engine {
             .flat_map(|it| &it.targets);
         let waiting = targets.filter(|(_, it)| !it.leaving && it.floor < Some(version.order()));
         let rank = |verdict: &Verdict| match verdict {
-            Verdict::Allow { .. } => (0, None),
-            Verdict::Wait { until, .. } => (1, *until),
-            Verdict::Deny { .. } => (2, None),
+            Verdict::Allow { why, .. } if why.code == "skipped" => (0, None),
+            Verdict::Allow { .. } => (1, None),
+            Verdict::Wait { until, .. } => (2, *until),
+            Verdict::Deny { .. } => (3, None),
         };
         for (resource, _) in waiting {
             for gate in view.target_gates(conduct, version, *resource, now) {

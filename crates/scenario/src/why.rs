@@ -71,7 +71,12 @@ fn explain(world: &World, it: &Explanation, version: VersionId, lines: &mut Vec<
             gate.kind, gate.policy_name, why.message
         ));
         if !why.opens.is_empty() {
-            lines.push(format!("      opens when {}", why.opens));
+            let who = match why.who.as_str() {
+                "" => String::new(),
+                who => format!(" ({})", world.with_names(who)),
+            };
+            let opens = world.with_names(&why.opens);
+            lines.push(format!("      opens when {opens}{who}"));
         }
     }
     let mut targets: Vec<_> = it

@@ -366,7 +366,7 @@ pub(super) fn reopen_promotion(
     too_large("reason", reason.len(), TEXT_BYTES_MAX)?;
     let promotion = promotion_of(state, id)?;
     let track = state.track(promotion.version, promotion.environment);
-    if track.is_some_and(|track| track.cancelled.is_some()) {
+    if track.is_some_and(|track| track.cancelled.is_some() || track.expired.is_some()) {
         return Ok(vec![Fact::PromotionReopened {
             version: promotion.version,
             environment: promotion.environment,

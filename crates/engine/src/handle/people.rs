@@ -59,7 +59,13 @@ pub(super) fn cast_vote(
                 && it.metadata.is_none_or(|then| then == metadata)
                 && it.groups == groups
         });
-        if repeated {
+        let voter = Voter {
+            user,
+            groups: &groups,
+            vote,
+        };
+        // The same once more says something only where the first did not count, or counts no longer.
+        if repeated && !voter.is_wanted(engine, version, *environment, context) {
             continue;
         }
         if vote == Vote::Withdrawn && standing.is_none_or(|it| it.vote == Vote::Withdrawn) {
@@ -69,11 +75,6 @@ pub(super) fn cast_vote(
             ));
         }
         if vote != Vote::Withdrawn {
-            let voter = Voter {
-                user,
-                groups: &groups,
-                vote,
-            };
             voter
                 .check(engine, version, *environment, context)
                 .map_err(at)?;
@@ -98,24 +99,31 @@ struct Voter<'a> {
     vote: Vote,
 }
 
+/// What the rules that ask people by name say to a vote.
+#[derive(Default)]
+struct Answers {
+    /// By each such rule, with whether the person may reject.
+    named: Vec<(Answer, bool)>,
+    /// Whether some rule asks anyone.
+    anyone: bool,
+}
+
 impl Voter<'_> {
-    /// Refuses a vote that no rule asks this person for; where no rule asks anybody by name, everybody may vote.
-    fn check(
+    fn answers(
         &self,
         engine: &Engine,
         version: &Version,
         environment: EnvironmentId,
         context: Context,
-    ) -> Result<(), Rejection> {
+    ) -> Answers {
         let key = LaneKey {
             deployment: version.deployment,
             environment,
         };
+        let mut answers = Answers::default();
         let Some(view) = LaneView::new(engine, key) else {
-            return Ok(());
+            return answers;
         };
-        let mut answers = Vec::new();
-        let mut anyone = false;
         let classes = view.classes();
         let representatives = classes.iter().map(|class| class.representative.as_deref());
         let representatives: Vec<_> = if classes.is_empty() {
@@ -126,7 +134,7 @@ impl Voter<'_> {
         for resource in representatives {
             for applicable in view.applicable(version, resource) {
                 for rule in &applicable.policy.rules {
-                    anyone |= rule.kind == "anyApproval";
+                    answers.anyone |= rule.kind == "anyApproval";
                     let Some(approval) = rule.evaluator.as_ref().ok().and_then(|it| it.approval())
                     else {
                         continue;
@@ -141,35 +149,59 @@ impl Voter<'_> {
                         latched: None,
                         now: context.now,
                     };
-                    answers.push(answer(approval, &context, self.user, self.groups));
+                    let answer = answer(approval, &context, self.user, self.groups);
+                    answers.named.push(answer);
                 }
             }
         }
-        if anyone || answers.is_empty() {
+        answers
+    }
+
+    /// Whether some rule asks for this person's approval and has none that counts.
+    fn is_wanted(
+        &self,
+        engine: &Engine,
+        version: &Version,
+        environment: EnvironmentId,
+        context: Context,
+    ) -> bool {
+        let answers = || self.answers(engine, version, environment, context).named;
+        self.vote == Vote::Approved && answers().iter().any(|(it, _)| *it == Answer::Wanted)
+    }
+
+    /// Refuses a vote that no rule asks this person for; where no rule asks anybody by name, everybody may vote.
+    fn check(
+        &self,
+        engine: &Engine,
+        version: &Version,
+        environment: EnvironmentId,
+        context: Context,
+    ) -> Result<(), Rejection> {
+        let Answers { named, anyone } = self.answers(engine, version, environment, context);
+        if anyone || named.is_empty() {
             return Ok(());
         }
         if self.vote == Vote::Rejected {
-            if answers.iter().any(|(_, may_reject)| *may_reject) {
+            if named.iter().any(|(_, may_reject)| *may_reject) {
                 return Ok(());
             }
-        } else if answers
+        } else if named
             .iter()
-            .any(|(answer, _)| matches!(answer, Answer::Wanted | Answer::Settled))
+            .any(|(answer, _)| matches!(answer, Answer::Wanted | Answer::Given | Answer::Settled))
         {
             return Ok(());
         }
         let rank = |answer: &Answer| match answer {
-            Answer::Wanted | Answer::Settled => 0,
+            Answer::Wanted | Answer::Given | Answer::Settled => 0,
             Answer::NotYet { .. } => 1,
             Answer::Counted => 2,
             Answer::OwnVersion => 3,
             Answer::NotEligible { .. } => 4,
         };
-        let nearest = answers
-            .into_iter()
-            .map(|(answer, _)| answer)
-            .min_by_key(rank);
-        Err(refusal(nearest, version, &view.environment.name))
+        let nearest = named.into_iter().map(|(answer, _)| answer).min_by_key(rank);
+        let place = engine.state().environments().get(&environment);
+        let place = place.map_or("", |it| it.name.as_str());
+        Err(refusal(nearest, version, place))
     }
 }
 

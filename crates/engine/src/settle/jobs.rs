@@ -417,7 +417,13 @@ impl LaneView<'_> {
         let stored = self.engine.state.resource(resource);
         let mut metrics = Vec::new();
         for applicable in self.applicable(version, stored.map(|it| &**it)) {
-            if let Some(error) = &applicable.error {
+            // A policy that measures nothing has no say here, whether or not it applies.
+            let mut rules = applicable.policy.rules.iter();
+            let measures = rules.any(|rule| {
+                let evaluator = rule.evaluator.as_ref().ok();
+                evaluator.is_none_or(|it| it.verification().is_some())
+            });
+            if let Some(error) = applicable.error.as_ref().filter(|_| measures) {
                 return Err(format!(
                     "whether `{}` applies cannot be said: {error}",
                     applicable.policy.policy.name

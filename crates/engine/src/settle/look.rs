@@ -160,11 +160,6 @@ pub(super) fn look(engine: &Engine, key: LaneKey, now: Timestamp) -> Outlook {
         &taken,
         &mut outlook,
     );
-    let gates = looked_at.values().flat_map(|(_, gates)| gates.values());
-    let changes: Vec<_> = gates.filter_map(|gate| gate.verdict.changes_at()).collect();
-    for at in changes {
-        outlook.wake_at(Some(at), now);
-    }
     outlook.wake_at(turns.next_at(), now);
     outlook.waits_for_others = turns.waits_for_others();
     outlook.steps = turns.into_steps();
@@ -217,9 +212,10 @@ impl ClassLook<'_, '_> {
                 .entry(version.order())
                 .or_insert_with(|| (Arc::clone(version), BTreeMap::new()));
             for gate in &gates {
-                // What is set aside for one resource alone does not speak for the environment.
-                let alone = gate.verdict.why().code == "skipped" && !gate.latches;
-                if !alone || !entry.1.contains_key(&gate.rule) {
+                // Each class wakes at its own time, whichever of them speaks for the environment.
+                outlook.wake_at(gate.verdict.changes_at(), self.now);
+                let known = entry.1.get(&gate.rule);
+                if known.is_none_or(|known| gate.speaks_before(known)) {
                     entry.1.insert(gate.rule, gate.clone());
                 }
             }
@@ -249,7 +245,11 @@ impl ClassLook<'_, '_> {
                 break;
             }
             let denied: BTreeSet<ResourceId> = denied.into_iter().collect();
-            let others = lane.targets.keys().filter(|id| !denied.contains(id));
+            let class: Vec<ResourceId> = match listed {
+                Some(resources) => resources.to_vec(),
+                None => lane.targets.keys().copied().collect(),
+            };
+            let others = class.into_iter().filter(|id| !denied.contains(id));
             self.taken.extend(others);
         }
     }

@@ -2,7 +2,7 @@
 
 use super::applicable::{Applicable, LaneView};
 use crate::rules::deployment_window::{Question, judge};
-use crate::rules::{GateContext, Reason, Verdict};
+use crate::rules::{GateContext, Reason, Verdict, freeze};
 use crate::state::Track;
 use stagegate_model::{PolicyId, Resource, RuleId, Timestamp, Version, VersionStatus};
 use std::collections::BTreeMap;
@@ -17,6 +17,19 @@ pub(crate) struct GateStanding {
     /// Whether its passing stays passed once a job was created under it.
     pub latches: bool,
     pub latched: bool,
+}
+
+impl GateStanding {
+    /// Whether it, rather than `other`, says how the rule stands for the environment as a whole: what is shut for
+    /// some targets is not open, and what is set aside for one resource alone speaks for nothing else.
+    pub fn speaks_before(&self, other: &Self) -> bool {
+        let rank = |gate: &Self| match &gate.verdict {
+            Verdict::Allow { why, .. } => u8::from(why.code != "skipped" || gate.latches),
+            Verdict::Wait { .. } => 2,
+            Verdict::Deny { .. } => 3,
+        };
+        rank(self) > rank(other)
+    }
 }
 
 /// Verdicts already given in this lane, by version and rule: no rule is asked twice.
@@ -47,12 +60,22 @@ impl LaneView<'_> {
                     latches: false,
                     latched: false,
                 };
+                // A person who set it aside knows more than what cannot be evaluated.
+                if let Some(skipped) = self.skipped(version, rule.id, rule.kind, resource, now) {
+                    gates.push(GateStanding {
+                        policy: policy.id,
+                        ..skipped
+                    });
+                    continue;
+                }
                 if let Some(error) = &applicable.error {
-                    gates.push(shut(unevaluable(
-                        "selector_error",
-                        "the policy's selector",
-                        error,
-                    )));
+                    let what = "the policy's selector";
+                    let broken = unevaluable("selector_error", what, error);
+                    let known = state.freezes.get(&policy.id.0.into());
+                    gates.push(shut(match known {
+                        Some(known) => freeze::shut(known, version, broken, now),
+                        None => broken,
+                    }));
                     continue;
                 }
                 let evaluator = match &rule.evaluator {
@@ -62,13 +85,6 @@ impl LaneView<'_> {
                         continue;
                     }
                 };
-                if let Some(skipped) = self.skipped(version, rule.id, rule.kind, resource, now) {
-                    gates.push(GateStanding {
-                        policy: policy.id,
-                        ..skipped
-                    });
-                    continue;
-                }
                 // A window stands as all that apply stand, and those may differ from target to target.
                 if let Some(verdict) = windows.remove(&rule.id) {
                     gates.push(shut(verdict));
@@ -130,7 +146,12 @@ impl LaneView<'_> {
         };
         let track = state.track(version.id, self.environment.id);
         if let Some(since) = track.and_then(|track| track.skipped.get(&rule)) {
-            let why = Reason::new("skipped", "it was set aside when the rollout began");
+            let mut skips = state.skips.values();
+            let reason = skips
+                .find(|skip| skip.rule == rule && skip.version.is_none_or(|id| id == version.id))
+                .map(|skip| format!(": {}", skip.reason));
+            let began = "it was set aside when the rollout began";
+            let why = Reason::new("skipped", format!("{began}{}", reason.unwrap_or_default()));
             return Some(gate(*since, None, why, true, true));
         }
         let skip = state.skips.values().find(|skip| {

@@ -162,7 +162,12 @@ pub(super) fn waits(state: &State, key: LaneKey, version: &Version, outlook: &Ou
         it.status != VersionStatus::Rejected && !is_stopped_here(state, key.environment, it.id)
     };
     let newest = there.filter(well).chain(newest_desired(state, outlook));
+    // What expired is asked for again by a person, and by nothing else.
+    let expired = state
+        .track(version.id, key.environment)
+        .is_some_and(|track| track.expired.is_some());
     behind
+        && !expired
         && !is_stopped_here(state, key.environment, version.id)
         && newest
             .map(|newest| newest.order())

@@ -165,8 +165,12 @@ fn compare(world: &World, what: &str, gate: &Gate, expect: &GateExpect) -> Resul
         action,
         Clone::clone,
     );
-    differences.contains("message", expect.message.as_ref(), &why.message);
-    differences.contains("opens", expect.opens.as_ref(), &why.opens);
+    let message = world.with_names(&why.message);
+    differences.contains("message", expect.message.as_ref(), &message);
+    let opens = world.with_names(&why.opens);
+    differences.contains("opens", expect.opens.as_ref(), &opens);
+    let who = world.with_names(&why.who);
+    differences.contains("who", expect.who.as_ref(), &who);
     differences.equal(
         "code",
         expect.code.clone(),
@@ -209,7 +213,8 @@ pub(super) fn why(
         world.ledger.name(explanation.lane.environment.0)
     );
     let mut differences = Comparison::default();
-    differences.contains("summary", expect.summary.as_ref(), &explanation.summary);
+    let summary = world.with_names(&explanation.summary);
+    differences.contains("summary", expect.summary.as_ref(), &summary);
     let stopped = explanation.stopped.as_ref().map(|it| it.code.to_owned());
     let shown = |code: &Option<String>| code.clone().unwrap_or_else(|| "none".to_owned());
     differences.equal("stopped", expect.stopped.clone(), stopped, shown);

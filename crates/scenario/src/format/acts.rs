@@ -5,7 +5,8 @@ use super::members::{
     job_statuses, measured_words, version_statuses,
 };
 use super::{
-    AgentScript, Inline, Measured, MetricScript, OrderAct, files_at, inline, orders, scripts,
+    AgentScript, Inline, Measured, MetricScript, OrderAct, PeopleAct, files_at, inline, orders,
+    people, scripts,
 };
 use crate::reader::{Fields, Moment, Reader};
 use crate::yaml::{Entry, Node, Position, Value};
@@ -40,6 +41,8 @@ pub(crate) enum ActKind {
     Rerun(Decision),
     /// A person departs from the ordinary course.
     Order(OrderAct),
+    /// Groups, skips, freezes.
+    People(PeopleAct),
     RevokeKey(String),
     Agents(Vec<AgentScript>),
     Metrics(Vec<MetricScript>),
@@ -219,7 +222,10 @@ fn read_act(reader: &mut Reader, entry: &Entry, acts: &mut Vec<Act>) {
             "revokeKey" => reader.text(item).map(ActKind::RevokeKey),
             name => match orders::order(reader, name, item) {
                 Some(order) => order.map(ActKind::Order),
-                None => return,
+                None => match people::act(reader, name, item) {
+                    Some(act) => act.map(ActKind::People),
+                    None => return,
+                },
             },
         };
         push(item.at, kind);

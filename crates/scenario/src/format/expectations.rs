@@ -102,6 +102,8 @@ pub(crate) struct GateExpect {
     pub action_type: Option<String>,
     pub message: Option<String>,
     pub opens: Option<String>,
+    /// A part of who can open it.
+    pub who: Option<String>,
     pub code: Option<String>,
     pub satisfied_at: Option<Moment>,
     pub next: Option<Option<Moment>>,
@@ -378,6 +380,7 @@ fn gate(reader: &mut Reader, node: &Node) -> Option<GateExpect> {
         action_type: reader.word_of(fields, "actionType", &actions, |word| owned(&actions, word)),
         message: reader.text_of(fields, "message"),
         opens: reader.text_of(fields, "opens"),
+        who: reader.text_of(fields, "who"),
         code: reader.text_of(fields, "code"),
         satisfied_at: reader.moment_of(fields, "satisfiedAt"),
         next: fields

@@ -174,7 +174,9 @@ objects! {
         "steps": OneOrMany(&Shape::Object(&STEP)) => "what happens, in the order of time",
     }
     PERSON_KEYS = "a person" {
+        "role": Word(roles) => "the role, of a person with one key",
         "keys": MapOf(&Shape::Word(roles)) => "the role of each key, by its name",
+        "groups": OneOrMany(&TEXT) => "the groups to which the person belongs from the start",
     }
     AGENT = "an agent's script" {
         "agent": Text => "only jobs of this job agent",
@@ -222,10 +224,15 @@ objects! {
         "releaseHold": OneOrMany(&Shape::Object(&TARGETS)) => "a person lets targets take part again",
         "clearQuarantine": OneOrMany(&Shape::Object(&PROMOTION_ACT)) => "a person lifts the quarantine of a version",
         "cancel": OneOrMany(&Shape::Object(&PROMOTION_ACT)) => "a person ends a promotion",
-        "reopen": OneOrMany(&Shape::Object(&PROMOTION_ACT)) => "a person lets a promotion that was cancelled go on",
+        "reopen": OneOrMany(&Shape::Object(&PROMOTION_ACT)) => "a person lets a promotion that was cancelled or expired go on",
         "pause": OneOrMany(&Shape::Object(&PROMOTION_ACT)) => "a person pauses a rollout",
         "resume": OneOrMany(&Shape::Object(&PROMOTION_ACT)) => "a person has a rollout go on",
         "breakGlass": OneOrMany(&Shape::Object(&BREAK_GLASS)) => "a person deploys past every gate",
+        "group": OneOrMany(&Shape::Object(&GROUP)) => "a group is made, changed or deleted",
+        "skip": OneOrMany(&Shape::Object(&SKIP)) => "a person sets a rule aside",
+        "unskip": OneOrMany(&Shape::Object(&UNSKIP)) => "a person takes back skips",
+        "freeze": OneOrMany(&Shape::Object(&FREEZE)) => "a person makes or changes a freeze",
+        "unfreeze": OneOrMany(&Shape::Either(&[Shape::Text, Shape::Object(&UNFREEZE)])) => "a person ends a freeze",
         "revokeKey": OneOrMany(&TEXT) => "keys lose their rights: `alice` or `alice/phone`",
         "agents": AGENTS => "what agents answer from here on",
         "metrics": METRICS => "what is measured from here on",
@@ -359,6 +366,47 @@ objects! {
         "by": Text => "the person; Stagegate itself if absent",
         "reason": Text => "why",
     }
+    GROUP = "a group" {
+        "name": Text => "its name; made if there is none of that name",
+        "add": OneOrMany(&TEXT) => "people who join",
+        "remove": OneOrMany(&TEXT) => "people who leave",
+        "rename": Text => "its new name",
+        "delete": Bool => "`true`: it is deleted",
+        "by": Text => "the person; Stagegate itself if absent",
+    }
+    SKIP = "a skip" {
+        "rule": Text => "the kind of the rule, `Policy/kind`, `Policy/kind/2` for the second of that kind, or `Name/freeze`",
+        "deployment": Text => "of the version; may be left out when there is only one",
+        "version": Text => "for this version only, by its tag",
+        "environment": Text => "in this environment only",
+        "resource": Text => "on this resource only",
+        "by": Text => "the person; Stagegate itself if absent",
+        "reason": Text => "why; it cannot be left out in earnest",
+        "expires": Moment => "until when; until it is taken back if absent",
+    }
+    UNSKIP = "the skips" {
+        "rule": Text => "as in the skip; any if absent",
+        "deployment": Text => "of the version",
+        "version": Text => "only those for this version",
+        "environment": Text => "only those in this environment",
+        "resource": Text => "only those on this resource",
+        "by": Text => "the person; Stagegate itself if absent",
+        "reason": Text => "why",
+    }
+    FREEZE = "a freeze" {
+        "name": Text => "its name; the freeze of that name is changed if there is one",
+        "selector": Text => "CEL as a policy's; everything if absent",
+        "starts": Moment => "now if absent",
+        "ends": Moment => "when it ends; when a person ends it if absent",
+        "allowRollback": Bool => "whether rollbacks start all the same; `true` if absent",
+        "by": Text => "the person; Stagegate itself if absent",
+        "reason": Text => "why; `the scenario says so` if absent",
+    }
+    UNFREEZE = "the freeze" {
+        "name": Text => "its name",
+        "by": Text => "the person; Stagegate itself if absent",
+        "reason": Text => "why",
+    }
     RESTART = "a restart" {
         "snapshotAt": Integer => "fold from a snapshot after this entry of the log; negative counts from the end",
     }
@@ -443,6 +491,7 @@ objects! {
         "actionType": Word(action_types) => "what is waited for",
         "message": Text => "a part of its message",
         "opens": Text => "a part of what would open it",
+        "who": Text => "a part of who can open it",
         "code": Text => "its stable code",
         "satisfiedAt": Moment => "when it opened",
         "nextEvaluationTime": Either(&[Word(none_word), Moment]) => "when time alone may change it, or `none`",

@@ -4,6 +4,7 @@ mod acts;
 mod expectations;
 pub(crate) mod members;
 mod orders;
+mod people;
 mod schema;
 mod scripts;
 mod standings;
@@ -17,6 +18,7 @@ pub(crate) use expectations::{
     TargetsWanted, VerificationExpect, Wanted, WhyExpect,
 };
 pub(crate) use orders::{Earlier, Order, OrderAct, TargetChoice};
+pub(crate) use people::{FreezeAct, GroupAct, PeopleAct, SkipAct};
 pub use schema::schema;
 pub(crate) use scripts::{AgentScript, Measured, MetricScript};
 pub(crate) use standings::{
@@ -25,7 +27,7 @@ pub(crate) use standings::{
 
 use crate::reader::{Fields, FormatError, Moment, Reader};
 use crate::yaml::{Node, Position, Value};
-use members::{PERSON_KEYS, REFUSED, SCENARIO, STEP};
+use members::{REFUSED, SCENARIO, STEP};
 use stagegate_model::{Role, Timestamp};
 
 /// A Monday morning, so that what depends on the day of the week reads naturally.
@@ -63,6 +65,8 @@ pub(crate) struct Person {
     pub name: String,
     /// The role of each key, by the key's name; one without a name is the person's only one.
     pub keys: Vec<(String, Role)>,
+    /// Names of the groups to which the person belongs from the start.
+    pub groups: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -222,28 +226,7 @@ fn people(reader: &mut Reader, fields: Fields<'_>) -> Vec<Person> {
                 hint,
             );
         }
-        let role =
-            |reader: &mut Reader, node: &Node| reader.word(node, &members::roles(), Role::parse);
-        let keys = match &entry.value.value {
-            Value::Mapping(_) => {
-                let Some(person) = reader.object(&entry.value, &PERSON_KEYS) else {
-                    continue;
-                };
-                let Some(keys) = person.get("keys").and_then(|node| reader.mapping(node)) else {
-                    reader.missing(entry.value.at, "keys", "{ laptop: approver }");
-                    continue;
-                };
-                let keys = keys.entries().iter();
-                keys.filter_map(|key| Some((key.key.clone(), role(reader, &key.value)?)))
-                    .collect()
-            }
-            _ => match role(reader, &entry.value) {
-                Some(role) => vec![(String::new(), role)],
-                None => continue,
-            },
-        };
-        let name = entry.key.clone();
-        found.push(Person { name, keys });
+        found.extend(people::person(reader, &entry.key, &entry.value));
     }
     found
 }

@@ -13,8 +13,21 @@ use stagegate_model::{
 };
 
 impl World {
-    /// Does one act.
+    /// Does one act. Refusals speak of people by name.
     pub fn perform(&mut self, act: &Act) -> Result<(), Trouble> {
+        self.perform_act(act).map_err(|trouble| match trouble {
+            Trouble::Refused(mut refusals) => {
+                for refusal in &mut refusals {
+                    refusal.message = self.with_names(&refusal.message);
+                    refusal.hint = self.with_names(&refusal.hint);
+                }
+                Trouble::Refused(refusals)
+            }
+            other => other,
+        })
+    }
+
+    fn perform_act(&mut self, act: &Act) -> Result<(), Trouble> {
         match &act.kind {
             ActKind::Version(act) => self.create_version(act),
             ActKind::Update(act) => self.update_version(act),
@@ -67,6 +80,7 @@ impl World {
                 })
             }
             ActKind::Order(act) => self.order(act),
+            ActKind::People(act) => self.people_act(act),
             ActKind::RevokeKey(by) => {
                 self.tell(format!("the key of {by} is revoked"));
                 let (_, id) = self.key(by)?;

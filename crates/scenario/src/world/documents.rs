@@ -85,10 +85,14 @@ impl World {
             return Ok(());
         }
         let labels = labels(sources);
+        let resolved: Vec<String> = sources
+            .iter()
+            .map(|source| self.with_ids(&source.text))
+            .collect();
         let texts: Vec<(&str, &str)> = labels
             .iter()
-            .zip(sources)
-            .map(|(label, source)| (label.as_str(), source.text.as_str()))
+            .zip(&resolved)
+            .map(|(label, text)| (label.as_str(), text.as_str()))
             .collect();
         let now = self.now;
         let mut ids = self.ids;

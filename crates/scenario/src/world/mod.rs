@@ -5,6 +5,7 @@ mod clock;
 mod documents;
 mod ledger;
 mod orders;
+mod people;
 mod restart;
 pub(crate) mod words;
 
@@ -90,6 +91,8 @@ pub(crate) struct World {
     entries: Vec<Entry>,
     ids: u64,
     people: BTreeMap<String, (UserId, BTreeMap<String, KeyId>)>,
+    /// Skips that were made, with what they were made of.
+    skips: Vec<people::Made>,
     agents: Vec<AgentScript>,
     metrics: Vec<MetricScript>,
     /// What agents will say, in the order of time.
@@ -154,6 +157,7 @@ impl World {
             entries: Vec::new(),
             ids: 0,
             people: BTreeMap::new(),
+            skips: Vec::new(),
             agents: scenario.agents.clone(),
             metrics: scenario.metrics.clone(),
             coming: BTreeMap::new(),
@@ -171,6 +175,7 @@ impl World {
         for person in &scenario.people {
             world.introduce(person)?;
         }
+        world.found_groups(&scenario.people)?;
         Ok(world)
     }
 

@@ -74,6 +74,12 @@ fn line(ledger: &Ledger, fact: &Fact, start: Timestamp) -> Option<String> {
             return None;
         }
         Fact::VersionCreated { .. } | Fact::VoteCast { .. } | Fact::Measured { .. } => return None,
+        Fact::GroupPut { .. }
+        | Fact::GroupDeleted { .. }
+        | Fact::SkipCreated { .. }
+        | Fact::SkipDeleted { .. }
+        | Fact::FreezePut { .. }
+        | Fact::FreezeDeleted { .. } => return None,
         Fact::VersionChanged { id, status, .. } => match status {
             Some(status) => format!("{} is {status}", name(id.0)),
             None => format!("{} is changed", name(id.0)),

@@ -70,17 +70,21 @@ impl Spec {
             })).collect::<Vec<_>>(),
         });
         // A rejection stops also what has begun.
-        let rejection = votes
+        let mut rejections: Vec<_> = votes
             .iter()
-            .find(|(_, record)| record.vote == Vote::Rejected);
-        if let Some((_, record)) = rejection {
+            .filter(|(_, record)| record.vote == Vote::Rejected)
+            .collect();
+        rejections.sort_by_key(|(user, record)| (record.at, **user));
+        if let Some((_, record)) = rejections.first() {
+            let who = rejections.iter();
+            let who: Vec<String> = who.map(|(user, _)| format!("user:{user}")).collect();
             let mut message = format!("{} was rejected for {}", version.tag, environment.name);
             if !record.reason.is_empty() {
                 message = format!("{message}: {}", record.reason);
             }
             let why = Reason::new("approval_rejected", message)
                 .opens("the person who rejected withdraws the rejection or approves")
-                .who("whoever rejected it")
+                .who(who.join(", "))
                 .action(Action::Approval)
                 .details(details);
             return Verdict::Deny { why };

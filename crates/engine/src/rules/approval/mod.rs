@@ -49,27 +49,32 @@ impl Approval {
         let details = standing.details(context);
         let (tag, place) = (&context.version.tag, &context.environment.name);
         // A rejection stops also what has begun.
-        if let Some(reason) = &standing.rejected {
+        if let Some((_, reason)) = standing.rejected.first() {
+            let who = standing.rejected.iter();
+            let who: Vec<String> = who.map(|(user, _)| format!("user:{user}")).collect();
             let mut message = format!("{tag} was rejected for {place}");
             if !reason.is_empty() {
                 message = format!("{message}: {reason}");
             }
             let why = Reason::new("approval_rejected", message)
                 .opens("the person who rejected withdraws the rejection or approves")
-                .who("whoever rejected it")
+                .who(who.join(", "))
                 .action(Action::Approval)
                 .details(details);
             return Verdict::Deny { why };
         }
         if let Some(satisfied_at) = context.latched {
-            let why = Reason::new("approved", "approved when the rollout began").details(details);
-            return Verdict::allow(satisfied_at, why);
+            // Who approved it stays on record also when nobody did.
+            let why = match recorded(context, "auto_approved") {
+                Some(_) => automatic(context),
+                None => Reason::new("approved", "approved when the rollout began"),
+            };
+            return Verdict::allow(satisfied_at, why.details(details));
         }
         match self.is_automatic(context) {
             Ok(true) => {
-                let message = format!("approved by policy:{}", context.policy.name);
                 let at = recorded(context, "auto_approved").unwrap_or(context.now);
-                return Verdict::allow(at, Reason::new("auto_approved", message).details(details));
+                return Verdict::allow(at, automatic(context).details(details));
             }
             Ok(false) => {}
             Err(error) => {
@@ -114,11 +119,17 @@ impl Approval {
             .filter(|at| *at > context.now)
             .min();
         let missing = stage.map_or(0, |stage| stage.missing());
+        let mut ahead = String::new();
+        if let Some((at, to)) = stage.and_then(|stage| stage.escalates_to()) {
+            ahead.push_str(&format!("; from {at} on also {to} may"));
+        }
+        if let Some(at) = expires_at {
+            ahead.push_str(&format!("; it expires at {at}"));
+        }
         let why = Reason::new(code, standing.told())
-            .opens(if missing == 1 {
-                "one more of them approves".to_owned()
-            } else {
-                format!("{missing} more of them approve")
+            .opens(match missing {
+                1 => format!("one more of them approves{ahead}"),
+                missing => format!("{missing} more of them approve{ahead}"),
             })
             .who(stage.map_or_else(String::new, |stage| stage.who.join(", ")))
             .action(Action::Approval)
@@ -139,6 +150,11 @@ impl Approval {
             .with("version", View::Object(&version));
         program.eval(&roots).map_err(|error| error.to_string())
     }
+}
+
+fn automatic(context: &GateContext<'_>) -> Reason {
+    let message = format!("approved by policy:{}", context.policy.name);
+    Reason::new("auto_approved", message)
 }
 
 /// Since when the gate stands on record with that code.

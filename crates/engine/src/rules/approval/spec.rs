@@ -6,6 +6,7 @@ use crate::state::{State, same_name};
 use serde::Deserialize;
 use stagegate_expressions::cel::Program;
 use stagegate_model::{GroupId, Rejection, Role, UserId};
+use std::collections::BTreeSet;
 use std::fmt;
 
 const STAGES_MAX: usize = 20;
@@ -225,13 +226,34 @@ impl Stage {
                 );
             }
         };
+        let approvers = read_all(&spec.approvers, "approvers")?;
+        let escalate_to = escalation.iter().flat_map(|(_, to)| to);
+        if let Some(persons) = persons(approvers.iter().chain(escalate_to))
+            && persons < spec.minimum as usize
+        {
+            let message = format!(
+                "{} approvals are asked for, and the people named are {persons}",
+                spec.minimum
+            );
+            return Err(invalid(&message).at("minimum"));
+        }
         Ok(Self {
-            approvers: read_all(&spec.approvers, "approvers")?,
+            approvers,
             name: spec.name,
             minimum: spec.minimum,
             escalation,
         })
     }
+}
+
+/// How many people these are, when they are named one by one.
+fn persons<'a>(approvers: impl Iterator<Item = &'a Approver>) -> Option<usize> {
+    let user = |approver: &Approver| match approver {
+        Approver::User(id) => Some(*id),
+        Approver::Group(_) | Approver::Role(_) => None,
+    };
+    let users: Option<BTreeSet<UserId>> = approvers.map(user).collect();
+    users.map(|users| users.len())
 }
 
 fn read_all(texts: &[String], field: &str) -> Result<Vec<Approver>, Rejection> {

@@ -3,14 +3,16 @@
 use super::spec::{Approval, Stage};
 use crate::rules::GateContext;
 use crate::state::{State, VoteRecord};
-use stagegate_model::{Digest, EnvironmentId, Json, Timestamp, UserId, Version, Vote};
+use stagegate_model::{
+    Digest, EnvironmentId, Json, PromotionStatus, Timestamp, UserId, Version, Vote,
+};
 
 /// How the stages stand.
 pub(super) struct Standing {
     pub requested_at: Timestamp,
     pub stages: Vec<StageStanding>,
-    /// The reason of a rejection that stands.
-    pub rejected: Option<String>,
+    /// The rejections that stand, with their reasons, in the order in which they came.
+    pub rejected: Vec<(UserId, String)>,
     /// When an approval that is needed ceases to count.
     pub lapses_at: Option<Timestamp>,
 }
@@ -24,12 +26,20 @@ pub(super) struct StageStanding {
     pub approvals: Vec<(UserId, Timestamp)>,
     pub escalated: bool,
     pub escalates_at: Option<Timestamp>,
+    /// Who may approve besides once it has escalated.
+    pub escalates_to: Vec<String>,
 }
 
 impl StageStanding {
     pub fn missing(&self) -> u32 {
         let given = u32::try_from(self.approvals.len()).unwrap_or(u32::MAX);
         self.minimum.saturating_sub(given)
+    }
+
+    /// When others may approve too, and who; `None` when they may already, or nobody ever will.
+    pub fn escalates_to(&self) -> Option<(Timestamp, String)> {
+        let at = self.escalates_at.filter(|_| !self.escalated)?;
+        Some((at, self.escalates_to.join(", ")))
     }
 
     fn satisfied_at(&self) -> Option<Timestamp> {
@@ -61,7 +71,15 @@ impl Standing {
             )
         };
         let stages: Vec<String> = self.stages.iter().map(stage).collect();
-        format!("approvals: {}", stages.join(", "))
+        let asked = match self.open_stage() {
+            Some(StageStanding {
+                name,
+                opened_at: Some(since),
+                ..
+            }) => format!("; {name} asked since {since}"),
+            _ => String::new(),
+        };
+        format!("approvals: {}{asked}", stages.join(", "))
     }
 
     pub fn details(&self, context: &GateContext<'_>) -> Json {
@@ -115,11 +133,19 @@ fn standing_votes<'s>(
 
 pub(super) fn stand(approval: &Approval, context: &GateContext<'_>) -> Standing {
     let state = context.state;
-    let promotion = state
-        .track(context.version.id, context.environment.id)
+    let track = state.track(context.version.id, context.environment.id);
+    let promotion = track
         .and_then(|track| track.promotion)
         .and_then(|id| state.promotions.get(&id));
-    let requested_at = promotion.map_or(context.now, |promotion| promotion.opened_at);
+    // Reopened by a person, it is asked for anew from now on, before the next attempt is on record.
+    let ended = matches!(
+        promotion.map(|promotion| promotion.status),
+        Some(PromotionStatus::Expired | PromotionStatus::Cancelled)
+    );
+    let stands = track.is_some_and(|it| it.expired.is_some() || it.cancelled.is_some());
+    let requested_at = promotion
+        .filter(|_| !ended || stands)
+        .map_or(context.now, |promotion| promotion.opened_at);
     stand_at(
         approval,
         state,
@@ -140,13 +166,14 @@ fn stand_at(
 ) -> Standing {
     let votes = standing_votes(approval, state, version, environment);
     let may = |user: UserId| approval.requester_may_approve || version.created_by != Some(user);
-    let rejected = votes.iter().find_map(|(user, record)| {
+    let rejected = votes.iter().filter_map(|(user, record)| {
         let eligible = approval
             .stages
             .iter()
             .any(|stage| is_eligible(stage, state, *user, record, true));
-        (record.vote == Vote::Rejected && eligible).then(|| record.reason.clone())
+        (record.vote == Vote::Rejected && eligible).then(|| (*user, record.reason.clone()))
     });
+    let rejected = rejected.collect();
     let mut left: Vec<(UserId, &VoteRecord)> = votes
         .into_iter()
         .filter(|(user, record)| record.vote == Vote::Approved && may(*user))
@@ -179,8 +206,10 @@ fn stand_at(
         }
         let escalated = escalates_at.is_some_and(|at| at <= now);
         let mut who: Vec<String> = stage.approvers.iter().map(ToString::to_string).collect();
-        if let Some((_, to)) = stage.escalation.as_ref().filter(|_| escalated) {
-            who.extend(to.iter().map(ToString::to_string));
+        let to = stage.escalation.iter().flat_map(|(_, to)| to);
+        let escalates_to: Vec<String> = to.map(ToString::to_string).collect();
+        if escalated {
+            who.extend(escalates_to.iter().cloned());
         }
         let standing = StageStanding {
             name: stage.name.clone(),
@@ -190,6 +219,7 @@ fn stand_at(
             approvals,
             escalated,
             escalates_at,
+            escalates_to,
         };
         opened_at = standing.satisfied_at();
         stages.push(standing);
@@ -238,6 +268,8 @@ fn means(
 pub(crate) enum Answer {
     /// It is asked for.
     Wanted,
+    /// It counts already in the stage that is open.
+    Given,
     /// Enough have approved already; one more does no harm.
     Settled,
     /// The person created the version.
@@ -291,14 +323,14 @@ pub(crate) fn answer(
     let counted = standing
         .stages
         .iter()
-        .filter(|stage| stage.name != open)
-        .flat_map(|stage| &stage.approvals)
-        .any(|(who, _)| *who == user);
+        .find(|stage| stage.approvals.iter().any(|(who, _)| *who == user))
+        .map(|stage| stage.name == open);
     let in_open = eligible.iter().any(|(stage, _)| stage.name == open);
     let answer = match (counted, in_open) {
-        (true, _) => Answer::Counted,
-        (false, true) => Answer::Wanted,
-        (false, false) => match eligible.iter().find(|(_, it)| it.opened_at.is_none()) {
+        (Some(true), _) => Answer::Given,
+        (Some(false), _) => Answer::Counted,
+        (None, true) => Answer::Wanted,
+        (None, false) => match eligible.iter().find(|(_, it)| it.opened_at.is_none()) {
             Some((stage, _)) => Answer::NotYet {
                 stage: stage.name.clone(),
                 waits_for: open.to_owned(),
