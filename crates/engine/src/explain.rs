@@ -2,10 +2,10 @@
 
 use crate::engine::Engine;
 use crate::rules::{Action, Reason, Verdict};
-use crate::settle::{Conduct, GateStanding, LaneView, Place, Turns};
-use crate::state::{Lane, LaneKey, Promotion, Target};
+use crate::settle::{Conduct, GateStanding, LaneView, Place, RolloutStanding, Turns};
+use crate::state::{Lane, LaneKey, Promotion, Target, Track};
 use stagegate_model::{
-    JobId, PolicyId, PromotionId, PromotionStatus, ResourceId, RuleId, StartKind, Timestamp,
+    JobId, Json, PolicyId, PromotionId, PromotionStatus, ResourceId, RuleId, StartKind, Timestamp,
     Version, VersionId,
 };
 use std::collections::BTreeMap;
@@ -49,6 +49,8 @@ pub struct TargetStanding {
     pub current: Option<VersionId>,
     pub latest: Option<VersionId>,
     pub job: Option<JobId>,
+    /// Why its latest release was made.
+    pub kind: Option<StartKind>,
     pub state: TargetState,
     /// Why it is not further; empty when there is nothing to say.
     pub reason: String,
@@ -227,6 +229,11 @@ impl Engine {
         };
         for (rule, rollout) in &conduct.rollouts {
             let standing = view.rollout_standing(version, *rule, rollout, now);
+            let details = track
+                .zip(standing.as_ref())
+                .map_or_else(Default::default, |(track, standing)| {
+                    progress(track, *rule, standing)
+                });
             let verdict = match (standing, track.and_then(|track| track.paused.as_ref())) {
                 (_, Some(paused)) => Verdict::Deny {
                     why: Reason::new(
@@ -236,6 +243,7 @@ impl Engine {
                             paused.since, paused.reason
                         ),
                     )
+                    .details(details)
                     .opens("the rollout is resumed")
                     .who("whoever may deploy there"),
                 },
@@ -262,11 +270,12 @@ impl Engine {
                             track
                                 .and_then(|track| track.rollouts.get(rule))
                                 .map_or(version.created_at, |it| it.started_at),
-                            Reason::new("rolled_out", count),
+                            Reason::new("rolled_out", count).details(details),
                         ),
                         Place::Later { until, message } => Verdict::Wait {
                             until,
                             why: Reason::new("rolling_out", format!("{count}; next: {message}"))
+                                .details(details)
                                 .opens("the next target is due")
                                 .action(Action::Wait),
                         },
@@ -434,6 +443,7 @@ impl Engine {
             current: target.deployed,
             latest: latest.map(|it| it.version),
             job: target.active.or(latest.map(|it| it.job)),
+            kind: latest.map(|it| it.kind),
             state,
             reason,
         }
@@ -463,6 +473,26 @@ impl Engine {
             ),
         }
     }
+}
+
+/// How far a rollout that has begun is, for programs.
+fn progress(track: &Track, rule: RuleId, standing: &RolloutStanding) -> Json {
+    let Some(rollout) = track.rollouts.get(&rule) else {
+        return Json::Null;
+    };
+    let next_at = match standing.place {
+        Place::Later { until, .. } if track.paused.is_none() => until,
+        _ => None,
+    };
+    serde_json::json!({
+        "released": standing.due,
+        "total": standing.total,
+        "wave": rollout.begun.len(),
+        "waves": rollout.waves.len().max(rollout.begun.len()),
+        "startedAt": rollout.started_at,
+        "nextAt": next_at,
+        "failures": track.failures.len(),
+    })
 }
 
 fn summary(

@@ -8,6 +8,7 @@ mod engine;
 mod explain;
 mod expressions;
 mod handle;
+mod preview;
 pub mod rules;
 mod settle;
 mod state;
@@ -16,11 +17,12 @@ mod touched;
 pub use catalog::{NAME_CHARS_MAX, RULES_MAX};
 pub use engine::{Context, Engine, SETTLE_TARGETS_MAX};
 pub use explain::{Explanation, Gate, TargetStanding, TargetState};
+pub use preview::Undone;
 pub use rules::verification::{MetricOutcome, metric_outcome, next_due};
 pub use rules::{Action, REGISTRY, Reason, RuleKind, Verdict, documentation};
 pub use state::{
-    Archived, Head, Job, Key, Lane, LaneKey, Measurement, MetricRun, Promotion, Release,
-    SNAPSHOT_SCHEMA, State, Success, Target, Track, Verification, Verified, VoteRecord,
-    WorkspaceInfo,
+    Archived, Clock, Good, Head, Held, Job, Key, Lane, LaneKey, Measurement, MetricRun, Ordered,
+    Promotion, Release, Retry, Rollout, SNAPSHOT_SCHEMA, Standstill, State, Success, Target, Track,
+    Verification, Verified, VoteRecord, WorkspaceInfo,
 };
 pub use touched::{Touched, touched};

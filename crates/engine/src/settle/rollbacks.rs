@@ -159,7 +159,7 @@ impl Turn<'_> {
 }
 
 /// The order that undoes a version on a target, if it is there or on its way, and there is something to go back to.
-fn undo(
+pub(crate) fn undo(
     state: &State,
     key: LaneKey,
     resource: ResourceId,

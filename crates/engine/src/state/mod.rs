@@ -7,7 +7,7 @@ mod runs;
 pub use lane::{
     Clock, Good, Held, Lane, LaneKey, Retry, Rollout, Standstill, Success, Target, Track, Verified,
 };
-pub use runs::{Archived, Job, Measurement, MetricRun, Promotion, Release, Verification};
+pub use runs::{Archived, Job, Measurement, MetricRun, Ordered, Promotion, Release, Verification};
 
 use serde::{Deserialize, Serialize};
 use stagegate_model::{
@@ -291,6 +291,12 @@ impl State {
     #[must_use]
     pub fn track(&self, version: VersionId, environment: EnvironmentId) -> Option<&Track> {
         self.tracks.get(&(version, environment))
+    }
+
+    /// How versions stand in environments, wherever something is on record.
+    #[must_use]
+    pub fn tracks(&self) -> &BTreeMap<(VersionId, EnvironmentId), Track> {
+        &self.tracks
     }
 
     /// The latest votes on a version in an environment.

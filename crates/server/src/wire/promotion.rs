@@ -103,6 +103,11 @@ pub(crate) fn standing_counts(targets: &[engine::TargetStanding]) -> api::Target
         ..Default::default()
     };
     for target in targets {
+        match target.state {
+            TargetState::Retrying => counts.retrying += 1,
+            TargetState::Held => counts.held += 1,
+            _ => {}
+        }
         let count = match target.state {
             TargetState::Running => &mut counts.running,
             TargetState::Verifying => &mut counts.verifying,
@@ -139,7 +144,42 @@ pub(crate) fn ended_counts(state: &State, promotion: &engine::Promotion) -> api:
         verifying,
         succeeded,
         failed,
+        retrying: as_count(promotion.retrying),
+        rolled_back: as_count(promotion.rolled_back),
+        held: 0,
     }
+}
+
+fn standstill(it: &engine::Standstill) -> api::Standstill {
+    api::Standstill {
+        since: it.since.to_string(),
+        reason: it.reason.clone(),
+    }
+}
+
+/// How far the gradual rollouts are, as the gates tell it.
+fn rollouts(gates: &[api::Gate]) -> Vec<api::RolloutProgress> {
+    let rollouts = gates.iter().filter(|gate| gate.kind == "gradualRollout");
+    rollouts
+        .filter_map(|gate| {
+            let details = &gate.details;
+            let count = |name: &str| {
+                let count = details.get(name).and_then(api::Json::as_u64);
+                count.and_then(|count| usize::try_from(count).ok())
+            };
+            let text = |name: &str| details.get(name)?.as_str().map(str::to_owned);
+            Some(api::RolloutProgress {
+                rule_id: gate.rule_id.clone(),
+                released: count("released")?,
+                total: count("total")?,
+                wave: count("wave")?,
+                waves: count("waves")?,
+                started_at: text("startedAt")?,
+                next_at: text("nextAt"),
+                failures: count("failures")?,
+            })
+        })
+        .collect()
 }
 
 /// A promotion as it stands: decided anew while it is open, as recorded once it has ended.
@@ -158,14 +198,29 @@ pub(crate) fn promotion(
         .is_open()
         .then(|| engine.explain(lane, it.version, now))
         .flatten();
-    let (gates, targets) = match &explanation {
+    let (gates, mut targets): (Vec<api::Gate>, _) = match &explanation {
         Some(explanation) => (
             explanation.gates.iter().map(gate).collect(),
             standing_counts(&explanation.targets),
         ),
         None => (recorded_gates(state, it), ended_counts(state, it)),
     };
+    targets.rolled_back = usize::try_from(it.rolled_back).unwrap_or(usize::MAX);
+    // What stands still concerns the latest attempt.
+    let track = state
+        .track(it.version, it.environment)
+        .filter(|track| track.promotion == Some(it.id));
     api::Promotion {
+        kind: super::departure(it.kind),
+        break_glass: it.break_glass,
+        paused: track
+            .and_then(|track| track.paused.as_ref())
+            .filter(|_| it.status.is_open())
+            .map(standstill),
+        quarantined: track
+            .and_then(|track| track.quarantined.as_ref())
+            .map(standstill),
+        rollouts: rollouts(&gates),
         id: it.id.to_string(),
         version: version_ref(state, it.version),
         deployment: deployment_ref(state, it.deployment),
