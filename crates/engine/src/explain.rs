@@ -1,12 +1,14 @@
 //! Why a version is where it is and not further: the decision run again, and told.
 
+mod held_back;
+
 use crate::engine::Engine;
 use crate::rules::{Action, Reason, Verdict};
-use crate::settle::{Conduct, GateStanding, LaneView, Place, RolloutStanding, Turns};
-use crate::state::{Lane, LaneKey, Promotion, Target, Track};
+use crate::settle::{Conduct, GateStanding, LaneView, Place, Turns};
+use crate::state::{Lane, LaneKey, Promotion, Target};
 use stagegate_model::{
-    JobId, Json, PolicyId, PromotionId, PromotionStatus, ResourceId, RuleId, StartKind, Timestamp,
-    Version, VersionId,
+    JobId, PolicyId, PromotionId, PromotionStatus, ResourceId, RuleId, StartKind, Timestamp,
+    Version, VersionId, VersionStatus,
 };
 use std::collections::BTreeMap;
 
@@ -229,11 +231,6 @@ impl Engine {
         };
         for (rule, rollout) in &conduct.rollouts {
             let standing = view.rollout_standing(version, *rule, rollout, now);
-            let details = track
-                .zip(standing.as_ref())
-                .map_or_else(Default::default, |(track, standing)| {
-                    progress(track, *rule, standing)
-                });
             let verdict = match (standing, track.and_then(|track| track.paused.as_ref())) {
                 (_, Some(paused)) => Verdict::Deny {
                     why: Reason::new(
@@ -243,7 +240,6 @@ impl Engine {
                             paused.since, paused.reason
                         ),
                     )
-                    .details(details)
                     .opens("the rollout is resumed")
                     .who("whoever may deploy there"),
                 },
@@ -270,12 +266,11 @@ impl Engine {
                             track
                                 .and_then(|track| track.rollouts.get(rule))
                                 .map_or(version.created_at, |it| it.started_at),
-                            Reason::new("rolled_out", count).details(details),
+                            Reason::new("rolled_out", count),
                         ),
                         Place::Later { until, message } => Verdict::Wait {
                             until,
                             why: Reason::new("rolling_out", format!("{count}; next: {message}"))
-                                .details(details)
                                 .opens("the next target is due")
                                 .action(Action::Wait),
                         },
@@ -337,6 +332,11 @@ impl Engine {
                 let waits = turns.wait_of(version, &conduct, *resource);
                 standing.reason = waits.map_or_else(String::new, |(_, message)| message);
             }
+            if let Some(holds) =
+                self.held_back(view, lane, version, *resource, target, now, &mut turns)
+            {
+                standing.reason = format!("{}, held back: {holds}", standing.reason);
+            }
             standings.push(standing);
         }
         standings
@@ -355,14 +355,9 @@ impl Engine {
             version.map_or("", |it| it.tag.as_str())
         };
         if let Some(order) = lane.orders.get(&resource) {
-            let what = match order.kind {
-                StartKind::Rollback => "is to go back to",
-                StartKind::BreakGlass => "is to get, past every gate,",
-                _ => "is to get once more",
-            };
             let blocked = target.block.as_ref();
             let blocked = blocked.map_or_else(String::new, |it| format!("; {}", it.message));
-            let message = format!("it {what} {}{blocked}", tag(order.version));
+            let message = format!("it {}{blocked}", self.ordered(order));
             let state = if order.version == version.id {
                 TargetState::Waiting
             } else {
@@ -373,7 +368,13 @@ impl Engine {
         if let Some(retry) = lane.retries.get(&resource)
             && retry.version == version.id
         {
-            let message = format!("attempt {} starts at {}", retry.attempt, retry.at);
+            let release = self.state.releases.get(&retry.release);
+            let job = release.and_then(|it| self.state.jobs.get(&it.job));
+            let failed = job.map_or_else(String::new, |job| match job.message.as_str() {
+                "" => format!("attempt {} ended {}; ", job.attempt, job.status),
+                why => format!("attempt {} ended {}: {why}; ", job.attempt, job.status),
+            });
+            let message = format!("{failed}attempt {} starts at {}", retry.attempt, retry.at);
             return Some((TargetState::Retrying, message));
         }
         let held = lane.held.get(&resource)?;
@@ -399,7 +400,7 @@ impl Engine {
         let current = target.current.and_then(release);
         let latest = target.latest.and_then(release);
         let active = target.active.and_then(|id| self.state.jobs.get(&id));
-        let (state, reason) = if let Some(job) = active {
+        let (state, mut reason) = if let Some(job) = active {
             let tag = self
                 .state
                 .versions
@@ -416,8 +417,15 @@ impl Engine {
             }
         } else if let Some(departure) = self.departure(lane, resource, target, version) {
             departure
-        } else if target.latest_order == Some(version.order()) {
+        } else if target.latest_order == Some(version.order())
+            && target.floor >= target.latest_order
+        {
             match current.filter(|it| it.version == version.id && target.latest == target.current) {
+                // Where it could have been rolled back, it would have an order by now.
+                Some(_) if version.status == VersionStatus::Rejected => (
+                    TargetState::Succeeded,
+                    "it was rejected and stays: there is nothing good to go back to".to_owned(),
+                ),
                 Some(_) => (TargetState::Succeeded, String::new()),
                 None => (
                     TargetState::Failed,
@@ -438,6 +446,9 @@ impl Engine {
         } else {
             (TargetState::Waiting, String::new())
         };
+        if let (Some(_), Some(order)) = (active, lane.orders.get(&resource)) {
+            reason = format!("{reason}; then it {}", self.ordered(order));
+        }
         TargetStanding {
             resource,
             current: target.deployed,
@@ -475,26 +486,6 @@ impl Engine {
     }
 }
 
-/// How far a rollout that has begun is, for programs.
-fn progress(track: &Track, rule: RuleId, standing: &RolloutStanding) -> Json {
-    let Some(rollout) = track.rollouts.get(&rule) else {
-        return Json::Null;
-    };
-    let next_at = match standing.place {
-        Place::Later { until, .. } if track.paused.is_none() => until,
-        _ => None,
-    };
-    serde_json::json!({
-        "released": standing.due,
-        "total": standing.total,
-        "wave": rollout.begun.len(),
-        "waves": rollout.waves.len().max(rollout.begun.len()),
-        "startedAt": rollout.started_at,
-        "nextAt": next_at,
-        "failures": track.failures.len(),
-    })
-}
-
 fn summary(
     view: &LaneView<'_>,
     version: &Version,
@@ -513,6 +504,11 @@ fn summary(
         return format!(
             "{name} has no release targets in {place}: no resource is matched by both selectors"
         );
+    }
+    if let Some(target) = any(TargetState::Succeeded)
+        && version.status == VersionStatus::Rejected
+    {
+        return format!("{tag} still runs in {place}: {}", target.reason);
     }
     if all(TargetState::Succeeded) {
         return format!("{tag} is in {place}");

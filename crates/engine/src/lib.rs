@@ -9,6 +9,7 @@ mod explain;
 mod expressions;
 mod handle;
 mod preview;
+mod rollouts;
 pub mod rules;
 mod settle;
 mod state;
@@ -18,6 +19,7 @@ pub use catalog::{NAME_CHARS_MAX, RULES_MAX};
 pub use engine::{Context, Engine, SETTLE_TARGETS_MAX};
 pub use explain::{Explanation, Gate, TargetStanding, TargetState};
 pub use preview::Undone;
+pub use rollouts::RolloutReport;
 pub use rules::verification::{MetricOutcome, metric_outcome, next_due};
 pub use rules::{Action, REGISTRY, Reason, RuleKind, Verdict, documentation};
 pub use state::{

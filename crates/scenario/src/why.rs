@@ -57,7 +57,7 @@ fn explain(world: &World, it: &Explanation, version: VersionId, lines: &mut Vec<
             Verdict::Wait { .. } => ("…", String::new()),
             Verdict::Deny { .. } => ("✗", String::new()),
         };
-        if gate.latched {
+        if gate.latched && gate.verdict.is_allowed() {
             rest.push_str(", for good");
         }
         if let Some(at) = gate.verdict.changes_at() {

@@ -24,6 +24,7 @@ impl Turn<'_> {
         self.open_promotions(key, &outlook);
         self.record_gates(key, &outlook);
         self.abandon_retries(key, &outlook);
+        self.correct_orders(key, &outlook);
         self.take_steps(key, &outlook);
         self.start_jobs(key, &outlook, now);
         self.clear_blocks(key, &outlook);
@@ -39,6 +40,18 @@ impl Turn<'_> {
     fn abandon_retries(&mut self, key: LaneKey, outlook: &Outlook) {
         for (resource, why) in &outlook.abandoned {
             self.end_retry(key, *resource, &format!("it is not tried again: {why}"));
+        }
+    }
+
+    /// Takes back orders that cannot be carried out any more; the lane is then looked at again.
+    fn correct_orders(&mut self, key: LaneKey, outlook: &Outlook) {
+        for (resource, instead) in &outlook.corrected {
+            let target = key.target(*resource);
+            let instead = instead.clone();
+            self.push(match instead {
+                Ok(order) => Fact::TargetOrdered { target, order },
+                Err(reason) => Fact::OrderDropped { target, reason },
+            });
         }
     }
 
@@ -129,11 +142,14 @@ impl Turn<'_> {
                 reason,
             }),
             OnFailure::Rollback => {
-                self.push(Fact::Quarantined {
-                    version,
-                    environment,
-                    reason: reason.clone(),
-                });
+                let track = self.state().track(version, environment);
+                if track.is_none_or(|track| track.quarantined.is_none()) {
+                    self.push(Fact::Quarantined {
+                        version,
+                        environment,
+                        reason: reason.clone(),
+                    });
+                }
                 self.roll_back_all(key, version, OrderCause::FailureBudget, &reason);
             }
         }

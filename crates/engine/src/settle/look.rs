@@ -3,12 +3,13 @@
 use super::Class;
 use super::applicable::LaneView;
 use super::plan::{Asked, GateStanding};
+use super::rollbacks::{is_usable, last_good};
 use super::turns::{RolloutStep, Turns};
 use crate::engine::Engine;
 use crate::state::{Lane, LaneKey, Target};
 use stagegate_model::{
-    EnvironmentId, ResourceId, RuleId, StartKind, Timestamp, Version, VersionId, VersionOrder,
-    VersionStatus,
+    EnvironmentId, Order, ResourceId, RuleId, StartKind, Timestamp, Version, VersionId,
+    VersionOrder, VersionStatus,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -26,6 +27,8 @@ pub(super) struct Outlook {
     pub steps: Vec<RolloutStep>,
     /// Retries that will not be, and why.
     pub abandoned: Vec<(ResourceId, String)>,
+    /// Orders that cannot be carried out as they are: what takes their place, or why nothing does.
+    pub corrected: Vec<(ResourceId, Result<Order, String>)>,
     pub next_at: Option<Timestamp>,
     /// Whether a target waits for jobs elsewhere to end.
     pub waits_for_others: bool,
@@ -122,6 +125,8 @@ pub(super) fn look(engine: &Engine, key: LaneKey, now: Timestamp) -> Outlook {
     let mut asked = Asked::new();
     let mut looked_at = LookedAt::new();
     let mut turns = Turns::new(&view, now);
+    let classes = view.classes();
+    turns.check_budgets(lane, &classes);
     // Orders come first: what goes back is not to be counted upon by anything else.
     let mut taken: BTreeSet<ResourceId> = BTreeSet::new();
     look_at_orders(
@@ -133,7 +138,7 @@ pub(super) fn look(engine: &Engine, key: LaneKey, now: Timestamp) -> Outlook {
         &mut taken,
         &mut outlook,
     );
-    for class in view.classes() {
+    for class in classes {
         let mut look = ClassLook {
             view: &view,
             class: &class,
@@ -199,6 +204,7 @@ impl ClassLook<'_, '_> {
                 break;
             }
             if version.status != VersionStatus::Ready {
+                self.turns.set_clock(version, false, &[]);
                 continue;
             }
             let resource = self.class.representative.as_deref();
@@ -272,6 +278,11 @@ fn look_at_orders<'e>(
 ) {
     let state = &view.engine.state;
     for (resource, order) in &lane.orders {
+        if let Some(instead) = corrected(state, view.key, lane, *resource, order) {
+            taken.insert(*resource);
+            outlook.corrected.push((*resource, instead));
+            continue;
+        }
         // A redeploy gives way to something newer; nothing else does.
         if order.kind != StartKind::Redeploy {
             taken.insert(*resource);
@@ -293,7 +304,9 @@ fn look_at_orders<'e>(
         for gate in &gates {
             outlook.wake_at(gate.verdict.changes_at(), now);
         }
-        let newer = newer_desired(view, version, stored, now, asked);
+        let floor = lane.targets.get(resource).and_then(|target| target.floor);
+        let above = floor.max(Some(version.order()));
+        let newer = newer_desired(view, above, stored, now, asked);
         if newer || !gates.iter().all(|gate| gate.verdict.is_allowed()) {
             continue;
         }
@@ -305,17 +318,55 @@ fn look_at_orders<'e>(
     }
 }
 
-/// Whether something newer than `version` may start on targets like `resource`.
+/// What becomes of an order whose version has been rejected, or quarantined, since it was given: a rollback goes
+/// further back, anything else is dropped. `None` when the order stands.
+fn corrected(
+    state: &crate::State,
+    key: LaneKey,
+    lane: &Lane,
+    resource: ResourceId,
+    order: &Order,
+) -> Option<Result<Order, String>> {
+    let version = state.versions.get(&order.version)?;
+    let tag = &version.tag;
+    match order.kind {
+        StartKind::Rollback if is_usable(state, key.environment, version.id) => None,
+        StartKind::Rollback => {
+            let target = lane.targets.get(&resource)?;
+            let of = order.of.and_then(|id| state.releases.get(&id));
+            let from = of.map_or(order.version, |release| release.version);
+            Some(match last_good(state, key.environment, target, from) {
+                Some(good) => Ok(Order {
+                    version: good.version,
+                    to: Some(good.release),
+                    ..order.clone()
+                }),
+                None => Err(format!(
+                    "{tag} may not be used any more, and there is nothing else good to go back to"
+                )),
+            })
+        }
+        _ if !matches!(version.status, VersionStatus::Ready | VersionStatus::Paused) => {
+            Some(Err(format!("{tag} has the status {}", version.status)))
+        }
+        StartKind::Redeploy if !is_usable(state, key.environment, version.id) => {
+            Some(Err(format!("{tag} is quarantined there")))
+        }
+        _ => None,
+    }
+}
+
+/// Whether something newer than `above` may start on targets like `resource`.
 fn newer_desired(
     view: &LaneView<'_>,
-    version: &Version,
+    above: Option<VersionOrder>,
     resource: Option<&stagegate_model::Resource>,
     now: Timestamp,
     asked: &mut Asked,
 ) -> bool {
     let candidates = view.engine.state.versions_of(view.key.deployment);
     candidates
-        .take_while(|candidate| candidate.order() > version.order())
+        .take_while(|candidate| Some(candidate.order()) > above)
         .filter(|candidate| candidate.status == VersionStatus::Ready)
         .any(|candidate| {
             view.stopped(candidate).is_none()
@@ -345,8 +396,11 @@ fn look_at_retries<'e>(
         let Some(version) = state.versions.get(&retry.version) else {
             continue;
         };
-        if let Some(stopped) = view.stopped(version) {
+        if let Some(stopped) = view.stopped_for_good(version) {
             outlook.abandoned.push((*resource, stopped.message));
+            continue;
+        }
+        if version.status == VersionStatus::Paused {
             continue;
         }
         let stored = state.resource(*resource).map(|it| &**it);

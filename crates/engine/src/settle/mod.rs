@@ -19,7 +19,7 @@ pub(crate) use applicable::{Class, Conduct, LaneView};
 pub(crate) use jobs::start_on_trigger;
 pub(crate) use plan::GateStanding;
 pub(crate) use rollbacks::{is_usable, last_good, rollback_order, undo};
-pub(crate) use turns::{Place, RolloutStanding, Turns};
+pub(crate) use turns::{Place, Turns};
 
 use crate::engine::Engine;
 use crate::state::State;

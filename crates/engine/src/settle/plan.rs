@@ -99,6 +99,14 @@ impl LaneView<'_> {
     }
 }
 
+impl LaneView<'_> {
+    /// What ends the tries of a version in this environment for good; one that is merely paused goes on later.
+    pub fn stopped_for_good(&self, version: &Version) -> Option<Reason> {
+        self.stopped(version)
+            .filter(|_| version.status != VersionStatus::Paused)
+    }
+}
+
 fn stopped(version: &Version, place: &str, track: Option<&Track>) -> Option<Reason> {
     let tag = &version.tag;
     if version.status != VersionStatus::Ready {

@@ -50,7 +50,21 @@ pub(super) fn next_status(
     if promotion.rolled_back > 0
         && (behind == 0 || is_stopped_here(state, key.environment, version.id))
     {
-        return end(PromotionStatus::RolledBack, &rolled_back(promotion), None);
+        let reason = rolled_back(promotion);
+        return match version.status {
+            VersionStatus::Rejected => end(PromotionStatus::Rejected, &rejected(&reason), None),
+            _ => end(PromotionStatus::RolledBack, &reason, None),
+        };
+    }
+    let track = state.track(version.id, key.environment);
+    let cancelled = track.and_then(|track| track.cancelled.as_ref());
+    let missed = behind > 0 || promotion.failed + promotion.cancelled > 0;
+    if let Some(cancelled) = cancelled.filter(|_| missed) {
+        let reason = match promotion.failed {
+            0 => cancelled.reason.clone(),
+            _ => format!("{}; {}", cancelled.reason, failures(promotion)),
+        };
+        return end(PromotionStatus::Cancelled, &reason, None);
     }
     if promotion.started() && behind == 0 {
         return if promotion.failed > 0 {
@@ -70,7 +84,11 @@ pub(super) fn next_status(
     }
     match version.status {
         VersionStatus::Rejected => {
-            return end(PromotionStatus::Rejected, "the version was rejected", None);
+            let reason = match promotion.rolled_back {
+                0 => "the version was rejected".to_owned(),
+                _ => rejected(&rolled_back(promotion)),
+            };
+            return end(PromotionStatus::Rejected, &reason, None);
         }
         VersionStatus::Failed => {
             return end(
@@ -81,8 +99,7 @@ pub(super) fn next_status(
         }
         _ => {}
     }
-    let track = state.track(version.id, key.environment);
-    if let Some(cancelled) = track.and_then(|track| track.cancelled.as_ref()) {
+    if let Some(cancelled) = cancelled {
         return end(PromotionStatus::Cancelled, &cancelled.reason, None);
     }
     if promotion.started() && is_stopped_here(state, key.environment, version.id) {
@@ -146,6 +163,10 @@ pub(super) fn waits(state: &State, key: LaneKey, version: &Version, outlook: &Ou
 fn failures(promotion: &Promotion) -> String {
     let ended = promotion.failed + promotion.succeeded + promotion.cancelled;
     format!("{} of {ended} targets failed", promotion.failed)
+}
+
+fn rejected(what_followed: &str) -> String {
+    format!("the version was rejected; {what_followed}")
 }
 
 fn rolled_back(promotion: &Promotion) -> String {

@@ -5,8 +5,8 @@ use super::applicable::LaneView;
 use crate::rules::rollback::Failure;
 use crate::state::{Good, Job, LaneKey, State, Target};
 use stagegate_model::{
-    EnvironmentId, Fact, Order, OrderCause, ReleaseId, ResourceId, StartKind, UserId, VersionId,
-    VersionStatus,
+    EnvironmentId, Fact, Order, OrderCause, ReleaseId, ReleaseStatus, ResourceId, StartKind,
+    UserId, VersionId, VersionStatus,
 };
 
 /// The last good release of a target that is not of `from`, not rejected and not quarantined.
@@ -49,6 +49,24 @@ pub(crate) fn rollback_order(
         reason: reason.to_owned(),
         by,
     }
+}
+
+/// Whether a target of a lane that was given a version in the ordinary course can still be rolled back from it.
+pub(super) fn can_go_back(state: &State, key: LaneKey, version: VersionId) -> bool {
+    let targets = state.lane(key).into_iter().flat_map(|lane| &lane.targets);
+    let mut undone = targets.filter(|(resource, target)| {
+        let cause = OrderCause::FailureBudget;
+        is_given(state, target, version)
+            && undo(state, key, **resource, target, version, cause, "").is_some()
+    });
+    undone.next().is_some()
+}
+
+/// Whether the latest release of a target is one of that version, made in the ordinary course. What a target was given
+/// since, or got past the gates, is a person's business; and a rollback that failed is not tried again.
+fn is_given(state: &State, target: &Target, version: VersionId) -> bool {
+    let latest = target.latest.and_then(|id| state.releases.get(&id));
+    latest.is_some_and(|it| it.version == version && it.kind != StartKind::BreakGlass)
 }
 
 impl Turn<'_> {
@@ -117,6 +135,9 @@ impl Turn<'_> {
         let state = self.state();
         let targets = state.lane(key).into_iter().flat_map(|lane| &lane.targets);
         let orders: Vec<(ResourceId, Order)> = targets
+            .filter(|(_, target)| {
+                cause != OrderCause::FailureBudget || is_given(state, target, version)
+            })
             .filter_map(|(resource, target)| {
                 let order = undo(state, key, *resource, target, version, cause, reason)?;
                 Some((*resource, order))
@@ -177,8 +198,10 @@ pub(crate) fn undo(
         return None;
     }
     let latest = state.releases.get(&target.latest?)?;
-    let coming = target.active.is_some() && latest.version == version;
-    if target.deployed != Some(version) && !coming {
+    // On its way, or failed on its way, which may have left it there by half.
+    let begun = latest.version == version
+        && (target.active.is_some() || latest.status == ReleaseStatus::Failed);
+    if target.deployed != Some(version) && !begun {
         return None;
     }
     // Something else is being brought there: it takes the version's place by itself.

@@ -1,5 +1,6 @@
 //! Whether what was expected holds, and if not, what is the case instead.
 
+mod departures;
 mod gates;
 mod runs;
 mod standing;
@@ -53,6 +54,7 @@ pub(crate) fn check(world: &World, expectation: &Expectation) -> Result<(), Mism
         ExpectKind::Promotion(expect) => runs::promotion(world, deployment, expect),
         ExpectKind::Verification(expect) => runs::verification(world, deployment, expect),
         ExpectKind::Gate(expect) => gates::gate(world, deployment, expect),
+        ExpectKind::Departure(expect) => departures::departure(world, deployment, expect),
         ExpectKind::Why(expect) => gates::why(world, deployment, expect),
         ExpectKind::NextWake(wanted) => next_wake(world, *wanted),
         ExpectKind::Facts(wanted) => facts(world, wanted),

@@ -230,6 +230,8 @@ pub(super) fn promotion(
     let mut differences = Comparison::default();
     differences.equal("status", expect.status, found.status, ToString::to_string);
     differences.contains("reason", expect.reason.as_ref(), &found.reason);
+    let kind = found.kind.as_str().to_owned();
+    differences.equal("kind", expect.kind.clone(), kind, Clone::clone);
     let by = found.superseded_by.map_or_else(
         || "none".to_owned(),
         |id| world.ledger.name(id.0).to_owned(),

@@ -4,7 +4,9 @@ use super::members::{
     CLAIM, DECIDE, DELETE, MEASURE, NEW_VERSION, REPORT, RERUN, RESTART, UPDATE, VOTE,
     job_statuses, measured_words, version_statuses,
 };
-use super::{AgentScript, Inline, Measured, MetricScript, files_at, inline, scripts};
+use super::{
+    AgentScript, Inline, Measured, MetricScript, OrderAct, files_at, inline, orders, scripts,
+};
 use crate::reader::{Fields, Moment, Reader};
 use crate::yaml::{Entry, Node, Position, Value};
 use serde_json::Value as Json;
@@ -26,10 +28,18 @@ pub(crate) enum ActKind {
     Delete(Deletion),
     Vote(VoteAct),
     Report(Report),
-    Claim { filter: JobFilter, runner: String },
+    Claim {
+        filter: JobFilter,
+        runner: String,
+    },
     Measure(MeasureAct),
-    Decide { pass: bool, decision: Decision },
+    Decide {
+        pass: bool,
+        decision: Decision,
+    },
     Rerun(Decision),
+    /// A person departs from the ordinary course.
+    Order(OrderAct),
     RevokeKey(String),
     Agents(Vec<AgentScript>),
     Metrics(Vec<MetricScript>),
@@ -207,7 +217,10 @@ fn read_act(reader: &mut Reader, entry: &Entry, acts: &mut Vec<Act>) {
                 ActKind::Rerun(decision)
             }),
             "revokeKey" => reader.text(item).map(ActKind::RevokeKey),
-            _ => return,
+            name => match orders::order(reader, name, item) {
+                Some(order) => order.map(ActKind::Order),
+                None => return,
+            },
         };
         push(item.at, kind);
     }

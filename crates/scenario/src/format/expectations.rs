@@ -1,9 +1,11 @@
 //! What must hold after the acts of a step.
 
+use super::StandingExpect;
 use super::acts::JobFilter;
 use super::members::{
     EXPECT, GATE, JOB, NO_JOBS, PROMOTION, VERIFICATION, WHY, action_types, job_statuses,
-    promotion_statuses, target_states, triggers, verification_statuses, version_statuses,
+    promotion_statuses, start_kinds, target_states, triggers, verification_statuses,
+    version_statuses,
 };
 use crate::reader::{Fields, Moment, Reader};
 use crate::yaml::{Node, Position, Value};
@@ -45,6 +47,8 @@ pub(crate) enum ExpectKind {
         tag: String,
         status: VersionStatus,
     },
+    /// Releases, retries, holds, quarantine, rollouts.
+    Departure(StandingExpect),
     Why(WhyExpect),
     /// `None`: it does not look again by itself.
     NextWake(Option<Moment>),
@@ -111,6 +115,7 @@ pub(crate) struct PromotionExpect {
     pub attempt: Option<u64>,
     pub status: Option<PromotionStatus>,
     pub reason: Option<String>,
+    pub kind: Option<String>,
     pub superseded_by: Option<String>,
     pub attempts: Option<u64>,
 }
@@ -189,13 +194,7 @@ fn kinds_of(reader: &mut Reader, key: &str, node: &Node, at: Position, kinds: &m
         }),
         "targets" => each(reader, node, |reader, place, node| {
             let environment = place.to_owned();
-            let wanted = match node.to_json().as_u64() {
-                Some(count) => TargetsWanted::Count(count),
-                None => {
-                    let items = reader.one_or_many(node).iter();
-                    TargetsWanted::Resources(items.filter_map(|item| reader.text(item)).collect())
-                }
-            };
+            let wanted = targets_wanted(reader, node);
             kinds.push((
                 node.at,
                 ExpectKind::Targets {
@@ -220,6 +219,7 @@ fn kinds_of(reader: &mut Reader, key: &str, node: &Node, at: Position, kinds: &m
                     attempt: None,
                     status: Some(status),
                     reason: None,
+                    kind: None,
                     superseded_by: None,
                     attempts: None,
                 };
@@ -245,6 +245,11 @@ fn kinds_of(reader: &mut Reader, key: &str, node: &Node, at: Position, kinds: &m
             names.retain(|name| name != "none");
             kinds.push((at, ExpectKind::Facts(names)));
         }
+        "releases" | "retry" | "held" | "quarantined" | "rollout" => {
+            let found = super::standings::standings(reader, key, node);
+            let found = found.into_iter();
+            kinds.extend(found.map(|(at, it)| (at, ExpectKind::Departure(it))));
+        }
         _ => {
             for item in reader.one_or_many(node) {
                 let kind = match key {
@@ -264,7 +269,7 @@ fn kinds_of(reader: &mut Reader, key: &str, node: &Node, at: Position, kinds: &m
 }
 
 /// Each pair of a mapping.
-fn each(
+pub(super) fn each(
     reader: &mut Reader,
     node: &Node,
     mut take: impl FnMut(&mut Reader, &str, &Node) -> Option<()>,
@@ -286,7 +291,7 @@ fn counts(reader: &mut Reader, node: &Node) -> BTreeMap<String, u64> {
 }
 
 /// `none`, or what `read` reads.
-fn or_none<T>(
+pub(super) fn or_none<T>(
     reader: &mut Reader,
     node: &Node,
     read: impl Fn(&mut Reader, &Node) -> Option<T>,
@@ -294,6 +299,17 @@ fn or_none<T>(
     match &node.value {
         Value::Scalar(scalar) if scalar.text == "none" || node.is_null() => Some(None),
         _ => read(reader, node).map(Some),
+    }
+}
+
+/// How many targets, or which.
+pub(super) fn targets_wanted(reader: &mut Reader, node: &Node) -> TargetsWanted {
+    match node.to_json().as_u64() {
+        Some(count) => TargetsWanted::Count(count),
+        None => {
+            let items = reader.one_or_many(node).iter();
+            TargetsWanted::Resources(items.filter_map(|item| reader.text(item)).collect())
+        }
     }
 }
 
@@ -340,7 +356,7 @@ fn job_pattern(reader: &mut Reader, node: &Node) -> Option<JobPattern> {
     })
 }
 
-fn owned(words: &[&str], word: &str) -> Option<String> {
+pub(super) fn owned(words: &[&str], word: &str) -> Option<String> {
     words.contains(&word).then(|| word.to_owned())
 }
 
@@ -384,6 +400,9 @@ fn promotion(reader: &mut Reader, node: &Node) -> Option<PromotionExpect> {
             PromotionStatus::parse,
         ),
         reason: reader.text_of(fields, "reason"),
+        kind: reader.word_of(fields, "kind", &start_kinds(), |word| {
+            owned(&start_kinds(), word)
+        }),
         superseded_by: reader.text_of(fields, "supersededBy"),
         attempts: reader.count_of(fields, "attempts"),
     })

@@ -1,7 +1,8 @@
 //! The members of the format, in one table: what the reader accepts, what the schema says, what the guide lists.
 
 use stagegate_model::{
-    JobStatus, PromotionStatus, Role, VerificationStatus, VerificationTrigger, VersionStatus,
+    JobStatus, PromotionStatus, ReleaseStatus, Role, VerificationStatus, VerificationTrigger,
+    VersionStatus,
 };
 
 /// A mapping with fixed members.
@@ -86,12 +87,22 @@ pub(crate) fn target_states() -> Vec<&'static str> {
         "newer",
         "succeeded",
         "failed",
+        "retrying",
+        "held",
         "running",
         "verifying",
         "busy",
         "blocked",
         "waiting",
     ]
+}
+
+pub(crate) fn release_statuses() -> Vec<&'static str> {
+    ReleaseStatus::ALL.iter().map(|it| it.as_str()).collect()
+}
+
+pub(crate) fn start_kinds() -> Vec<&'static str> {
+    vec!["forward", "redeploy", "rollback", "breakGlass"]
 }
 
 fn log_or_snapshots() -> Vec<&'static str> {
@@ -141,6 +152,12 @@ static METRICS: Shape = Either(&[
 ]);
 static STATUS_BY_TAG: Shape = MapOf(&Shape::Word(promotion_statuses));
 static COUNTS: Shape = MapOf(&Shape::Count);
+static RELEASES_WANTED: Shape = Either(&[
+    Count,
+    Text,
+    OneOrMany(&Shape::Either(&[Shape::Text, Shape::Object(&RELEASE)])),
+]);
+static RETRY_WANTED: Shape = Either(&[Word(none_word), Shape::Object(&RETRY)]);
 static STATES: Shape = Either(&[Word(target_states), MapOf(&Shape::Word(target_states))]);
 
 objects! {
@@ -200,6 +217,15 @@ objects! {
         "measure": OneOrMany(&Shape::Object(&MEASURE)) => "a measurement is taken, whether due or not",
         "decide": OneOrMany(&Shape::Object(&DECIDE)) => "a person decides a verification",
         "rerun": OneOrMany(&Shape::Object(&RERUN)) => "a person has a verification run again",
+        "redeploy": OneOrMany(&Shape::Object(&TARGETS)) => "a person has what is there deployed once more",
+        "rollback": OneOrMany(&Shape::Object(&ROLLBACK)) => "a person takes targets back",
+        "releaseHold": OneOrMany(&Shape::Object(&TARGETS)) => "a person lets targets take part again",
+        "clearQuarantine": OneOrMany(&Shape::Object(&PROMOTION_ACT)) => "a person lifts the quarantine of a version",
+        "cancel": OneOrMany(&Shape::Object(&PROMOTION_ACT)) => "a person ends a promotion",
+        "reopen": OneOrMany(&Shape::Object(&PROMOTION_ACT)) => "a person lets a promotion that was cancelled go on",
+        "pause": OneOrMany(&Shape::Object(&PROMOTION_ACT)) => "a person pauses a rollout",
+        "resume": OneOrMany(&Shape::Object(&PROMOTION_ACT)) => "a person has a rollout go on",
+        "breakGlass": OneOrMany(&Shape::Object(&BREAK_GLASS)) => "a person deploys past every gate",
         "revokeKey": OneOrMany(&TEXT) => "keys lose their rights: `alice` or `alice/phone`",
         "agents": AGENTS => "what agents answer from here on",
         "metrics": METRICS => "what is measured from here on",
@@ -303,6 +329,36 @@ objects! {
         "by": Text => "the person",
         "reason": Text => "why",
     }
+    TARGETS = "the targets" {
+        "deployment": Text => "only of this deployment",
+        "environment": Text => "only in this environment",
+        "resource": OneOrMany(&TEXT) => "only on these resources",
+        "by": Text => "the person; Stagegate itself if absent",
+        "reason": Text => "why",
+    }
+    ROLLBACK = "a rollback" {
+        "deployment": Text => "only of this deployment",
+        "environment": Text => "only in this environment",
+        "resource": OneOrMany(&TEXT) => "only on these resources",
+        "to": Either(&[Text, Count]) => "to the latest release of this version, or to the release of this number; to the last good one if absent",
+        "by": Text => "the person; Stagegate itself if absent",
+        "reason": Text => "why",
+    }
+    BREAK_GLASS = "breaking the glass" {
+        "version": Text => "its tag",
+        "deployment": Text => "may be left out when there is only one",
+        "environment": Text => "only in this environment",
+        "resource": OneOrMany(&TEXT) => "only on these resources",
+        "by": Text => "the person; Stagegate itself if absent",
+        "reason": Text => "why; it cannot be left out in earnest",
+    }
+    PROMOTION_ACT = "the promotion" {
+        "version": Text => "its tag",
+        "deployment": Text => "may be left out when there is only one",
+        "environment": Text => "where",
+        "by": Text => "the person; Stagegate itself if absent",
+        "reason": Text => "why",
+    }
     RESTART = "a restart" {
         "snapshotAt": Integer => "fold from a snapshot after this entry of the log; negative counts from the end",
     }
@@ -324,6 +380,11 @@ objects! {
         "promotion": OneOrMany(&Shape::Object(&PROMOTION)) => "how a promotion stands",
         "promotions": MapOf(&STATUS_BY_TAG) => "the latest promotion of each tag, by environment",
         "verification": OneOrMany(&Shape::Object(&VERIFICATION)) => "how the latest verifications stand",
+        "releases": MapOf(&RELEASES_WANTED) => "all releases of a target so far, by `Environment/resource`, in the order of their numbers: how many, or each by its tag or in full",
+        "retry": MapOf(&RETRY_WANTED) => "the retry that a target waits for, by `Environment/resource`, or `none`",
+        "held": MapOf(&TARGETS_WANTED) => "the targets that take nothing until something newer comes, by environment: how many, which, or `none`",
+        "quarantined": MapOf(&OneOrMany(&TEXT)) => "the tags that nothing starts with, by environment, or `none`",
+        "rollout": OneOrMany(&Shape::Object(&ROLLOUT)) => "how far a gradual rollout is",
         "versions": MapOf(&Shape::Word(version_statuses)) => "the status of versions, by tag",
         "why": OneOrMany(&Shape::Either(&[Shape::Text, Shape::Object(&WHY)])) => "what `stagegate why` says",
         "nextWake": Either(&[Word(none_word), Moment, Null]) => "when Stagegate next looks by itself, or `none`",
@@ -337,6 +398,32 @@ objects! {
         "message": Text => "a part of what its agent said",
         "runner": Text => "who holds it",
         "config": AnyObject => "members of its rendered configuration",
+    }
+    RELEASE = "a release" {
+        "number": Count => "its number on the target",
+        "version": Text => "its version's tag",
+        "status": Word(release_statuses) => "how it stands",
+        "kind": Word(start_kinds) => "why it was made",
+        "rollbackOf": Either(&[Word(none_word), Count]) => "the number of the release it undoes, or `none`",
+        "reason": Text => "a part of why it ended so",
+    }
+    RETRY = "a retry" {
+        "version": Text => "of which version",
+        "attempt": Count => "which attempt it will be",
+        "at": Moment => "when it starts",
+    }
+    ROLLOUT = "a rollout" {
+        "environment": Text => "where; may be left out when the version is rolled out in one only",
+        "version": Text => "the newest version if absent",
+        "policy": Text => "the policy whose rule it is; may be left out when there is only one",
+        "begun": Bool => "`false`: none has begun",
+        "startedAt": Moment => "when its first target was due",
+        "due": Count => "targets whose turn has come",
+        "total": Count => "targets there are",
+        "wave": Count => "waves that have begun",
+        "waves": Count => "waves there are",
+        "paused": Either(&[Bool, Text]) => "whether it is paused, or a part of why",
+        "next": Either(&[Word(none_word), Moment]) => "when the next target is due by time alone, or `none`",
     }
     NO_JOBS = "a job that must not exist" {
         "agent": Text => "of this job agent",
@@ -367,6 +454,7 @@ objects! {
         "attempt": Count => "which one; the latest if absent",
         "status": Word(promotion_statuses) => "how it stands",
         "reason": Text => "a part of why it ended",
+        "kind": Word(start_kinds) => "why it was opened",
         "supersededBy": Text => "the tag that took its place",
         "attempts": Count => "how many there were",
     }

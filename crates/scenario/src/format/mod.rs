@@ -3,8 +3,10 @@
 mod acts;
 mod expectations;
 pub(crate) mod members;
+mod orders;
 mod schema;
 mod scripts;
+mod standings;
 
 pub(crate) use acts::{
     Act, ActKind, Decision, Deletion, JobFilter, MeasureAct, NewVersionAct, Report, Restart,
@@ -14,8 +16,12 @@ pub(crate) use expectations::{
     ExpectKind, Expectation, GateExpect, JobPattern, JobsWanted, PromotionExpect, StatesExpect,
     TargetsWanted, VerificationExpect, Wanted, WhyExpect,
 };
+pub(crate) use orders::{Earlier, Order, OrderAct, TargetChoice};
 pub use schema::schema;
 pub(crate) use scripts::{AgentScript, Measured, MetricScript};
+pub(crate) use standings::{
+    PausedWanted, ReleasePattern, ReleasesWanted, RetryExpect, RolloutExpect, StandingExpect,
+};
 
 use crate::reader::{Fields, FormatError, Moment, Reader};
 use crate::yaml::{Node, Position, Value};

@@ -59,6 +59,7 @@ impl World {
                     }
                 })
             }
+            ActKind::Order(act) => self.order(act),
             ActKind::RevokeKey(by) => {
                 self.tell(format!("the key of {by} is revoked"));
                 let (_, id) = self.key(by)?;

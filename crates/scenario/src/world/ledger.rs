@@ -2,7 +2,7 @@
 
 use serde::de::DeserializeOwned;
 use stagegate_engine::{Archived, Job, Promotion, Release, State, Verification};
-use stagegate_model::{Entry, Fact, JobId, PromotionId, ReleaseId, VerificationId};
+use stagegate_model::{Entry, Fact, JobId, PromotionId, ReleaseId, TargetKey, VerificationId};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
@@ -120,6 +120,14 @@ impl Ledger {
                 it.id,
             )
         });
+        found
+    }
+
+    /// The releases of a target, in the order of their numbers.
+    pub fn releases_of(&self, target: TargetKey) -> Vec<&Release> {
+        let releases = self.releases.values();
+        let mut found: Vec<_> = releases.filter(|it| it.target == target).collect();
+        found.sort_by_key(|it| it.number);
         found
     }
 

@@ -4,6 +4,7 @@ mod acts;
 mod clock;
 mod documents;
 mod ledger;
+mod orders;
 mod restart;
 pub(crate) mod words;
 

@@ -157,29 +157,30 @@ fn standstill(it: &engine::Standstill) -> api::Standstill {
     }
 }
 
-/// How far the gradual rollouts are, as the gates tell it.
-fn rollouts(gates: &[api::Gate]) -> Vec<api::RolloutProgress> {
-    let rollouts = gates.iter().filter(|gate| gate.kind == "gradualRollout");
-    rollouts
-        .filter_map(|gate| {
-            let details = &gate.details;
-            let count = |name: &str| {
-                let count = details.get(name).and_then(api::Json::as_u64);
-                count.and_then(|count| usize::try_from(count).ok())
-            };
-            let text = |name: &str| details.get(name)?.as_str().map(str::to_owned);
-            Some(api::RolloutProgress {
-                rule_id: gate.rule_id.clone(),
-                released: count("released")?,
-                total: count("total")?,
-                wave: count("wave")?,
-                waves: count("waves")?,
-                started_at: text("startedAt")?,
-                next_at: text("nextAt"),
-                failures: count("failures")?,
-            })
-        })
-        .collect()
+/// How far the gradual rollouts of an open promotion are.
+fn rollouts(
+    engine: &Engine,
+    lane: LaneKey,
+    it: &engine::Promotion,
+    now: model::Timestamp,
+) -> Vec<api::RolloutProgress> {
+    if !it.status.is_open() {
+        return Vec::new();
+    }
+    let track = engine.state().track(it.version, it.environment);
+    let failures = track.map_or(0, |track| track.failures.len());
+    let told = engine.rollouts(lane, it.version, now).into_iter();
+    told.map(|rollout| api::RolloutProgress {
+        rule_id: rollout.rule.to_string(),
+        released: rollout.due,
+        total: rollout.total,
+        wave: rollout.wave,
+        waves: rollout.waves.max(rollout.wave),
+        started_at: rollout.started_at.to_string(),
+        next_at: rollout.next.map(|at| at.to_string()),
+        failures,
+    })
+    .collect()
 }
 
 /// A promotion as it stands: decided anew while it is open, as recorded once it has ended.
@@ -198,7 +199,7 @@ pub(crate) fn promotion(
         .is_open()
         .then(|| engine.explain(lane, it.version, now))
         .flatten();
-    let (gates, mut targets): (Vec<api::Gate>, _) = match &explanation {
+    let (gates, mut targets) = match &explanation {
         Some(explanation) => (
             explanation.gates.iter().map(gate).collect(),
             standing_counts(&explanation.targets),
@@ -220,7 +221,7 @@ pub(crate) fn promotion(
         quarantined: track
             .and_then(|track| track.quarantined.as_ref())
             .map(standstill),
-        rollouts: rollouts(&gates),
+        rollouts: rollouts(engine, lane, it, now),
         id: it.id.to_string(),
         version: version_ref(state, it.version),
         deployment: deployment_ref(state, it.deployment),

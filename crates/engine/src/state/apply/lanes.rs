@@ -1,7 +1,7 @@
 //! Folding what happens to lanes: targets, promotions, latches.
 
 use super::super::runs::Archive;
-use super::super::{Lane, LaneKey, Promotion, State, Target};
+use super::super::{Clock, Lane, LaneKey, Promotion, State, Target};
 use stagegate_model::{
     DeploymentId, EnvironmentId, PromotionId, PromotionStatus, ResourceId, RuleId, StartKind,
     VersionId, VersionOrder,
@@ -174,6 +174,20 @@ impl State {
         promotion.ended_at = Some(now);
         reason.clone_into(&mut promotion.reason);
         promotion.superseded_by = by;
+        // What took its place may fail: its rollout then goes on where it was, and not with all that time would have
+        // released since.
+        if status == PromotionStatus::Superseded {
+            let track = self
+                .tracks
+                .get_mut(&(promotion.version, promotion.environment));
+            if let Some(clock) = track.and_then(|track| track.clock.as_mut()) {
+                *clock = Clock {
+                    elapsed: clock.reading(now),
+                    running_since: None,
+                    until: None,
+                };
+            }
+        }
         let key = LaneKey {
             deployment: promotion.deployment,
             environment: promotion.environment,

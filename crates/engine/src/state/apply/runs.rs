@@ -2,12 +2,13 @@
 
 use super::super::runs::Archive;
 use super::super::{
-    Good, Job, LaneKey, Measurement, MetricRun, Ordered, Release, State, Success, Target, Verified,
+    Good, Held, Job, LaneKey, Measurement, MetricRun, Ordered, Release, State, Success, Target,
+    Verified,
 };
 use super::orders::set_floor;
 use stagegate_model::{
     Fact, JobId, JobStatus, MeasurementStatus, NewJob, PromotionId, ReleaseId, ReleaseStatus,
-    ResourceId, StartKind, VerificationId, VerificationStatus, VersionId,
+    ResourceId, StartKind, VerificationId, VerificationStatus, VersionId, VersionOrder,
 };
 
 impl State {
@@ -118,8 +119,19 @@ impl State {
         target.active = Some(new.job);
         target.block = None;
         lane.active.insert(new.resource);
-        if !retried {
-            lane.orders.remove(&new.resource);
+        let order_given = match retried {
+            true => None,
+            false => lane.orders.remove(&new.resource),
+        };
+        // Taken past the gates to something older, it does not go forward again by itself.
+        if *kind == StartKind::BreakGlass
+            && let Some(VersionOrder(_, from)) = floor.filter(|floor| *floor > order)
+        {
+            lane.held.entry(new.resource).or_insert(Held {
+                since: now,
+                from,
+                reason: order_given.map(|it| it.reason).unwrap_or_default(),
+            });
         }
         if floor < Some(order) {
             set_floor(lane, new.resource, Some(order));
