@@ -63,7 +63,7 @@ pub(crate) fn events(
             .filter(|release| release.promotion == promotion.id)
             .map(|release| release.id)
             .collect(),
-        verifications: BTreeSet::new(),
+        verifications: BTreeMap::new(),
         metrics: BTreeMap::new(),
     };
     let mut events = Vec::new();
@@ -94,7 +94,8 @@ struct Teller<'a> {
     jobs: BTreeMap<JobId, ResourceId>,
     /// The promotion's releases.
     releases: BTreeSet<ReleaseId>,
-    verifications: BTreeSet<VerificationId>,
+    /// The promotion's verifications, and where they measure.
+    verifications: BTreeMap<VerificationId, ResourceId>,
     /// The names of a verification's metrics.
     metrics: BTreeMap<VerificationId, Vec<String>>,
 }
@@ -276,7 +277,8 @@ impl Teller<'_> {
                 ..
             } => {
                 let place = self.resource_of(*job)?;
-                self.verifications.insert(*id);
+                let resource = *self.jobs.get(job)?;
+                self.verifications.insert(*id, resource);
                 let names = metrics.iter().map(|it| it.metric.name.clone()).collect();
                 self.metrics.insert(*id, names);
                 let again = if rerun_of.is_some() { " again" } else { "" };
@@ -295,7 +297,11 @@ impl Teller<'_> {
             } => {
                 let names = self.metrics.get(verification)?;
                 let name = names.get(*metric).map_or("?", String::as_str);
-                let text = format!("measurement {} of `{name}`: {status}", ordinal + 1);
+                let place = self.resource(*self.verifications.get(verification)?);
+                let text = format!(
+                    "measurement {} of `{name}` on {place}: {status}",
+                    ordinal + 1
+                );
                 Some(("measured", with_reason(&text, message)))
             }
             Fact::VerificationEnded {
@@ -304,17 +310,15 @@ impl Teller<'_> {
                 reason,
                 decided_by,
             } => {
-                if !self.verifications.contains(id) {
-                    return None;
-                }
+                let place = self.resource(*self.verifications.get(id)?);
                 let text = match decided_by {
                     Some(user) => {
                         format!(
-                            "{} decided the verification: {status}",
+                            "{} decided the verification on {place}: {status}",
                             self.people.name(*user)
                         )
                     }
-                    None => format!("the verification ended: {status}"),
+                    None => format!("the verification on {place} ended: {status}"),
                 };
                 Some(("verificationEnded", with_reason(&text, reason)))
             }

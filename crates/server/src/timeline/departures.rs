@@ -168,8 +168,10 @@ fn ordered(
         StartKind::BreakGlass => format!("BREAK-GLASS: {place} is to get {tag} past every gate"),
         _ => format!("{place} is to get {tag} once more"),
     };
+    // A reason says more than the cause, which it names.
     let why = match order.cause {
         OrderCause::Person => by,
+        _ if !order.reason.is_empty() => String::new(),
         OrderCause::JobFailed => ", since its job failed".to_owned(),
         OrderCause::VerificationFailed => ", since its verification failed".to_owned(),
         OrderCause::VersionRejected => ", since the version was rejected".to_owned(),

@@ -392,7 +392,7 @@ fn next_steps(server: &processes::Server, args: &Args) {
         }
         println!("  stagegate serve --data ./data        a server of your own");
         let folder = args.story.documents().folder();
-        println!("  stagegate apply -f {folder:<17} its environments and policies");
+        println!("  stagegate apply -f {folder:<18} its environments and policies");
         return;
     }
     println!(

@@ -42,6 +42,12 @@ impl Watch {
         }
     }
 
+    /// Whether it has ever answered with that version.
+    pub fn had(&self, version: &str) -> bool {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.iter().any(|(_, it)| it.as_deref() == Some(version))
+    }
+
     /// Since when it has answered with `good`, after it had answered with `bad`; `None` if it does not.
     pub fn back_since(&self, bad: &str, good: &str) -> Option<SystemTime> {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
