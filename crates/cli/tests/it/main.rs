@@ -7,6 +7,7 @@ mod browser;
 mod delivery;
 mod documents;
 mod harness;
+mod orders;
 mod people;
 mod start;
 mod story;
