@@ -113,6 +113,13 @@ pub const CODES: &[(&str, u16, &str)] = &[
     ("verification_ended", 409, "The verification has its verdict"),
     ("in_use", 409, "Something still depends on it"),
     ("no_vote", 409, "There is no vote to withdraw"),
+    ("nothing_deployed", 409, "Nothing was ever deployed to the target"),
+    ("no_earlier_release", 409, "There is no earlier release to go back to"),
+    ("release_unusable", 409, "The release cannot be gone back to"),
+    ("already_there", 409, "The target has it already"),
+    ("rollback_pending", 409, "The target is about to be rolled back"),
+    ("version_quarantined", 409, "The version is quarantined in the environment"),
+    ("promotion_ended", 409, "The promotion has ended"),
     // Job agents
     ("no_job_agent", 409, "Not exactly one job agent fits the deployment"),
     // Storage and start

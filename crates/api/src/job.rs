@@ -40,6 +40,9 @@ pub struct Job {
     /// Ours: which attempt at its release, from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<u32>,
+    /// Ours: why it was created, where not in the ordinary course: `retry`, `redeploy`, `rollback` or `breakGlass`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
     /// Ours: the promotion it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub promotion_id: Option<String>,

@@ -7,8 +7,8 @@ use crate::rules::{Action, Reason, Verdict};
 use crate::settle::{Conduct, GateStanding, LaneView, Place, Turns};
 use crate::state::{Lane, LaneKey, Promotion, Target};
 use stagegate_model::{
-    JobId, PolicyId, PromotionId, PromotionStatus, ResourceId, RuleId, Timestamp, Version,
-    VersionId, VersionStatus,
+    JobId, PolicyId, PromotionId, PromotionStatus, ResourceId, RuleId, StartKind, Timestamp,
+    Version, VersionId, VersionStatus,
 };
 use std::collections::BTreeMap;
 
@@ -51,6 +51,8 @@ pub struct TargetStanding {
     pub current: Option<VersionId>,
     pub latest: Option<VersionId>,
     pub job: Option<JobId>,
+    /// Why its latest release was made.
+    pub kind: Option<StartKind>,
     pub state: TargetState,
     /// Why it is not further; empty when there is nothing to say.
     pub reason: String,
@@ -520,6 +522,7 @@ impl Engine {
             current: target.deployed,
             latest: latest.map(|it| it.version),
             job: target.active.or(latest.map(|it| it.job)),
+            kind: latest.map(|it| it.kind),
             state,
             reason,
         }

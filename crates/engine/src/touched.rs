@@ -96,9 +96,17 @@ fn touch(state: &State, fact: &Fact, touched: &mut BTreeSet<Touched>) {
             touched.extend(order.by.map(|user| ("user", user.0)));
             let undone = order.of.and_then(|id| state.releases.get(&id));
             touched.extend(undone.map(|release| ("promotion", release.promotion.0)));
+            let there = state.track(order.version, target.environment);
+            let promotion = there.and_then(|track| track.promotion);
+            touched.extend(promotion.map(|id| ("promotion", id.0)));
         }
         Fact::OrderDropped { target, .. } | Fact::HoldReleased { target, .. } => {
             touched.insert(("environment", target.environment.0));
+            // What the target has now is whose story this belongs to.
+            let lane = state.lane((*target).into());
+            let known = lane.and_then(|lane| lane.targets.get(&target.resource));
+            let latest = known.and_then(|it| state.releases.get(&it.latest?));
+            touched.extend(latest.map(|release| ("promotion", release.promotion.0)));
         }
         Fact::PromotionCancelRequested { id, .. } => promotion_and_version(state, *id, touched),
         Fact::Quarantined {

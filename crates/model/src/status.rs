@@ -162,7 +162,7 @@ named! {
         Agent = "agent",
         /// Creates versions; what a CI pipeline holds.
         Ci = "ci",
-        /// Votes, and decides verifications.
+        /// Votes, decides verifications, and steps in: redeploys, rolls back, pauses, cancels.
         Approver = "approver",
         /// Everything.
         Admin = "admin",

@@ -10,6 +10,7 @@ mod error;
 mod events;
 mod list;
 mod log;
+mod orders;
 mod output;
 mod people;
 mod send;

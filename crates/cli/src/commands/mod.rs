@@ -4,7 +4,9 @@ mod agent;
 mod apply;
 mod audit;
 mod completions;
+mod confirm;
 mod demo;
+mod deploy;
 mod diff;
 mod explain_rule;
 mod export;
@@ -12,8 +14,14 @@ mod get;
 mod jobs;
 mod key;
 mod notifiers;
+mod ordering;
 mod promotion;
 mod promotions;
+mod quarantine;
+mod redeploy;
+mod release_hold;
+mod releases;
+mod rollback;
 mod sample_service;
 mod serve;
 mod status;
@@ -53,9 +61,17 @@ pub enum Command {
     Approve(vote::Approve),
     Reject(vote::Reject),
     Withdraw(vote::Withdraw),
+    Releases(releases::Args),
+    Rollback(rollback::Args),
+    Redeploy(redeploy::Args),
+    ReleaseHold(release_hold::Args),
+    /// See what failed where and is kept out, and let it in again
+    #[command(subcommand)]
+    Quarantine(quarantine::Command),
+    Deploy(deploy::Args),
     Jobs(jobs::Args),
     Promotions(promotions::Args),
-    /// Look into a promotion
+    /// Look into a promotion; pause, cancel or reopen it
     #[command(subcommand)]
     Promotion(promotion::Command),
     /// Look into verifications, and decide where measurements could not
@@ -105,6 +121,12 @@ pub fn run(command: Command, global: Global, out: Output) -> Result<Answer> {
         Command::Approve(args) => asking.ask(|session| args.run(session)),
         Command::Reject(args) => asking.ask(|session| args.run(session)),
         Command::Withdraw(args) => asking.ask(|session| args.run(session)),
+        Command::Releases(args) => asking.ask(|session| args.run(session)),
+        Command::Rollback(args) => asking.ask(|session| args.run(session)),
+        Command::Redeploy(args) => asking.ask(|session| args.run(session)),
+        Command::ReleaseHold(args) => asking.ask(|session| args.run(session)),
+        Command::Quarantine(command) => asking.ask(|session| command.run(session)),
+        Command::Deploy(args) => asking.ask(|session| args.run(session)),
         Command::Jobs(args) => asking.ask(|session| args.run(session)),
         Command::Promotions(args) => asking.ask(|session| args.run(session)),
         Command::Promotion(command) => asking.ask(|session| command.run(session)),

@@ -9,6 +9,7 @@ mod documents;
 mod harness;
 mod jobs;
 mod notifiers;
+mod orders;
 mod people;
 mod start;
 mod story;

@@ -168,11 +168,14 @@ impl Turn<'_> {
                 reason,
             }),
             OnFailure::Rollback => {
-                self.push(Fact::Quarantined {
-                    version,
-                    environment,
-                    reason: reason.clone(),
-                });
+                let track = self.state().track(version, environment);
+                if track.is_none_or(|track| track.quarantined.is_none()) {
+                    self.push(Fact::Quarantined {
+                        version,
+                        environment,
+                        reason: reason.clone(),
+                    });
+                }
                 self.roll_back_all(key, version, OrderCause::FailureBudget, &reason);
             }
         }

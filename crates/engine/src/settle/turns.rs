@@ -2,6 +2,7 @@
 
 use super::applicable::{Class, Conduct, LaneView};
 use super::plan::GateStanding;
+use super::rollbacks::can_go_back;
 use crate::rules::concurrency::Concurrency;
 use crate::rules::gradual_rollout::{self, GradualRollout, OnFailure};
 use crate::state::{Clock, Lane, LaneKey, Rollout, Track, Verified};
@@ -149,18 +150,23 @@ impl<'e> Turns<'e> {
             ) else {
                 continue;
             };
-            let told = track.paused.is_some() || track.quarantined.is_some();
-            if told || track.failures.is_empty() || track.rollouts.is_empty() {
+            if track.failures.is_empty() || track.rollouts.is_empty() {
                 continue;
             }
+            let stopped = track.paused.is_some() || track.quarantined.is_some();
             for class in classes {
                 let conduct = view.conduct(version, class.representative.as_deref());
                 for (rule, rollout) in &conduct.rollouts {
                     let begun = track.rollouts.get(rule);
                     let spent = begun.and_then(|begun| self.spent(version.id, rollout, begun));
-                    // Where nothing waits there is nothing to pause.
-                    let idle =
-                        rollout.on_failure == OnFailure::Pause && lane.behind(version.order()) == 0;
+                    let idle = match rollout.on_failure {
+                        // Where nothing waits there is nothing to pause.
+                        OnFailure::Pause => stopped || lane.behind(version.order()) == 0,
+                        // A rollback rule may have quarantined the version already: its other targets go back too.
+                        OnFailure::Rollback => {
+                            stopped && !can_go_back(state, self.view.key, version.id)
+                        }
+                    };
                     let spent = spent.filter(|step| !idle && !self.steps.contains(step));
                     self.steps.extend(spent);
                 }

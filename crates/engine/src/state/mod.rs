@@ -8,7 +8,7 @@ pub use lane::{
     Clock, Good, Held, Lane, LaneKey, Retry, Rollout, Standstill, Success, Target, Track, Verified,
 };
 pub use runs::{
-    Archived, Cancel, Job, Lost, Measurement, MetricRun, Promotion, Release, Verification,
+    Archived, Cancel, Job, Lost, Measurement, MetricRun, Ordered, Promotion, Release, Verification,
 };
 
 use serde::{Deserialize, Serialize};
@@ -348,6 +348,12 @@ impl State {
     #[must_use]
     pub fn track(&self, version: VersionId, environment: EnvironmentId) -> Option<&Track> {
         self.tracks.get(&(version, environment))
+    }
+
+    /// How versions stand in environments, wherever something is on record.
+    #[must_use]
+    pub fn tracks(&self) -> &BTreeMap<(VersionId, EnvironmentId), Track> {
+        &self.tracks
     }
 
     /// The latest votes on a version in an environment.

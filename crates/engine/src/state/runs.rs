@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use stagegate_model::{
     CancelCause, DeploymentId, EnvironmentId, JobAgentId, JobExit, JobId, JobLimits, JobStatus,
-    Json, MeasurementStatus, PlannedMetric, PromotionId, PromotionStatus, ReleaseId, ReleaseStatus,
-    StartKind, TargetKey, Timestamp, UserId, VerificationId, VerificationStatus,
+    Json, MeasurementStatus, OrderCause, PlannedMetric, PromotionId, PromotionStatus, ReleaseId,
+    ReleaseStatus, StartKind, TargetKey, Timestamp, UserId, VerificationId, VerificationStatus,
     VerificationTrigger, VersionId,
 };
 use std::collections::BTreeMap;
@@ -27,6 +27,9 @@ pub struct Promotion {
     pub superseded_by: Option<VersionId>,
     /// Why it was opened.
     pub kind: StartKind,
+    /// Whether a person put its version on a target past the gates.
+    #[serde(default)]
+    pub break_glass: bool,
     /// Jobs under way.
     pub running: u32,
     /// Jobs that succeeded and whose verification has not ended.
@@ -69,10 +72,24 @@ pub struct Release {
     /// The release that this one undoes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollback_of: Option<ReleaseId>,
+    /// The order that it carries out, if it was not begun in the ordinary course.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ordered: Option<Ordered>,
     pub status: ReleaseStatus,
     pub created_at: Timestamp,
     pub ended_at: Option<Timestamp>,
     pub reason: String,
+}
+
+/// What gave rise to a release outside the ordinary course.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Ordered {
+    pub cause: OrderCause,
+    pub reason: String,
+    /// The person who asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<UserId>,
 }
 
 /// One attempt to bring a target to a release.
@@ -86,6 +103,9 @@ pub struct Job {
     pub version: VersionId,
     pub agent: JobAgentId,
     pub attempt: u32,
+    /// Why it was created.
+    #[serde(default)]
+    pub kind: StartKind,
     pub status: JobStatus,
     #[serde(default)]
     pub limits: JobLimits,

@@ -40,6 +40,12 @@ struct Shown {
     environment_id: String,
     attempt: u32,
     chip: Chip,
+    marks: Vec<Chip>,
+    /// Since when and why it stands still, in sentences.
+    standstills: Vec<String>,
+    rollouts: Vec<ShownRollout>,
+    /// What the person may do to it.
+    acts: Vec<ShownAct>,
     reason: String,
     opened: String,
     ended: String,
@@ -55,6 +61,20 @@ struct Shown {
     summary: String,
 }
 
+struct ShownRollout {
+    released: usize,
+    total: usize,
+    /// `wave 2 of 3`; empty when there is one.
+    wave: String,
+    next: String,
+    failures: usize,
+}
+
+struct ShownAct {
+    verb: &'static str,
+    label: &'static str,
+}
+
 struct ShownGate {
     chip: Chip,
     kind: String,
@@ -68,6 +88,7 @@ struct ShownGate {
 struct ShownJob {
     chip: Chip,
     place: String,
+    mark: Option<Chip>,
     attempt: u32,
     message: String,
     /// That it was asked to stop, or how its process ended.
@@ -141,6 +162,14 @@ async fn shown(session: &Session, path: PathText) -> Answer<Shown> {
             chip.word,
             promotion.reason.as_deref().unwrap_or_default()
         ),
+        marks: marks(&promotion),
+        standstills: standstills(&promotion),
+        rollouts: promotion.rollouts.iter().map(rollout).collect(),
+        acts: if may_vote(session) {
+            acts(&promotion)
+        } else {
+            Vec::new()
+        },
         id: promotion.id,
         tag: promotion.version.tag,
         version_id: promotion.version.id,
@@ -161,6 +190,7 @@ async fn shown(session: &Session, path: PathText) -> Answer<Shown> {
             .map(|(job, place)| ShownJob {
                 chip: Chip::of(&job.status),
                 place,
+                mark: job.kind.as_deref().map(Chip::of_mark),
                 attempt: job.attempt.unwrap_or(1),
                 message: job.message.clone().unwrap_or_default(),
                 notes: notes(job),
@@ -210,6 +240,62 @@ fn notes(job: &api::Job) -> Vec<String> {
         _ => {}
     }
     notes
+}
+
+fn marks(promotion: &api::Promotion) -> Vec<Chip> {
+    let glass = promotion.break_glass.then_some("breakGlass");
+    let kind = promotion.kind.as_deref().filter(|it| *it != "breakGlass");
+    let quarantined = promotion.quarantined.as_ref().map(|_| "quarantined");
+    let paused = promotion.paused.as_ref().map(|_| "paused");
+    let all = [glass, kind, quarantined, paused].into_iter().flatten();
+    all.map(Chip::of_mark).collect()
+}
+
+fn standstills(promotion: &api::Promotion) -> Vec<String> {
+    let told = |it: &Option<api::Standstill>, what: &str| {
+        let it = it.as_ref()?;
+        let reason = if it.reason.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", it.reason)
+        };
+        Some(format!("{what} since {}{reason}", short_time(&it.since)))
+    };
+    let paused = told(&promotion.paused, "The rollout is paused");
+    let place = &promotion.environment.name;
+    let quarantined = format!("Nothing new starts with it in {place}, quarantined");
+    let all = [paused, told(&promotion.quarantined, &quarantined)];
+    all.into_iter().flatten().collect()
+}
+
+fn rollout(it: &api::RolloutProgress) -> ShownRollout {
+    ShownRollout {
+        released: it.released,
+        total: it.total,
+        wave: if it.waves > 1 {
+            format!("wave {} of {}", it.wave, it.waves)
+        } else {
+            String::new()
+        },
+        next: it.next_at.as_deref().map(exact_time).unwrap_or_default(),
+        failures: it.failures,
+    }
+}
+
+fn acts(promotion: &api::Promotion) -> Vec<ShownAct> {
+    let act = |verb, label| ShownAct { verb, label };
+    if promotion.status == "cancelled" {
+        return vec![act("reopen", "Reopen the promotion")];
+    }
+    if !promotion.is_open() {
+        return Vec::new();
+    }
+    let pause = if promotion.paused.is_some() {
+        act("resume", "Resume the rollout")
+    } else {
+        act("pause", "Pause the rollout")
+    };
+    vec![pause, act("cancel", "Cancel the promotion")]
 }
 
 fn gate(gate: &api::Gate) -> ShownGate {

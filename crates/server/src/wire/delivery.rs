@@ -13,11 +13,18 @@ pub(crate) fn release_target(target: model::TargetKey) -> api::ReleaseTarget {
     }
 }
 
+/// The word for what was not begun in the ordinary course.
+pub(crate) fn departure(kind: model::StartKind) -> Option<String> {
+    (kind != model::StartKind::Forward).then(|| kind.as_str().to_owned())
+}
+
 pub(crate) fn release(state: &State, release: &engine::Release) -> api::Release {
     api::Release {
         id: Some(release.id.to_string()),
         number: Some(release.number),
         status: Some(release.status.to_string()),
+        kind: departure(release.kind),
+        rollback_of: release.rollback_of.map(|id| id.to_string()),
         version: state
             .versions()
             .get(&release.version)
@@ -62,6 +69,7 @@ pub(crate) fn job(job: &engine::Job) -> api::Job {
         links: job.links.clone(),
         runner: job.runner.clone(),
         attempt: Some(job.attempt),
+        kind: departure(job.kind),
         promotion_id: Some(job.promotion.to_string()),
         output_tail: job.output_tail.clone(),
         ..Default::default()

@@ -138,6 +138,7 @@ impl State {
             reason: String::new(),
             superseded_by: None,
             kind,
+            break_glass: false,
             running: 0,
             verifying: 0,
             retrying: 0,

@@ -2,7 +2,8 @@
 
 use super::super::runs::Archive;
 use super::super::{
-    Good, Held, Job, LaneKey, Measurement, MetricRun, Release, State, Success, Target, Verified,
+    Good, Held, Job, LaneKey, Measurement, MetricRun, Ordered, Release, State, Success, Target,
+    Verified,
 };
 use super::orders::set_floor;
 use stagegate_model::{
@@ -50,6 +51,9 @@ impl State {
         if let Some((before, _)) = again {
             self.archive_job(before);
         } else {
+            let order = self.lanes.get(&key);
+            let order = order.and_then(|lane| lane.orders.get(&new.resource));
+            let ordered = order.filter(|order| order.kind == *kind);
             let release = Release {
                 id: new.release,
                 target,
@@ -59,6 +63,11 @@ impl State {
                 job: new.job,
                 kind: *kind,
                 rollback_of: new.rollback_of,
+                ordered: ordered.map(|order| Ordered {
+                    cause: order.cause,
+                    reason: order.reason.clone(),
+                    by: order.by,
+                }),
                 status: ReleaseStatus::Pending,
                 created_at: now,
                 ended_at: None,
@@ -76,6 +85,7 @@ impl State {
                 version,
                 agent: *agent,
                 attempt: new.attempt,
+                kind: *kind,
                 status: JobStatus::Pending,
                 limits: *limits,
                 runner: None,
@@ -104,6 +114,7 @@ impl State {
         self.time_job(new.job);
         if let Some(promotion) = self.promotions.get_mut(&promotion) {
             promotion.running += 1;
+            promotion.break_glass |= *kind == StartKind::BreakGlass;
             promotion.retrying = promotion.retrying.saturating_sub(u32::from(retried));
         }
         let Some(lane) = self.lanes.get_mut(&key) else {
