@@ -170,6 +170,16 @@ impl Pair {
         }
     }
 
+    /// A snapshot keeps all there is, not only what it writes. Dear, so only at the end.
+    fn read_back(&self) {
+        let read: State = rmp_serde::from_slice(&bytes(self.world.state())).unwrap();
+        let (read, state) = (read.settled_form(), self.world.state().settled_form());
+        assert!(
+            format!("{read:?}") == format!("{state:?}"),
+            "a snapshot forgets"
+        );
+    }
+
     /// The log folded, as bytes, is the state.
     fn folded(&self) {
         let state = self.world.state();
@@ -353,6 +363,7 @@ fn run(draws: &[Draw]) -> Pair {
             pair.explained();
         }
     }
+    pair.read_back();
     pair
 }
 

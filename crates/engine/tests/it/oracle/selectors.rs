@@ -71,13 +71,6 @@ pub const POLICY_SELECTORS: &[Selector<Meaning>] = &[
         |it| yes(it.environment.name != "QA" && says(&it.version.metadata, "channel", "hotfix")),
     ),
     (
-        "resource.metadata[\"zone\"] == \"eu\" || version.metadata[\"channel\"] == \"hotfix\"",
-        |it| {
-            yes(says(&it.resource.metadata, "zone", "eu")
-                || says(&it.version.metadata, "channel", "hotfix"))
-        },
-    ),
-    (
         "environment.name == \"Production\" && system.name == \"shop\"",
         |it| {
             let shop = it.system.is_some_and(|system| system.name == "shop");
@@ -87,6 +80,13 @@ pub const POLICY_SELECTORS: &[Selector<Meaning>] = &[
     ("deployment.slug == \"web\"", |it| {
         yes(it.deployment.slug == "web")
     }),
+    (
+        "resource.metadata[\"zone\"] == \"eu\" || version.metadata[\"channel\"] == \"hotfix\"",
+        |it| {
+            yes(says(&it.resource.metadata, "zone", "eu")
+                || says(&it.version.metadata, "channel", "hotfix"))
+        },
+    ),
     (
         "environment.name == \"Production\" && timestamp(version.metadata[\"due\"]) < timestamp(\"2030-01-01T00:00:00Z\")",
         |it| match yes(it.environment.name == "Production") {
