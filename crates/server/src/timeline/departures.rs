@@ -106,7 +106,7 @@ fn rollout(teller: &Teller<'_>, fact: &Fact) -> Option<(&'static str, String)> {
             ..
         } if here(*version, *environment) => {
             let text = match (running, until) {
-                (false, _) => "the rollout's clock stands still: its gates are shut".to_owned(),
+                (false, _) => "the rollout's clock stands still".to_owned(),
                 (true, None) => "the rollout's clock goes on".to_owned(),
                 (true, Some(until)) => {
                     format!("the rollout's clock goes on, until {}", clock(*until))

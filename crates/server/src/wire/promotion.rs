@@ -136,7 +136,13 @@ pub(crate) fn ended_counts(state: &State, promotion: &engine::Promotion) -> api:
     let running = as_count(promotion.running + promotion.retrying);
     let verifying = as_count(promotion.verifying);
     let done = succeeded + failed + running + verifying;
-    let total = lane.map_or(0, |lane| lane.targets.len()).max(done);
+    // What was not begun in the ordinary course is about the targets it was ordered for.
+    let total = match promotion.kind {
+        model::StartKind::Forward | model::StartKind::Retry => {
+            lane.map_or(0, |lane| lane.targets.len()).max(done)
+        }
+        _ => done,
+    };
     api::TargetCounts {
         total,
         pending: total - done,
