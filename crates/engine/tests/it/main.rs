@@ -7,6 +7,7 @@ mod examples;
 mod fan_out;
 mod invariants;
 mod jobs;
+mod people;
 mod progression;
 mod selecting;
 mod sequences;
