@@ -218,7 +218,7 @@ impl Engine {
         open: bool,
         now: Timestamp,
     ) -> Vec<GateStanding> {
-        let conduct = view.conduct(version, resource);
+        let conduct = view.conduct_at(version, resource, now);
         let track = self.state.track(version.id, view.environment.id);
         let policy_of = |rule: RuleId| {
             let policies = self.state.policies.values();
@@ -286,7 +286,6 @@ impl Engine {
             };
             tell(*rule, "gradualRollout", verdict);
         }
-        drop(tell);
         gates.extend(self.by_target(view, version, &conduct, now));
         if conduct.concurrencies.is_empty() {
             return gates;
@@ -383,7 +382,7 @@ impl Engine {
             let mut standing = self.target_standing(lane, *resource, target, version, now);
             if standing.state == TargetState::Waiting && standing.reason.is_empty() {
                 let stored = self.state.resource(*resource).map(|it| &**it);
-                let conduct = view.conduct(version, stored);
+                let conduct = view.conduct_at(version, stored, now);
                 let gates = view.target_gates(&conduct, version, *resource, now);
                 let shut = gates.iter().find(|gate| !gate.verdict.is_allowed());
                 standing.reason = match shut {

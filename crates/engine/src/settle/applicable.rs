@@ -95,6 +95,20 @@ impl<'e> LaneView<'e> {
         conduct
     }
 
+    /// The same for what starts now: turns that were set aside are not waited for.
+    pub fn conduct_at(
+        &self,
+        version: &Version,
+        resource: Option<&Resource>,
+        now: Timestamp,
+    ) -> Conduct<'e> {
+        let mut conduct = self.conduct(version, resource);
+        let counts = |rule: RuleId| self.skipped(version, rule, "", resource, now).is_none();
+        conduct.rollouts.retain(|(rule, _)| counts(*rule));
+        conduct.concurrencies.retain(|(rule, _)| counts(*rule));
+        conduct
+    }
+
     /// `None` when the environment or the deployment is gone.
     pub fn new(engine: &'e Engine, key: LaneKey) -> Option<Self> {
         let state: &State = &engine.state;

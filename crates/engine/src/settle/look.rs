@@ -223,7 +223,7 @@ impl ClassLook<'_, '_> {
             if !allowed {
                 continue;
             }
-            let conduct = self.view.conduct(version, resource);
+            let conduct = self.view.conduct_at(version, resource, self.now);
             let mut free = self.startable(lane, listed, version.order());
             let mut denied = Vec::new();
             if !conduct.by_target.is_empty() {
@@ -357,7 +357,7 @@ fn look_at_orders<'e>(
         if newer || !gates.iter().all(|gate| gate.verdict.is_allowed()) {
             continue;
         }
-        let conduct = view.conduct(version, stored);
+        let conduct = view.conduct_at(version, stored, now);
         let asked = view.target_gates(&conduct, version, *resource, now);
         for gate in &asked {
             outlook.wake_at(gate.verdict.changes_at(), now);
@@ -468,7 +468,7 @@ fn look_at_retries<'e>(
         if !allowed || turns.is_paused(version.id) {
             continue;
         }
-        let conduct = view.conduct(version, stored);
+        let conduct = view.conduct_at(version, stored, now);
         if turns.take_slot(&conduct, *resource) {
             outlook.start(Urgency::Retry, version, vec![*resource], &gates);
         }

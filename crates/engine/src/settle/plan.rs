@@ -60,12 +60,32 @@ impl LaneView<'_> {
                     latches: false,
                     latched: false,
                 };
+                let latched = track.and_then(|track| track.latched.get(&rule.id)).copied();
+                let context = GateContext {
+                    state,
+                    policy,
+                    rule: rule.id,
+                    version,
+                    environment: self.environment,
+                    deployment: self.deployment,
+                    latched,
+                    now,
+                };
                 // A person who set it aside knows more than what cannot be evaluated.
                 if let Some(skipped) = self.skipped(version, rule.id, rule.kind, resource, now) {
-                    gates.push(GateStanding {
-                        policy: policy.id,
-                        ..skipped
-                    });
+                    // What is asked of each target, or is no gate, does not stand here as one.
+                    let gate = match &rule.evaluator {
+                        Ok(evaluator) => {
+                            evaluator.window().is_some() || evaluator.evaluate(&context).is_some()
+                        }
+                        Err(_) => true,
+                    };
+                    if gate || skipped.latches || applicable.error.is_some() {
+                        gates.push(GateStanding {
+                            policy: policy.id,
+                            ..skipped
+                        });
+                    }
                     continue;
                 }
                 if let Some(error) = &applicable.error {
@@ -94,17 +114,6 @@ impl LaneView<'_> {
                     gates.push(known.clone());
                     continue;
                 }
-                let latched = track.and_then(|track| track.latched.get(&rule.id)).copied();
-                let context = GateContext {
-                    state,
-                    policy,
-                    rule: rule.id,
-                    version,
-                    environment: self.environment,
-                    deployment: self.deployment,
-                    latched,
-                    now,
-                };
                 if let Some(verdict) = evaluator.evaluate(&context) {
                     let gate = GateStanding {
                         policy: policy.id,

@@ -10,6 +10,7 @@ mod jobs;
 mod leases;
 mod notifiers;
 mod oracle;
+mod people;
 mod progression;
 mod properties;
 mod selecting;
