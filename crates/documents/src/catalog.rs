@@ -1,5 +1,6 @@
 //! What is in a workspace already.
 
+use crate::Persons;
 use stagegate_model::{Deployment, Environment, JobAgent, Policy, Resource, System};
 
 /// What a workspace holds, as far as documents speak of it. Names compare whatever the case of their letters;
@@ -21,4 +22,9 @@ pub trait Catalog {
     /// Only [`export`](crate::export) asks for it.
     fn deployments(&self) -> Vec<Deployment>;
     fn policies(&self) -> Vec<Policy>;
+
+    /// By what names persons are known. `None`: none are known here, and approvers stay as they are written.
+    fn persons(&self) -> Option<&Persons> {
+        None
+    }
 }

@@ -278,7 +278,6 @@ impl Engine {
             };
             tell(*rule, "gradualRollout", verdict);
         }
-        drop(tell);
         gates.extend(self.by_target(view, version, &conduct, now));
         if conduct.concurrencies.is_empty() {
             return gates;

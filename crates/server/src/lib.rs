@@ -15,6 +15,7 @@ mod login;
 mod overview;
 mod pages;
 mod people;
+mod reach;
 mod references;
 mod routes;
 mod scope;

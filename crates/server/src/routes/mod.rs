@@ -5,12 +5,16 @@ mod audit;
 mod deployments;
 mod environments;
 mod events;
+mod freezes;
+mod groups;
+mod inbox;
 mod job_agents;
 mod job_runs;
 mod jobs;
 mod keys;
 mod me;
 mod policies;
+mod policy_skips;
 mod promotions;
 mod release_targets;
 mod releases;
@@ -22,9 +26,11 @@ mod verifications;
 mod versions;
 mod votes;
 mod why;
+mod windows;
 mod workspaces;
 
 pub(crate) use events::entry_json;
+pub(crate) use inbox::inbox;
 pub(crate) use promotions::{Told, told};
 pub(crate) use votes::vote;
 
@@ -133,6 +139,26 @@ const ROUTES: &[Route] = routes! {
     get    "/workspaces/{workspaceId}/promotions/{promotionId}" Viewer promotions::get;
     get    "/workspaces/{workspaceId}/why" Viewer why::get;
     get    "/workspaces/{workspaceId}/status" Viewer status::get;
+    get    "/workspaces/{workspaceId}/inbox" Viewer inbox::get;
+    get    "/workspaces/{workspaceId}/windows" Viewer windows::get;
+
+    get    "/workspaces/{workspaceId}/groups" Viewer groups::list;
+    post   "/workspaces/{workspaceId}/groups" Admin groups::create;
+    get    "/workspaces/{workspaceId}/groups/{groupId}" Viewer groups::get;
+    put    "/workspaces/{workspaceId}/groups/{groupId}" Admin groups::upsert;
+    delete "/workspaces/{workspaceId}/groups/{groupId}" Admin groups::delete;
+
+    get    "/workspaces/{workspaceId}/policy-skips" Viewer policy_skips::list;
+    post   "/workspaces/{workspaceId}/policy-skips" Admin policy_skips::create;
+    get    "/workspaces/{workspaceId}/policy-skips/{policySkipId}" Viewer policy_skips::get;
+    delete "/workspaces/{workspaceId}/policy-skips/{policySkipId}" Admin policy_skips::delete;
+
+    get    "/workspaces/{workspaceId}/freezes" Viewer freezes::list;
+    post   "/workspaces/{workspaceId}/freezes" Admin freezes::create;
+    get    "/workspaces/{workspaceId}/freezes/{freezeId}" Viewer freezes::get;
+    put    "/workspaces/{workspaceId}/freezes/{freezeId}" Admin freezes::upsert;
+    delete "/workspaces/{workspaceId}/freezes/{freezeId}" Admin freezes::delete;
+
     get    "/workspaces/{workspaceId}/verifications/{verificationId}" Viewer verifications::get;
     post   "/workspaces/{workspaceId}/verifications/{verificationId}/decide" Approver verifications::decide;
     post   "/workspaces/{workspaceId}/verifications/{verificationId}/rerun" Approver verifications::rerun;

@@ -3,10 +3,12 @@
 mod configuration;
 mod delivery;
 mod promotion;
+mod time;
 
 pub(crate) use configuration::*;
 pub(crate) use delivery::*;
 pub(crate) use promotion::*;
+pub(crate) use time::*;
 
 /// Absent on the wire where it is empty in the state.
 fn some(text: &str) -> Option<String> {

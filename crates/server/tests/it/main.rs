@@ -10,5 +10,6 @@ mod limits;
 mod log;
 mod pages;
 mod people;
+mod people_and_time;
 mod serving;
 mod world;
