@@ -535,7 +535,7 @@ fn rule(reader: &mut Reader<'_>, item: &Node, path: &str) -> Option<RuleDraft> {
             .map(|(place, name)| Reference {
                 name,
                 at: entry.value.locate(&place).0,
-                field: join(&join(path, &entry.key), &place),
+                field: format!("{}.{place}", join(path, &entry.key)),
             })
             .collect(),
         spec,

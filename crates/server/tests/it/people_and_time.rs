@@ -56,7 +56,9 @@ impl World {
     async fn pending(&self) -> usize {
         let jobs = self.get("/jobs").await.expect(200);
         let jobs = jobs["items"].as_array().unwrap();
-        jobs.iter().filter(|it| it["status"] == "pending").count()
+        jobs.iter()
+            .filter(|it| it["job"]["status"] == "pending")
+            .count()
     }
 
     /// Lets time pass and waits until what follows from it was decided.
