@@ -34,6 +34,10 @@ pub const CODES: &[(&str, u16, &str)] = &[
     ("verification_not_found", 404, "There is no such verification"),
     ("user_not_found", 404, "There is no such user"),
     ("key_not_found", 404, "There is no such key"),
+    ("group_not_found", 404, "There is no such group"),
+    ("skip_not_found", 404, "There is no such skip"),
+    ("freeze_not_found", 404, "There is no such freeze"),
+    ("rule_not_found", 404, "There is no such rule"),
     // Documents
     ("yaml_syntax", 400, "The file is not valid YAML"),
     ("unknown_type", 400, "The document's type is not known"),
@@ -48,6 +52,9 @@ pub const CODES: &[(&str, u16, &str)] = &[
     ("unknown_policy", 400, "No policy has this name"),
     ("unknown_environment", 400, "No environment has this name"),
     ("unknown_job_agent", 400, "No job agent has this name or type"),
+    ("unknown_user", 400, "No user has this name"),
+    ("unknown_group", 400, "No group has this name"),
+    ("invalid_time", 400, "The time cannot be used"),
     ("too_large", 400, "A text or a document is too large"),
     ("invalid_name", 400, "The name cannot be used"),
     ("conflicting_fields", 400, "Two fields say the same in two ways"),
@@ -100,6 +107,7 @@ pub const CODES: &[(&str, u16, &str)] = &[
     ("invalid_rule", 400, "The rule's settings contradict each other"),
     ("replaces_cycle", 400, "Policies replace each other in a circle"),
     ("not_eligible", 403, "Your vote does not count here"),
+    ("own_version", 403, "Nobody approves a version of their own"),
     // Conflicts
     ("name_taken", 409, "Something else has this name already"),
     ("version_exists", 409, "The deployment has a version with this tag already"),
@@ -120,6 +128,10 @@ pub const CODES: &[(&str, u16, &str)] = &[
     ("rollback_pending", 409, "The target is about to be rolled back"),
     ("version_quarantined", 409, "The version is quarantined in the environment"),
     ("promotion_ended", 409, "The promotion has ended"),
+    ("stage_not_open", 409, "The stage is not asked yet"),
+    ("already_counted", 409, "One person counts once"),
+    ("group_in_use", 409, "A policy names the group"),
+    ("too_many", 409, "There are too many of them"),
     // Job agents
     ("no_job_agent", 409, "Not exactly one job agent fits the deployment"),
     // Storage and start

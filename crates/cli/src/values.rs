@@ -3,6 +3,7 @@
 use anyhow::Result;
 use serde_json::Value;
 use stagegate_api::JsonMap;
+use stagegate_model::Timestamp;
 use std::time::Duration;
 
 use crate::failure::Failure;
@@ -36,11 +37,24 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         "m" => seconds(60),
         "h" => seconds(3600),
         "d" => seconds(86_400),
+        "w" => seconds(7 * 86_400),
         _ => return Err(FORM.to_owned()),
     };
     duration
         .filter(|duration| *duration <= Duration::from_secs(366 * 86_400))
         .ok_or_else(|| "that is longer than a year".to_owned())
+}
+
+/// A moment: a time in RFC 3339, or how long from `now` on. `flag` is how it is called in errors.
+pub fn time_ahead(flag: &str, text: &str, now: Timestamp) -> Result<Timestamp> {
+    if let Ok(time) = text.trim().parse() {
+        return Ok(time);
+    }
+    let length = duration(text).map_err(|_| {
+        Failure::usage("invalid_time", format!("{flag}: `{text}` is no time"))
+            .hint("write how long, like `2h` or `3d`, or a moment, like `2026-12-24T18:00:00Z`")
+    })?;
+    Ok(now.plus_seconds(i64::try_from(length.as_secs()).unwrap_or(i64::MAX)))
 }
 
 /// A JSON object, given as text or as `@file`. `flag` is how it is called in errors.
@@ -102,6 +116,7 @@ mod tests {
             ("2h", 7200),
             ("5", 5),
             ("1d", 86_400),
+            ("4w", 2_419_200),
         ] {
             assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
@@ -117,6 +132,17 @@ mod tests {
         ] {
             assert!(duration(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn moments_are_times_or_lengths() {
+        let now: Timestamp = "2026-01-05T10:00:00Z".parse().unwrap();
+        let ahead = |text| time_ahead("--ends", text, now).map(|at| at.to_string());
+        assert_eq!(ahead("2h").unwrap(), "2026-01-05T12:00:00.000Z");
+        let berlin = ahead("2026-01-05T10:00:00+01:00").unwrap();
+        assert_eq!(berlin, "2026-01-05T09:00:00.000Z");
+        let refused = ahead("tomorrow").unwrap_err().to_string();
+        assert!(refused.contains("--ends: `tomorrow`"), "{refused}");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What is in a workspace already.
 
+use crate::Persons;
 use stagegate_model::{Deployment, Environment, JobAgent, Notifier, Policy, Resource, System};
 
 /// What a workspace holds, as far as documents speak of it. Names compare whatever the case of their letters;
@@ -23,4 +24,9 @@ pub trait Catalog {
     fn policies(&self) -> Vec<Policy>;
     /// Only [`export`](crate::export) asks for it.
     fn notifiers(&self) -> Vec<Notifier>;
+
+    /// By what names persons are known. `None`: none are known here, and approvers stay as they are written.
+    fn persons(&self) -> Option<&Persons> {
+        None
+    }
 }

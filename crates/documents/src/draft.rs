@@ -3,6 +3,7 @@
 use crate::conjunction::all_of;
 use crate::error::code;
 use crate::limits::{IDENTIFIER_CHARS_MAX, NAME_CHARS_MAX};
+use crate::persons::persons_in;
 use crate::plan::Kind;
 use crate::reader::{Fields, Reader};
 use crate::wording::{clip, folded, quoted_list};
@@ -91,6 +92,8 @@ pub(crate) struct RuleDraft {
     pub id: Option<(RuleId, Position)>,
     pub kind: String,
     pub spec: Json,
+    /// Approvers written as `user:NAME`.
+    pub persons: Vec<Reference>,
 }
 
 /// The name of something else, and where it stands.
@@ -557,9 +560,17 @@ fn rule(reader: &mut Reader<'_>, item: &Node, path: &str) -> Option<RuleDraft> {
         true => Json::Object(serde_json::Map::new()),
         false => reader.object(&entry.value, &join(path, &entry.key)),
     };
+    let persons = persons_in(&entry.key, &spec).into_iter();
     Some(RuleDraft {
         id,
         kind: entry.key.to_string(),
+        persons: persons
+            .map(|(place, name)| Reference {
+                name,
+                at: entry.value.locate(&place).0,
+                field: format!("{}.{place}", join(path, &entry.key)),
+            })
+            .collect(),
         spec,
     })
 }

@@ -25,12 +25,13 @@ pub mod code {
     pub const UNKNOWN_JOB_AGENT: &str = "unknown_job_agent";
     pub const UNKNOWN_POLICY: &str = "unknown_policy";
     pub const UNKNOWN_SYSTEM: &str = "unknown_system";
+    pub const UNKNOWN_USER: &str = "unknown_user";
     pub const UNKNOWN_TYPE: &str = "unknown_type";
     pub const WRONG_TYPE: &str = "wrong_type";
     pub const YAML_SYNTAX: &str = "yaml_syntax";
 
     /// Every code above.
-    pub const ALL: [&str; 23] = [
+    pub const ALL: [&str; 24] = [
         AMBIGUOUS_SYSTEM,
         CONFLICTING_FIELDS,
         DUPLICATE_DOCUMENT,
@@ -52,6 +53,7 @@ pub mod code {
         UNKNOWN_POLICY,
         UNKNOWN_SYSTEM,
         UNKNOWN_TYPE,
+        UNKNOWN_USER,
         WRONG_TYPE,
         YAML_SYNTAX,
     ];

@@ -42,6 +42,7 @@ pub fn export(catalog: &dyn Catalog) -> String {
         names.add_agent(&agent.name);
     }
 
+    names.persons = catalog.persons().cloned().unwrap_or_default();
     let mut out = String::new();
     for system in &systems {
         document(&mut out, Kind::System.word(), &form::system(system));

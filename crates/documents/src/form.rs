@@ -1,5 +1,6 @@
 //! Entities as the fields of their documents, in the order a person would write them.
 
+use crate::Persons;
 use serde_json::{Map, Value as Json, json};
 use stagegate_model::{
     Deployment, Environment, EnvironmentId, JobAgent, JobLimitsSpec, Metadata, Notifier, Policy,
@@ -18,6 +19,7 @@ pub(crate) struct Names {
     pub environments: BTreeMap<EnvironmentId, String>,
     /// By the selector that picks the agent by its name.
     pub agents: BTreeMap<String, String>,
+    pub persons: Persons,
 }
 
 impl Names {
@@ -122,7 +124,10 @@ pub(crate) fn policy(policy: &Policy, names: &Names) -> Form {
     form.push(("selector", json!(policy.selector)));
     if !policy.rules.is_empty() {
         let rules = policy.rules.iter();
-        let rules = rules.map(|rule| json!({ rule.kind.clone(): filled(&rule.spec) }));
+        let rules = rules.map(|rule| {
+            let spec = names.persons.shown(&rule.kind, &rule.spec);
+            json!({ rule.kind.clone(): filled(&spec) })
+        });
         form.push(("rules", rules.collect()));
     }
     form

@@ -51,7 +51,10 @@ pub(crate) fn resolve(
         new_id,
         now,
         errors,
-        names: Names::default(),
+        names: Names {
+            persons: catalog.persons().cloned().unwrap_or_default(),
+            ..Names::default()
+        },
         systems: BTreeMap::new(),
         environments: BTreeMap::new(),
         agents: BTreeMap::new(),

@@ -1,6 +1,6 @@
 //! A workspace's state as documents see it: what they are planned against and exported from.
 
-use crate::Catalog;
+use crate::{Catalog, Persons};
 use stagegate_engine::State;
 use stagegate_model::{Deployment, Environment, JobAgent, Notifier, Policy, Resource, System};
 use std::sync::Arc;
@@ -68,5 +68,73 @@ impl Catalog for State {
 
     fn notifiers(&self) -> Vec<Notifier> {
         all(State::notifiers(self).values())
+    }
+}
+
+/// A workspace's state with the names of its persons, which are kept elsewhere.
+pub struct WithPersons<'a> {
+    pub state: &'a State,
+    pub persons: &'a Persons,
+}
+
+impl Catalog for WithPersons<'_> {
+    fn system_by_name(&self, name: &str) -> Option<System> {
+        Catalog::system_by_name(self.state, name)
+    }
+
+    fn job_agent_by_name(&self, name: &str) -> Option<JobAgent> {
+        Catalog::job_agent_by_name(self.state, name)
+    }
+
+    fn resource_by_identifier(&self, identifier: &str) -> Option<Resource> {
+        Catalog::resource_by_identifier(self.state, identifier)
+    }
+
+    fn environment_by_name(&self, name: &str) -> Option<Environment> {
+        Catalog::environment_by_name(self.state, name)
+    }
+
+    fn deployment_by_slug(&self, slug: &str) -> Option<Deployment> {
+        Catalog::deployment_by_slug(self.state, slug)
+    }
+
+    fn policy_by_name(&self, name: &str) -> Option<Policy> {
+        Catalog::policy_by_name(self.state, name)
+    }
+
+    fn systems(&self) -> Vec<System> {
+        Catalog::systems(self.state)
+    }
+
+    fn job_agents(&self) -> Vec<JobAgent> {
+        Catalog::job_agents(self.state)
+    }
+
+    fn resources(&self) -> Vec<Resource> {
+        Catalog::resources(self.state)
+    }
+
+    fn environments(&self) -> Vec<Environment> {
+        Catalog::environments(self.state)
+    }
+
+    fn deployments(&self) -> Vec<Deployment> {
+        Catalog::deployments(self.state)
+    }
+
+    fn policies(&self) -> Vec<Policy> {
+        Catalog::policies(self.state)
+    }
+
+    fn notifier_by_name(&self, name: &str) -> Option<Notifier> {
+        Catalog::notifier_by_name(self.state, name)
+    }
+
+    fn notifiers(&self) -> Vec<Notifier> {
+        Catalog::notifiers(self.state)
+    }
+
+    fn persons(&self) -> Option<&Persons> {
+        Some(self.persons)
     }
 }

@@ -526,7 +526,10 @@ fn decide_verification(
 }
 
 /// Only what measurements could not decide is open to a person, and only while its release waits for it.
-fn check_paused(state: &State, verification: &crate::Verification) -> Result<(), Rejection> {
+pub(crate) fn check_paused(
+    state: &State,
+    verification: &crate::Verification,
+) -> Result<(), Rejection> {
     let again = state
         .verifications
         .values()

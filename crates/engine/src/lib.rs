@@ -3,6 +3,7 @@
 //! Architecture Invariant: nothing here knows a clock, randomness, tasks, a network or a database. What time it
 //! is and which id an entry has come in with each call; the same calls give the same facts on every machine.
 
+mod asks;
 mod catalog;
 mod concerns;
 mod engine;
@@ -17,12 +18,14 @@ mod settle;
 mod state;
 mod touched;
 
+pub use asks::Ask;
 pub use catalog::{NAME_CHARS_MAX, NOTIFIERS_MAX, RULES_MAX};
 pub use concerns::concerns;
 pub use engine::{Context, Engine, SETTLE_TARGETS_MAX};
 pub use explain::{Explanation, Gate, TargetStanding, TargetState};
 pub use preview::Undone;
 pub use rollouts::RolloutReport;
+pub use rules::approval::visit_approvers;
 pub use rules::verification::{MetricOutcome, metric_outcome, next_due};
 pub use rules::{Action, REGISTRY, Reason, RuleKind, Verdict, documentation};
 pub use state::{

@@ -1,7 +1,7 @@
 //! Which entities an entry is about: the side index that audit queries use.
 
 use crate::state::State;
-use stagegate_model::{Actor, Fact, JobId, PromotionId};
+use stagegate_model::{Actor, Fact, JobId, PromotionId, Skip};
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
@@ -64,6 +64,23 @@ fn touch(state: &State, fact: &Fact, touched: &mut BTreeSet<Touched>) {
                 .track(*version, *environment)
                 .and_then(|track| track.promotion);
             touched.extend(promotion.map(|id| ("promotion", id.0)));
+        }
+        Fact::GroupPut { group } => {
+            touched.insert(("group", group.id.0));
+        }
+        Fact::GroupDeleted { id } => {
+            touched.insert(("group", id.0));
+        }
+        Fact::SkipCreated { skip } => of_skip(state, skip, touched),
+        // It left the state with the fact; what it had opened is told by the gates of the same entry.
+        Fact::SkipDeleted { id, .. } => {
+            touched.insert(("skip", id.0));
+        }
+        Fact::FreezePut { freeze } => {
+            touched.insert(("freeze", freeze.id.0));
+        }
+        Fact::FreezeDeleted { id, .. } => {
+            touched.insert(("freeze", id.0));
         }
         Fact::PromotionOpened {
             id,
@@ -173,6 +190,23 @@ fn touch(state: &State, fact: &Fact, touched: &mut BTreeSet<Touched>) {
             touched.extend(decided_by.map(|user| ("user", user.0)));
         }
         _ => {}
+    }
+}
+
+fn of_skip(state: &State, skip: &Skip, touched: &mut BTreeSet<Touched>) {
+    touched.insert(("skip", skip.id.0));
+    touched.extend(skip.version.map(|id| ("version", id.0)));
+    touched.extend(skip.environment.map(|id| ("environment", id.0)));
+    if state.freezes.contains_key(&skip.rule.0.into()) {
+        touched.insert(("freeze", skip.rule.0));
+    }
+    let mut policies = state.policies.values();
+    let policy = policies.find(|it| it.rules.iter().any(|rule| rule.id == skip.rule));
+    touched.extend(policy.map(|it| ("policy", it.id.0)));
+    if let (Some(version), Some(environment)) = (skip.version, skip.environment) {
+        let track = state.track(version, environment);
+        let promotion = track.and_then(|track| track.promotion);
+        touched.extend(promotion.map(|id| ("promotion", id.0)));
     }
 }
 

@@ -17,6 +17,7 @@ mod login;
 mod overview;
 mod pages;
 mod people;
+mod reach;
 mod references;
 mod routes;
 mod scope;

@@ -3,9 +3,10 @@
 use crate::access::Caller;
 use crate::answer::{Answer, Failure};
 use crate::app::App;
+use crate::people::People;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use stagegate_controller::{Committed, SideWrite};
+use stagegate_controller::{Committed, SideWrite, SubmitError};
 use stagegate_engine::{Engine, State};
 use stagegate_model::{Change, Command, Timestamp, WorkspaceId};
 use stagegate_store::{Store, StoreError};
@@ -91,7 +92,15 @@ impl Scope {
     pub async fn submit(&self, command: Command, side: Vec<SideWrite>) -> Answer<Committed> {
         let controller = self.app.controller();
         let submitted = controller.submit(self.workspace(), self.caller.actor(), command, side);
-        Ok(submitted.await?)
+        match submitted.await {
+            Ok(committed) => Ok(committed),
+            // The engine knows persons by their ids alone.
+            Err(SubmitError::Rejected(rejection)) => {
+                let people = People::of(self).await?;
+                Err(people.failure(rejection.into()))
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Changes configuration that depends on what is there: `plan` sees the state that the changes will meet.

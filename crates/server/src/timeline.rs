@@ -9,8 +9,8 @@ use crate::wire;
 use stagegate_api::TimelineEvent;
 use stagegate_engine::{Promotion, State};
 use stagegate_model::{
-    Entry, Fact, GateRecord, GateState, JobId, ReleaseId, ResourceId, StartKind, VerificationId,
-    Vote,
+    Entry, Fact, FreezeId, GateRecord, GateState, JobId, ReleaseId, ResourceId, RuleId, StartKind,
+    VerificationId, Vote,
 };
 use stagegate_store::EntityRef;
 use std::collections::{BTreeMap, BTreeSet};
@@ -65,9 +65,12 @@ pub(crate) fn events(
             .collect(),
         verifications: BTreeMap::new(),
         metrics: BTreeMap::new(),
+        rules: BTreeSet::new(),
+        freezes: BTreeMap::new(),
     };
     let mut events = Vec::new();
     for entry in entries {
+        teller.rules = promotion_rules(promotion, entry);
         for fact in &entry.facts {
             let Some((kind, text)) = teller.tell(fact) else {
                 continue;
@@ -77,7 +80,7 @@ pub(crate) fn events(
                 seq: entry.seq,
                 kind: kind.to_owned(),
                 actor: people.actor(&entry.actor),
-                text,
+                text: people.tell(&text),
             });
         }
     }
@@ -98,6 +101,22 @@ struct Teller<'a> {
     verifications: BTreeMap<VerificationId, ResourceId>,
     /// The names of a verification's metrics.
     metrics: BTreeMap<VerificationId, Vec<String>>,
+    /// The rules whose gates before the promotion changed in the entry being told.
+    rules: BTreeSet<RuleId>,
+    /// The names of freezes that were told.
+    freezes: BTreeMap<FreezeId, String>,
+}
+
+fn promotion_rules(promotion: &Promotion, entry: &Entry) -> BTreeSet<RuleId> {
+    let facts = entry.facts.iter();
+    let rules = facts.filter_map(|fact| match fact {
+        Fact::GateChanged {
+            promotion: of,
+            gate,
+        } if *of == promotion.id => Some(gate.rule),
+        _ => None,
+    });
+    rules.collect()
 }
 
 impl Teller<'_> {
@@ -225,7 +244,57 @@ impl Teller<'_> {
                 };
                 Some(("jobsCreated", text))
             }
-            _ => departures::tell(self, fact).or_else(|| self.tell_of_job(fact)),
+            _ => departures::tell(self, fact)
+                .or_else(|| self.tell_of_time(fact))
+                .or_else(|| self.tell_of_job(fact)),
+        }
+    }
+
+    /// What was set aside or frozen, where it is about this promotion.
+    fn tell_of_time(&mut self, fact: &Fact) -> Option<(&'static str, String)> {
+        let promotion = self.promotion;
+        match fact {
+            Fact::SkipCreated { skip } => {
+                let about = skip.version.is_none_or(|id| id == promotion.version)
+                    && skip
+                        .environment
+                        .is_none_or(|id| id == promotion.environment);
+                // One that is limited to nothing is told where it made a difference.
+                let named = skip.version.is_some() && skip.environment.is_some();
+                if !about || !(named || self.rules.contains(&skip.rule)) {
+                    return None;
+                }
+                let what = match wire::skipped(self.state, skip) {
+                    (kind, _) if kind.is_empty() => "a rule".to_owned(),
+                    (kind, name) => format!("{kind} of {name}"),
+                };
+                let place = skip.resource.map(|id| self.resource(id));
+                let place = place.map_or_else(String::new, |place| format!(" on {place}"));
+                let until = skip.expires_at;
+                let until = until.map_or_else(String::new, |at| format!(" until {at}"));
+                let text = format!("{what} was set aside{place}{until}");
+                Some(("skipCreated", with_reason(&text, &skip.reason)))
+            }
+            Fact::SkipDeleted { reason, .. } if !self.rules.is_empty() => {
+                let text = "what was set aside counts again";
+                Some(("skipDeleted", with_reason(text, reason)))
+            }
+            Fact::FreezePut { freeze } if self.rules.contains(&RuleId(freeze.id.0)) => {
+                let known = self.freezes.insert(freeze.id, freeze.name.clone());
+                let what = if known.is_some() {
+                    "was changed"
+                } else {
+                    "was set"
+                };
+                let text = format!("the freeze {} {what}", freeze.name);
+                Some(("freezePut", with_reason(&text, &freeze.reason)))
+            }
+            Fact::FreezeDeleted { id, reason } if self.rules.contains(&RuleId(id.0)) => {
+                let name = self.freezes.get(id).map_or("", String::as_str);
+                let text = format!("the freeze {name} was ended").replace("  ", " ");
+                Some(("freezeDeleted", with_reason(&text, reason)))
+            }
+            _ => None,
         }
     }
 

@@ -15,6 +15,7 @@ mod output;
 mod people;
 mod send;
 mod sse;
+mod time;
 
 pub use error::ClientError;
 pub use events::{Event, Events};

@@ -10,7 +10,10 @@ mod deploy;
 mod diff;
 mod explain_rule;
 mod export;
+mod freeze;
 mod get;
+mod group;
+mod inbox;
 mod jobs;
 mod key;
 mod notifiers;
@@ -24,6 +27,7 @@ mod releases;
 mod rollback;
 mod sample_service;
 mod serve;
+mod skip;
 mod status;
 mod test;
 mod user;
@@ -33,6 +37,7 @@ mod vote;
 mod waiting;
 mod whoami;
 mod why;
+mod windows;
 
 use crate::Answer;
 use crate::arguments::Global;
@@ -69,6 +74,14 @@ pub enum Command {
     #[command(subcommand)]
     Quarantine(quarantine::Command),
     Deploy(deploy::Args),
+    Inbox(inbox::Args),
+    /// Set rules aside for a time, and see which are
+    #[command(subcommand)]
+    Skip(skip::Command),
+    /// Let nothing new start for a time
+    #[command(subcommand)]
+    Freeze(freeze::Command),
+    Windows(windows::Args),
     Jobs(jobs::Args),
     Promotions(promotions::Args),
     /// Look into a promotion; pause, cancel or reopen it
@@ -81,6 +94,9 @@ pub enum Command {
     /// Create users and see them
     #[command(subcommand)]
     User(user::Command),
+    /// Name users together, as approvers
+    #[command(subcommand)]
+    Group(group::Command),
     /// Create, see and revoke API keys
     #[command(subcommand)]
     Key(key::Command),
@@ -127,12 +143,17 @@ pub fn run(command: Command, global: Global, out: Output) -> Result<Answer> {
         Command::ReleaseHold(args) => asking.ask(|session| args.run(session)),
         Command::Quarantine(command) => asking.ask(|session| command.run(session)),
         Command::Deploy(args) => asking.ask(|session| args.run(session)),
+        Command::Inbox(args) => asking.ask(|session| args.run(session)),
+        Command::Skip(command) => asking.ask(|session| command.run(session)),
+        Command::Freeze(command) => asking.ask(|session| command.run(session)),
+        Command::Windows(args) => asking.ask(|session| args.run(session)),
         Command::Jobs(args) => asking.ask(|session| args.run(session)),
         Command::Promotions(args) => asking.ask(|session| args.run(session)),
         Command::Promotion(command) => asking.ask(|session| command.run(session)),
         Command::Verification(command) => asking.ask(|session| command.run(session)),
         Command::Audit(args) => args.run(asking),
         Command::User(command) => asking.ask(|session| command.run(session)),
+        Command::Group(command) => asking.ask(|session| command.run(session)),
         Command::Key(command) => asking.ask(|session| command.run(session)),
         Command::Whoami(args) => asking.ask(|session| args.run(session)),
         Command::Agent(command) => command.run(asking),

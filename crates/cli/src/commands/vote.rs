@@ -252,6 +252,11 @@ fn outcome(vote: &str, after: &[Why], paint: Paint) -> String {
             paint.strong(&one_line(&why.environment.name)),
             one_line(&why.summary)
         ));
+        for gate in why.gates.iter().filter(|gate| !gate.allowed) {
+            for line in gates::stages(gate) {
+                text.push_str(&format!("  {} {line}\n", paint.dim("·")));
+            }
+        }
         // The summary often is one of the reasons.
         let reasons = gates::reasons(&why.gates).into_iter();
         for reason in reasons.filter(|reason| !why.summary.contains(reason.as_str())) {

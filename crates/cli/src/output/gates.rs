@@ -42,6 +42,9 @@ pub fn render(gates: &[Gate], paint: Paint) -> String {
                 paint.dim(&format!("{label}:"))
             ));
         };
+        for stage in stages(gate) {
+            line("stage", stage);
+        }
         if gate.allowed {
             if let Some(since) = &gate.satisfied_at {
                 line("since", when::both(since, now));
@@ -64,6 +67,47 @@ pub fn render(gates: &[Gate], paint: Paint) -> String {
     text
 }
 
+/// The stages of an approval, each in a line; none for other gates.
+#[must_use]
+pub fn stages(gate: &Gate) -> Vec<String> {
+    let now = when::now();
+    let stages = gate.details["stages"].as_array();
+    let stages = stages.into_iter().flatten().map(|stage| {
+        let text = |member: &str| stage[member].as_str().unwrap_or_default();
+        let given = stage["approvals"].as_array();
+        let names: Vec<&str> = given
+            .into_iter()
+            .flatten()
+            .filter_map(|it| it["userName"].as_str().or(it["userId"].as_str()))
+            .collect();
+        let minimum = stage["minimum"].as_u64().unwrap_or(1);
+        let approvers = stage["approvers"].as_array().into_iter().flatten();
+        let approvers: Vec<&str> = approvers.filter_map(|it| it.as_str()).collect();
+        let mut line = format!("{}: {} of {minimum}", text("name"), names.len());
+        if !names.is_empty() {
+            line.push_str(&format!(" ({})", names.join(", ")));
+        }
+        if names.len() as u64 >= minimum {
+            return one_line(&line);
+        }
+        if text("openedAt").is_empty() {
+            line.push_str(", asked after the stages before");
+        } else {
+            line.push_str(&format!(
+                ", asked {}",
+                when::distance(text("openedAt"), now)
+            ));
+        }
+        line.push_str(&format!(", of {}", approvers.join(", ")));
+        if !text("escalatesAt").is_empty() && stage["escalated"] == false {
+            let at = when::distance(text("escalatesAt"), now);
+            line.push_str(&format!(", others are asked too {at}"));
+        }
+        one_line(&line)
+    });
+    stages.collect()
+}
+
 /// Why the gates that are shut are shut, each in a sentence.
 #[must_use]
 pub fn reasons(gates: &[Gate]) -> Vec<String> {
@@ -77,6 +121,28 @@ pub fn reasons(gates: &[Gate]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn stages_say_who_approved_and_who_is_asked() {
+        let gate = Gate {
+            details: serde_json::json!({"stages": [
+                {"name": "QA", "minimum": 1, "approvers": ["group:qa"], "openedAt": "then",
+                    "approvals": [{"userId": "u", "userName": "alice"}]},
+                {"name": "Release", "minimum": 2, "approvers": ["user:bob", "role:admin"], "openedAt": "now",
+                    "escalatesAt": "later", "escalated": false, "approvals": []},
+                {"name": "Board", "minimum": 1, "approvers": ["group:board"], "openedAt": null, "approvals": []},
+            ]}),
+            ..Gate::default()
+        };
+        assert_eq!(
+            stages(&gate),
+            [
+                "QA: 1 of 1 (alice)",
+                "Release: 0 of 2, asked now, of user:bob, role:admin, others are asked too later",
+                "Board: 0 of 1, asked after the stages before, of group:board",
+            ]
+        );
+    }
 
     #[test]
     fn a_shut_gate_says_what_opens_it_and_who_can() {

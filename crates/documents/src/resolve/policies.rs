@@ -63,6 +63,7 @@ impl<'a> Resolver<'a> {
         }
         for policy in self.in_order(named, &graph) {
             self.refuse_foreign_rules(&policy, &mut rule_owners);
+            self.refuse_strangers(&policy);
             let replaces = graph.get(&policy.id).cloned().unwrap_or_default();
             self.put_policy(policy, replaces);
         }
@@ -197,6 +198,18 @@ impl<'a> Resolver<'a> {
         }
     }
 
+    /// Approvers must be persons of the workspace, where its persons are known by name.
+    fn refuse_strangers(&mut self, policy: &Named<'a>) {
+        let Some(persons) = self.catalog.persons() else {
+            return;
+        };
+        let named = policy.body.rules.iter().flat_map(|rule| &rule.persons);
+        for reference in named.filter(|it| persons.id(&it.name).is_none()) {
+            let known: Vec<String> = persons.names().map(str::to_owned).collect();
+            self.unknown(policy.index, reference, code::UNKNOWN_USER, "user", &known);
+        }
+    }
+
     fn put_policy(&mut self, named: Named<'a>, replaces: BTreeSet<PolicyId>) {
         let Named {
             index,
@@ -238,12 +251,13 @@ impl<'a> Resolver<'a> {
             drafts.iter().filter_map(|rule| Some(rule.id?.0)).collect();
         let mut rules = Vec::with_capacity(drafts.len());
         for draft in drafts {
+            let spec = self.names.persons.resolved(&draft.kind, &draft.spec);
             let kept = match draft.id {
                 Some((id, _)) => standing.iter().find(|rule| rule.id == id),
                 None => standing.iter().find(|rule| {
                     !taken.contains(&rule.id)
                         && rule.kind == draft.kind
-                        && same_spec(&rule.spec, &draft.spec)
+                        && same_spec(&rule.spec, &spec)
                 }),
             };
             taken.extend(kept.map(|rule| rule.id));
@@ -256,8 +270,8 @@ impl<'a> Resolver<'a> {
                 id,
                 kind: draft.kind.clone(),
                 spec: match kept {
-                    Some(rule) if same_spec(&rule.spec, &draft.spec) => rule.spec.clone(),
-                    _ => draft.spec.clone(),
+                    Some(rule) if same_spec(&rule.spec, &spec) => rule.spec.clone(),
+                    _ => spec,
                 },
                 created_at: kept.map_or(self.now, |rule| rule.created_at),
             });

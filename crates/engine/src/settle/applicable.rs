@@ -135,6 +135,11 @@ impl<'e> LaneView<'e> {
         Some(lane)
     }
 
+    /// The policies and freezes that what is known of the lane does not exclude.
+    pub fn policy_ids(&self) -> impl Iterator<Item = PolicyId> {
+        self.policies.iter().map(|policy| policy.policy.id)
+    }
+
     fn subject<'a>(
         &'a self,
         version: Option<&'a Version>,

@@ -3,13 +3,16 @@
 use crate::answer::Json;
 use crate::answer::{Answer, Failure};
 use crate::body::{Body, Query};
+use crate::people::People;
 use crate::scope::Scope;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use stagegate_api as api;
 use stagegate_controller::SubmitError;
-use stagegate_documents::{Action, DocumentError, Plan, Planned, export as to_yaml, plan_many};
+use stagegate_documents::{
+    Action, DocumentError, Plan, Planned, WithPersons, export as to_yaml, plan_many,
+};
 use stagegate_engine::{Context, Engine};
 use stagegate_model::{Command, EntryId, Rejection};
 use std::sync::Arc;
@@ -34,14 +37,19 @@ pub(super) async fn apply(
     let now = scope.now();
     let files = Arc::new(body.files);
     let dry_run = query.dry_run;
+    let people = People::of(&scope).await?;
+    let named = people.clone();
     let planned = scope
         .read(move |engine| {
             let texts: Vec<(&str, &str)> = files
                 .iter()
                 .map(|file| (file.name.as_str(), file.text.as_str()))
                 .collect();
-            let catalog = engine.state();
-            let plan = plan_many(&texts, catalog, &mut Uuid::now_v7, now)?;
+            let catalog = WithPersons {
+                state: engine.state(),
+                persons: named.persons(),
+            };
+            let plan = plan_many(&texts, &catalog, &mut Uuid::now_v7, now)?;
             // Only the engine can judge selectors and rules, so a dry run asks a copy of it.
             let copy = (dry_run && !plan.is_empty()).then(|| engine.clone());
             Ok((plan, copy, engine.state().head().seq))
@@ -49,9 +57,11 @@ pub(super) async fn apply(
         .await?;
     let (plan, copy, mut seq) = planned.map_err(|errors: Vec<DocumentError>| refusal(errors))?;
     if let Some(copy) = copy {
-        try_out(&scope, copy, &plan).await?;
+        let tried = try_out(&scope, copy, &plan).await;
+        tried.map_err(|failure| people.failure(failure))?;
     } else if !plan.is_empty() {
-        seq = submit(&scope, &plan).await?;
+        let submitted = submit(&scope, &plan).await;
+        seq = submitted.map_err(|failure| people.failure(failure))?;
     }
     Ok(Json(api::ApplyReport {
         documents: plan.documents.into_iter().map(document).collect(),
@@ -150,7 +160,15 @@ fn document(planned: Planned) -> api::AppliedDocument {
 
 /// The workspace as documents that would change nothing.
 pub(super) async fn export(scope: Scope) -> Answer<Response> {
-    let text = scope.read(|engine| to_yaml(engine.state())).await?;
+    let people = People::of(&scope).await?;
+    let text = scope
+        .read(move |engine| {
+            to_yaml(&WithPersons {
+                state: engine.state(),
+                persons: people.persons(),
+            })
+        })
+        .await?;
     let media_type = HeaderValue::from_static("application/yaml; charset=utf-8");
     Ok(([(header::CONTENT_TYPE, media_type)], text).into_response())
 }

@@ -5,6 +5,9 @@ mod audit;
 mod deployments;
 mod environments;
 mod events;
+mod freezes;
+mod groups;
+mod inbox;
 mod job_agents;
 mod job_runs;
 mod jobs;
@@ -13,6 +16,7 @@ mod me;
 mod notifiers;
 mod orders;
 mod policies;
+mod policy_skips;
 mod promotion_acts;
 mod promotions;
 mod quarantine;
@@ -26,9 +30,11 @@ mod verifications;
 mod versions;
 mod votes;
 mod why;
+mod windows;
 mod workspaces;
 
 pub(crate) use events::entry_json;
+pub(crate) use inbox::inbox;
 pub(crate) use promotions::{Told, told};
 pub(crate) use votes::vote;
 
@@ -158,6 +164,26 @@ const ROUTES: &[Route] = routes! {
     post   "/workspaces/{workspaceId}/promotions/{promotionId}/resume" Approver promotion_acts::resume;
     get    "/workspaces/{workspaceId}/why" Viewer why::get;
     get    "/workspaces/{workspaceId}/status" Viewer status::get;
+    get    "/workspaces/{workspaceId}/inbox" Viewer inbox::get;
+    get    "/workspaces/{workspaceId}/windows" Viewer windows::get;
+
+    get    "/workspaces/{workspaceId}/groups" Viewer groups::list;
+    post   "/workspaces/{workspaceId}/groups" Admin groups::create;
+    get    "/workspaces/{workspaceId}/groups/{groupId}" Viewer groups::get;
+    put    "/workspaces/{workspaceId}/groups/{groupId}" Admin groups::upsert;
+    delete "/workspaces/{workspaceId}/groups/{groupId}" Admin groups::delete;
+
+    get    "/workspaces/{workspaceId}/policy-skips" Viewer policy_skips::list;
+    post   "/workspaces/{workspaceId}/policy-skips" Admin policy_skips::create;
+    get    "/workspaces/{workspaceId}/policy-skips/{policySkipId}" Viewer policy_skips::get;
+    delete "/workspaces/{workspaceId}/policy-skips/{policySkipId}" Admin policy_skips::delete;
+
+    get    "/workspaces/{workspaceId}/freezes" Viewer freezes::list;
+    post   "/workspaces/{workspaceId}/freezes" Admin freezes::create;
+    get    "/workspaces/{workspaceId}/freezes/{freezeId}" Viewer freezes::get;
+    put    "/workspaces/{workspaceId}/freezes/{freezeId}" Admin freezes::upsert;
+    delete "/workspaces/{workspaceId}/freezes/{freezeId}" Admin freezes::delete;
+
     get    "/workspaces/{workspaceId}/verifications/{verificationId}" Viewer verifications::get;
     post   "/workspaces/{workspaceId}/verifications/{verificationId}/decide" Approver verifications::decide;
     post   "/workspaces/{workspaceId}/verifications/{verificationId}/rerun" Approver verifications::rerun;

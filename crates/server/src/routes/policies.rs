@@ -2,6 +2,7 @@
 
 use crate::answer::{Accepted, Answer, Failure, Json};
 use crate::body::{Body, Query};
+use crate::people::People;
 use crate::scope::{Scope, parse_id};
 use crate::wire;
 use axum::http::StatusCode;
@@ -15,6 +16,7 @@ pub(super) async fn list(
     scope: Scope,
     Query(paging): Query<api::Paging>,
 ) -> Answer<Json<api::Page<api::Policy>>> {
+    let people = People::of(&scope).await?;
     let page = scope
         .read(move |engine| {
             let state = engine.state();
@@ -23,7 +25,7 @@ pub(super) async fn list(
             api::Page::cut(all, paging.limit(), paging.offset()).map(|it| wire::policy(state, it))
         })
         .await?;
-    Ok(Json(page))
+    Ok(Json(page.map(|it| people.policy(it))))
 }
 
 pub(super) async fn get(scope: Scope) -> Answer<Json<api::Policy>> {
@@ -32,12 +34,14 @@ pub(super) async fn get(scope: Scope) -> Answer<Json<api::Policy>> {
 }
 
 async fn read(scope: &Scope, id: PolicyId) -> Answer<api::Policy> {
-    scope
-        .read(move |engine| {
+    let people = People::of(scope).await?;
+    let policy = scope
+        .ask(move |engine| {
             let state = engine.state();
             known(state, id).map(|it| wire::policy(state, it))
         })
-        .await?
+        .await?;
+    Ok(people.policy(policy))
 }
 
 pub(super) async fn create(
@@ -57,8 +61,9 @@ pub(super) async fn upsert(
 async fn put(
     scope: &Scope,
     id: PolicyId,
-    body: api::UpsertPolicy,
+    mut body: api::UpsertPolicy,
 ) -> Answer<Accepted<api::Policy>> {
+    People::of(scope).await?.resolve(&mut body.rules)?;
     let now = scope.now();
     scope
         .configure(move |state| {
@@ -127,13 +132,14 @@ fn rules(
 
 pub(super) async fn delete(scope: Scope) -> Answer<Accepted<api::Policy>> {
     let id: PolicyId = scope.id("policyId")?;
+    let people = People::of(&scope).await?;
     let was = scope
         .configure(move |state| {
             let was = wire::policy(state, known(state, id)?);
             Ok((was, vec![Change::DeletePolicy(id)]))
         })
         .await?;
-    Ok((StatusCode::ACCEPTED, Json(was)))
+    Ok((StatusCode::ACCEPTED, Json(people.policy(was))))
 }
 
 fn known(state: &State, id: PolicyId) -> Answer<&Policy> {

@@ -102,12 +102,14 @@ pub(super) async fn list(
     };
     let now = scope.now();
     let (limit, offset, total) = (page.limit, page.offset, page.total);
-    let items = scope
+    let people = People::of(&scope).await?;
+    let mut items: Vec<api::Promotion> = scope
         .read(move |engine| {
             let told = page.items.iter().map(|it| wire::promotion(engine, it, now));
             told.collect()
         })
         .await?;
+    items.iter_mut().for_each(|it| people.promotion(it));
     Ok(Json(api::Page {
         items,
         limit,
@@ -150,9 +152,11 @@ pub(crate) async fn told(scope: &Scope, id: PromotionId) -> Answer<Told> {
                 let resource = state.resource(id);
                 resource.map_or_else(|| id.to_string(), |it| it.name.clone())
             };
+            let mut promotion = wire::promotion(engine, current, now);
+            people.promotion(&mut promotion);
             Told {
                 detail: api::PromotionDetail {
-                    promotion: wire::promotion(engine, current, now),
+                    promotion,
                     timeline: timeline::events(state, current, &entries, &people),
                     jobs: jobs.iter().map(wire::job).collect(),
                     verifications: verifications.clone(),

@@ -3,6 +3,7 @@
 use crate::answer::{Answer, Json};
 use crate::body::Query;
 use crate::overview::overview;
+use crate::people::People;
 use crate::references;
 use crate::scope::Scope;
 use serde::Deserialize;
@@ -15,7 +16,8 @@ pub(super) struct StatusQuery {
 
 pub(super) async fn get(scope: Scope, Query(query): Query<StatusQuery>) -> Answer<Json<Status>> {
     let now = scope.now();
-    let status = scope
+    let people = People::of(&scope).await?;
+    let mut status = scope
         .ask(move |engine| {
             let only = match &query.deployment {
                 Some(text) => Some(references::deployment(engine.state(), text)?.id),
@@ -24,5 +26,6 @@ pub(super) async fn get(scope: Scope, Query(query): Query<StatusQuery>) -> Answe
             Ok(overview(engine, only, now).status)
         })
         .await?;
+    people.status(&mut status);
     Ok(Json(status))
 }

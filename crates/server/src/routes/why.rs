@@ -2,6 +2,7 @@
 
 use crate::answer::{Answer, Failure, Json};
 use crate::body::Query;
+use crate::people::People;
 use crate::references;
 use crate::scope::Scope;
 use crate::wire;
@@ -14,7 +15,9 @@ pub(super) async fn get(
     Query(query): Query<api::WhyQuery>,
 ) -> Answer<Json<api::Why>> {
     let now = scope.now();
-    let why = scope.ask(move |engine| ask(engine, &query, now)).await?;
+    let people = People::of(&scope).await?;
+    let mut why = scope.ask(move |engine| ask(engine, &query, now)).await?;
+    people.why(&mut why);
     Ok(Json(why))
 }
 

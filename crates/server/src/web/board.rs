@@ -5,9 +5,13 @@ use super::session::Session;
 use super::view::{Chip, Frame, may_vote, short_time, standing_vote};
 use crate::answer::Answer;
 use crate::overview::{Need, Overview, overview};
+use crate::people::People;
+use crate::wire::{self, FreezeStatus};
 use askama::Template;
 use axum::response::Html;
 use stagegate_api::{DeploymentStatus, EnvironmentStatus, StatusCell, VersionStatusRow};
+use stagegate_engine::{Engine, LaneKey};
+use stagegate_model::Timestamp;
 use std::collections::BTreeMap;
 
 #[derive(Template)]
@@ -43,6 +47,8 @@ struct Column {
     current: String,
     /// What is not as usual there.
     unusual: Vec<Chip>,
+    /// What is frozen there: `Holidays until 2026-01-31 09:00 UTC`.
+    frozen: Vec<String>,
 }
 
 struct Row {
@@ -89,7 +95,8 @@ async fn board(session: &Session) -> Answer<Board> {
     let now = session.scope.now();
     let user = session.scope.caller.user;
     let may_vote = may_vote(session);
-    let (overview, cast) = session
+    let people = People::of(&session.scope).await?;
+    let (overview, cast, frozen) = session
         .scope
         .read(move |engine| {
             let overview = overview(engine, None, now);
@@ -101,10 +108,18 @@ async fn board(session: &Session) -> Answer<Board> {
                     ((*version, *environment), vote)
                 })
                 .collect();
-            (overview, cast)
+            let frozen = frozen(engine, &overview, now);
+            (overview, cast, frozen)
         })
         .await?;
-    let Overview { status, needs } = overview;
+    let Overview {
+        mut status,
+        mut needs,
+    } = overview;
+    people.status(&mut status);
+    for who in needs.values_mut().flat_map(|need| &mut need.who) {
+        *who = people.tell(who);
+    }
     let need_of = |row: &VersionStatusRow, cell: &StatusCell| {
         let key = row.id.parse().ok().zip(cell.environment_id.parse().ok());
         key.and_then(|key| Some((needs.get(&key)?, *cast.get(&key)?)))
@@ -114,7 +129,7 @@ async fn board(session: &Session) -> Answer<Board> {
     let deployments = status
         .deployments
         .iter()
-        .map(|deployment| table(deployment, may_vote, &need_of))
+        .map(|deployment| table(deployment, may_vote, &need_of, &frozen))
         .collect();
     Ok(Board {
         deployments,
@@ -127,6 +142,7 @@ fn table<'n>(
     it: &DeploymentStatus,
     may_vote: bool,
     need_of: &impl Fn(&VersionStatusRow, &StatusCell) -> Option<(&'n Need, &'static str)>,
+    frozen: &Frozen,
 ) -> Table {
     let cell = |row: &VersionStatusRow, it: &StatusCell, environment: &EnvironmentStatus| {
         let (need, cast) = need_of(row, it).unzip();
@@ -162,9 +178,55 @@ fn table<'n>(
     Table {
         name: it.deployment.name.clone(),
         slug: it.deployment.slug.clone(),
-        environments: it.environments.iter().map(column).collect(),
+        environments: it
+            .environments
+            .iter()
+            .map(|environment| {
+                let lane = (it.deployment.id.clone(), environment.id.clone());
+                Column {
+                    frozen: frozen.get(&lane).cloned().unwrap_or_default(),
+                    ..column(environment)
+                }
+            })
+            .collect(),
         rows: it.versions.iter().map(row).collect(),
     }
+}
+
+/// Freezes in force, by the ids of deployment and environment.
+type Frozen = BTreeMap<(String, String), Vec<String>>;
+
+fn frozen(engine: &Engine, overview: &Overview, now: Timestamp) -> Frozen {
+    let in_force: Vec<_> = engine
+        .state()
+        .freezes()
+        .values()
+        .filter(|it| wire::freeze_status(it, now) == FreezeStatus::InForce)
+        .collect();
+    let mut frozen = Frozen::new();
+    if in_force.is_empty() {
+        return frozen;
+    }
+    for it in &overview.status.deployments {
+        for environment in &it.environments {
+            let (Ok(deployment), Ok(place)) = (it.deployment.id.parse(), environment.id.parse())
+            else {
+                continue;
+            };
+            let here = engine.policies_in(LaneKey {
+                deployment,
+                environment: place,
+            });
+            let freezes = in_force.iter().filter(|it| here.contains(&it.id.0.into()));
+            let freezes = freezes.map(|it| match it.ends_at {
+                Some(ends) => format!("{} until {}", it.name, short_time(&ends.to_string())),
+                None => it.name.clone(),
+            });
+            let lane = (it.deployment.id.clone(), environment.id.clone());
+            frozen.insert(lane, freezes.collect());
+        }
+    }
+    frozen
 }
 
 fn column(it: &EnvironmentStatus) -> Column {
@@ -184,6 +246,7 @@ fn column(it: &EnvironmentStatus) -> Column {
         name: it.name.clone(),
         current,
         unusual: unusual(it),
+        frozen: Vec::new(),
     }
 }
 

@@ -5,6 +5,7 @@ mod assets;
 mod board;
 mod documentation;
 mod failure;
+mod inbox;
 mod live;
 mod promotion;
 mod same_origin;
@@ -32,6 +33,8 @@ pub(crate) fn router() -> Router<App> {
     Router::new()
         .route("/", get(board::page))
         .route("/web/board", get(board::fragment))
+        .route("/inbox", get(inbox::page))
+        .route("/web/inbox", get(inbox::fragment))
         .route("/promotions/{promotionId}", get(promotion::page))
         .route("/web/promotions/{promotionId}", get(promotion::fragment))
         .route("/web/promotions/{promotionId}/act", post(act::act))

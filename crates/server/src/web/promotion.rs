@@ -1,6 +1,7 @@
 //! One promotion: its gates, its jobs, its measurements, its history.
 
 use super::failure::{Rendered, render};
+use super::inbox::{ShownVote, note};
 use super::session::Session;
 use super::view::{
     Chip, Frame, PathText, exact_time, in_words, may_vote, short_time, standing_vote,
@@ -83,6 +84,21 @@ struct ShownGate {
     opens: String,
     who: String,
     next: String,
+    stages: Vec<ShownStage>,
+    votes: Vec<ShownVote>,
+}
+
+struct ShownStage {
+    chip: Chip,
+    name: String,
+    /// `1 of 2`.
+    count: String,
+    /// Who approved.
+    given: String,
+    /// Who may approve.
+    who: String,
+    asked: String,
+    escalates: String,
 }
 
 struct ShownJob {
@@ -311,6 +327,63 @@ fn gate(gate: &api::Gate) -> ShownGate {
             .as_deref()
             .map(short_time)
             .unwrap_or_default(),
+        stages: list(&gate.details, "stages").map(stage).collect(),
+        votes: list(&gate.details, "votes").map(vote).collect(),
+    }
+}
+
+fn list<'d>(details: &'d api::Json, member: &str) -> impl Iterator<Item = &'d api::Json> {
+    details[member].as_array().into_iter().flatten()
+}
+
+fn text<'d>(details: &'d api::Json, member: &str) -> &'d str {
+    details[member].as_str().unwrap_or_default()
+}
+
+/// A stage of an approval, as the rule's details tell it.
+fn stage(it: &api::Json) -> ShownStage {
+    let given: Vec<&str> = list(it, "approvals")
+        .map(|it| text(it, "userName"))
+        .collect();
+    let who: Vec<&str> = list(it, "approvers")
+        .filter_map(api::Json::as_str)
+        .collect();
+    let minimum = it["minimum"].as_u64().unwrap_or(1);
+    let (sign, word, class) = match (given.len() as u64 >= minimum, text(it, "openedAt")) {
+        (true, _) => ("✓", "approved", "good"),
+        (false, "") => ("·", "not asked yet", "quiet"),
+        (false, _) if it["escalated"] == true => ("◷", "asked, escalated", "wait"),
+        (false, _) => ("◷", "asked", "wait"),
+    };
+    let time = |member: &str| match text(it, member) {
+        "" => String::new(),
+        at => short_time(at),
+    };
+    ShownStage {
+        chip: Chip {
+            sign,
+            word: word.to_owned(),
+            class,
+        },
+        name: text(it, "name").to_owned(),
+        count: format!("{} of {minimum}", given.len()),
+        given: given.join(", "),
+        who: who.join(", "),
+        asked: time("openedAt"),
+        escalates: match class {
+            "wait" if it["escalated"] == false => time("escalatesAt"),
+            _ => String::new(),
+        },
+    }
+}
+
+fn vote(it: &api::Json) -> ShownVote {
+    ShownVote {
+        who: text(it, "userName").to_owned(),
+        vote: text(it, "vote").to_owned(),
+        at: short_time(text(it, "at")),
+        reason: text(it, "reason").to_owned(),
+        note: note(it["void"] == true, it["changedSince"] == true),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::session::Session;
 use crate::answer::{Answer, Failure};
+use crate::routes::inbox;
 use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
 use stagegate_engine::State;
@@ -13,6 +14,8 @@ pub(super) struct Frame {
     pub user: String,
     pub role: String,
     pub token: String,
+    /// How many things wait for the person.
+    pub waiting: usize,
 }
 
 impl Frame {
@@ -21,7 +24,9 @@ impl Frame {
             .scope
             .read(|engine| engine.state().workspace().map(|it| it.name.clone()))
             .await?;
+        let inbox = inbox(&session.scope).await?;
         Ok(Self {
+            waiting: inbox.approvals.len() + inbox.verifications.len(),
             workspace: workspace.unwrap_or_default(),
             user: session.user_name.clone(),
             role: session.scope.caller.role.to_string(),

@@ -25,6 +25,9 @@ pub(super) struct VoteForm {
     /// The promotion whose page to go back to; the first page otherwise.
     #[serde(default)]
     promotion: String,
+    /// `inbox`: back to that page.
+    #[serde(default)]
+    back: String,
 }
 
 pub(super) async fn cast(
@@ -46,6 +49,9 @@ pub(super) async fn cast(
         reason: form.reason.trim().to_owned(),
     };
     session.scope.submit(command, Vec::new()).await?;
+    if form.back == "inbox" {
+        return Ok(Redirect::to("/inbox"));
+    }
     Ok(match form.promotion.parse::<PromotionId>() {
         Ok(id) => Redirect::to(&format!("/promotions/{id}")),
         Err(_) => Redirect::to("/"),

@@ -31,7 +31,7 @@ pub(crate) fn system(state: &State, system: &model::System) -> api::System {
     }
 }
 
-fn workspace_id(state: &State) -> String {
+pub(super) fn workspace_id(state: &State) -> String {
     state
         .workspace()
         .map_or_else(String::new, |info| info.id.to_string())

@@ -5,12 +5,14 @@ mod delivery;
 mod notifier;
 mod orders;
 mod promotion;
+mod time;
 
 pub(crate) use configuration::*;
 pub(crate) use delivery::*;
 pub(crate) use notifier::*;
 pub(crate) use orders::*;
 pub(crate) use promotion::*;
+pub(crate) use time::*;
 
 /// Absent on the wire where it is empty in the state.
 fn some(text: &str) -> Option<String> {

@@ -12,5 +12,6 @@ mod log;
 mod orders;
 mod pages;
 mod people;
+mod people_and_time;
 mod serving;
 mod world;

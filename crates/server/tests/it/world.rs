@@ -5,12 +5,13 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
-use stagegate_controller::{Controller, SideWrite, SystemClock};
-use stagegate_model::{Actor, Command, KeyId, Role, UserId, WorkspaceId};
+use stagegate_controller::{Clock, Controller, SideWrite, SystemClock};
+use stagegate_model::{Actor, Command, KeyId, Role, Timestamp, UserId, WorkspaceId};
 use stagegate_server::{LoginCodes, ServerOptions, new_key, router};
 use stagegate_store::{SqliteStore, Store, User};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 use tower::ServiceExt as _;
 use uuid::Uuid;
@@ -71,6 +72,27 @@ pub struct World {
     _dir: tempfile::TempDir,
 }
 
+/// A clock that stands until it is set.
+pub struct SetClock(AtomicI64);
+
+impl SetClock {
+    pub fn new(time: &str) -> Arc<Self> {
+        Arc::new(Self(AtomicI64::new(time.parse::<Timestamp>().unwrap().0)))
+    }
+
+    /// Time passes; it never goes back.
+    pub fn set(&self, time: &str) {
+        let time = time.parse::<Timestamp>().unwrap().0;
+        self.0.fetch_max(time, Ordering::SeqCst);
+    }
+}
+
+impl Clock for SetClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.load(Ordering::SeqCst))
+    }
+}
+
 #[derive(Clone)]
 pub struct TestKey {
     pub secret: String,
@@ -126,9 +148,14 @@ impl Answer {
 
 impl World {
     pub async fn new() -> Self {
+        Self::at(Arc::new(SystemClock)).await
+    }
+
+    /// With a clock of the test's own.
+    pub async fn at(clock: Arc<dyn Clock>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(dir.path()).unwrap());
-        let controller = Controller::start(store, Arc::new(SystemClock)).unwrap();
+        let controller = Controller::start(store, clock).unwrap();
         let workspace = WorkspaceId(Uuid::now_v7());
         controller
             .create_workspace(workspace, "Acme", "acme")

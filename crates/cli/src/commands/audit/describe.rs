@@ -24,6 +24,15 @@ impl Names {
             names.insert(it.id, it.name);
         }
         for it in workspace.policies().all().await? {
+            for rule in &it.rules {
+                names.insert(rule.id.clone(), format!("{} of {}", rule.kind, it.name));
+            }
+            names.insert(it.id, it.name);
+        }
+        for it in workspace.groups().all().await? {
+            names.insert(it.id, it.name);
+        }
+        for it in workspace.freezes().all().await? {
             names.insert(it.id, it.name);
         }
         for it in workspace.deployments().all().await? {
@@ -46,6 +55,8 @@ impl Names {
                 ("deployment", "slug"),
                 ("policy", "name"),
                 ("notifier", "name"),
+                ("group", "name"),
+                ("freeze", "name"),
             ] {
                 let it = &fact[member];
                 if let (Some(id), Some(name)) = (it["id"].as_str(), it[name].as_str()) {
@@ -124,6 +135,47 @@ pub fn describe(fact: &Json, names: &Names) -> String {
                 because("reason")
             )
         }
+        "groupPut" => {
+            let group = &fact["group"];
+            let members = group["members"].as_array().into_iter().flatten();
+            let members = members
+                .filter_map(|it| it.as_str())
+                .map(|id| names.name(id));
+            let members: Vec<String> = members.collect();
+            let named = group["name"].as_str().unwrap_or_default();
+            format!("group {named} was set: {}", members.join(", "))
+        }
+        "groupDeleted" => format!("group {} was deleted", name("id")),
+        "skipCreated" => {
+            let skip = &fact["skip"];
+            let part = |member: &str| skip[member].as_str();
+            let of =
+                |member: &str, any: &str| part(member).map_or(any.to_owned(), |id| names.name(id));
+            let (version, environment) = (
+                of("version", "every version"),
+                of("environment", "every environment"),
+            );
+            let resource =
+                part("resource").map_or(String::new(), |id| format!(" on {}", names.name(id)));
+            let until = part("expiresAt").map_or(String::new(), |at| format!(" until {at}"));
+            format!(
+                "{} was set aside for {version} in {environment}{resource}{until}: {}",
+                of("rule", ""),
+                part("reason").unwrap_or_default()
+            )
+        }
+        "skipDeleted" => format!("skip {} was deleted{}", text("id"), because("reason")),
+        "freezePut" => {
+            let freeze = &fact["freeze"];
+            let part = |member: &str| freeze[member].as_str().unwrap_or_default();
+            let until = match part("endsAt") {
+                "" => "until a person ends it".to_owned(),
+                at => format!("until {at}"),
+            };
+            let (named, from, reason) = (part("name"), part("startsAt"), part("reason"));
+            format!("freeze {named} was set from {from} {until}: {reason}")
+        }
+        "freezeDeleted" => format!("freeze {} was ended{}", name("id"), because("reason")),
         "targetsJoined" | "targetsLeft" => {
             let verb = if kind == "targetsJoined" {
                 "joined"
@@ -323,6 +375,16 @@ mod tests {
         assert_eq!(
             describe(&order, &names),
             "BREAK-GLASS: a target is to get v1.2.3 past every gate in production by u: all down"
+        );
+        let skip = json!({"type": "skipCreated", "skip": {"rule": "r", "version": "v", "reason": "incident"}});
+        assert_eq!(
+            describe(&skip, &names),
+            "r was set aside for v1.2.3 in every environment: incident"
+        );
+        let freeze = json!({"type": "freezePut", "freeze": {"name": "Holidays", "startsAt": "a", "reason": "b"}});
+        assert_eq!(
+            describe(&freeze, &names),
+            "freeze Holidays was set from a until a person ends it: b"
         );
         let later = json!({"type": "notYetKnown", "a": 1});
         assert!(describe(&later, &names).contains("notYetKnown"));

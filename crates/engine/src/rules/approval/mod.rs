@@ -1,8 +1,10 @@
 //! `approval`: named people approve a version for an environment, in stages.
 
+mod named;
 mod spec;
 mod standing;
 
+pub use named::visit_approvers;
 pub(crate) use spec::Approval;
 pub(crate) use standing::{Answer, answer};
 

@@ -108,6 +108,34 @@ impl Window {
         spans
     }
 
+    /// Its time zone's name.
+    #[must_use]
+    pub fn timezone(&self) -> &str {
+        self.schedule.zone().iana_name().unwrap_or("UTC")
+    }
+
+    /// Whether rollbacks wait for it too.
+    #[must_use]
+    pub fn holds_rollbacks(&self) -> bool {
+        self.holds_rollbacks
+    }
+
+    /// How long each occurrence lasts, in minutes.
+    #[must_use]
+    pub fn minutes(&self) -> i64 {
+        self.seconds / 60
+    }
+
+    /// A moment as the window's own clock shows it: `Mon 2026-01-05 09:00`.
+    #[must_use]
+    pub fn local(&self, moment: Timestamp) -> String {
+        let name = self.name(moment);
+        match name.rsplit_once(' ') {
+            Some((local, _)) => local.to_owned(),
+            None => name,
+        }
+    }
+
     /// A moment as the window's own clock shows it, for messages: `Mon 2026-01-05 09:00 Europe/Berlin`.
     pub(super) fn name(&self, moment: Timestamp) -> String {
         let Some(local) = self.schedule.local(moment.0.div_euclid(1000)) else {
