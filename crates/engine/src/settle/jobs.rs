@@ -26,6 +26,7 @@ impl Turn<'_> {
             return false;
         };
         let now = self.state().head.time;
+        self.stop_unbegun(id);
         let Some(job) = self
             .state()
             .jobs
@@ -61,6 +62,27 @@ impl Turn<'_> {
             self.settle_unsuccessful(&job, now);
         }
         true
+    }
+
+    /// A rollback takes the place of a job that nobody has begun.
+    fn stop_unbegun(&mut self, id: JobId) {
+        let unbegun = self.state().jobs.get(&id).filter(|job| {
+            let orders = self.state().lane(job.target.into()).map(|it| &it.orders);
+            matches!(job.status, JobStatus::Pending | JobStatus::Queued)
+                && orders
+                    .and_then(|orders| orders.get(&job.target.resource))
+                    .is_some_and(|order| order.kind == StartKind::Rollback)
+        });
+        if let Some(job) = unbegun {
+            let fact = Fact::JobChanged {
+                id: job.id,
+                status: JobStatus::Cancelled,
+                message: "its target goes back before it began".to_owned(),
+                external_id: None,
+                output_tail: None,
+            };
+            self.push(fact);
+        }
     }
 
     /// The target is to go back: what became of this release matters no more.
