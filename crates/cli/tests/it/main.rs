@@ -9,5 +9,6 @@ mod documents;
 mod harness;
 mod jobs;
 mod people;
+mod people_and_time;
 mod start;
 mod story;
