@@ -406,6 +406,7 @@ async fn stages_votes_and_freezes_are_shown() {
         "may approve: user:admin",
         "approver: approved",
         "few people",
+        "approver approved v1 for Staging (counts for QA)",
     ] {
         assert!(html.contains(said), "no `{said}` in {html}");
     }
