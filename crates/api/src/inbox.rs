@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 pub struct Inbox {
     pub user: Member,
-    /// Those that nothing else holds first, then the longest waiting.
+    /// One for each promotion: those that nothing else holds first, then the longest waiting.
     pub approvals: Vec<InboxApproval>,
     /// Verifications that measurements could not decide; the oldest first.
     pub verifications: Vec<InboxVerification>,
@@ -48,6 +48,9 @@ pub struct InboxApproval {
     /// When the promotion expires unless it is approved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<String>,
+    /// How other rules stand that ask the person too; one vote answers all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also_asked_by: Vec<String>,
     /// What else stops it; empty when only approvals are missing.
     pub also_waits_for: Vec<String>,
     /// How the version fared elsewhere.

@@ -6,7 +6,7 @@ use crate::answer::Answer;
 use crate::people::People;
 use crate::scope::Scope;
 use crate::wire;
-use stagegate_api::TimelineEvent;
+use stagegate_api::{Gate, Json, TimelineEvent};
 use stagegate_engine::{Promotion, State};
 use stagegate_model::{
     Entry, Fact, FreezeId, GateRecord, GateState, JobId, ReleaseId, ResourceId, RuleId, StartKind,
@@ -87,6 +87,26 @@ pub(crate) fn events(
     let superfluous = events.len().saturating_sub(EVENTS_MAX);
     events.drain(..superfluous);
     events
+}
+
+/// Says of votes for which stage they count now.
+pub(crate) fn name_stages(events: &mut [TimelineEvent], gates: &[Gate]) {
+    let list = |json: &Json| json.as_array().cloned().unwrap_or_default();
+    for stage in gates.iter().flat_map(|gate| list(&gate.details["stages"])) {
+        for approval in list(&stage["approvals"]) {
+            let (Some(name), Some(at)) = (approval["userName"].as_str(), approval["at"].as_str())
+            else {
+                continue;
+            };
+            let cast = events.iter_mut().find(|event| {
+                event.kind == "voteCast" && event.at == at && event.text.starts_with(name)
+            });
+            if let Some(event) = cast {
+                let stage = stage["name"].as_str().unwrap_or_default();
+                event.text.push_str(&format!(" (counts for {stage})"));
+            }
+        }
+    }
 }
 
 struct Teller<'a> {

@@ -76,6 +76,9 @@ fn render_approval(it: &InboxApproval, paint: Paint) -> String {
     if let Some(at) = &it.expires_at {
         line("expires", &when::both(at, now));
     }
+    for also in &it.also_asked_by {
+        line("also asked by", &one_line(also));
+    }
     for also in &it.also_waits_for {
         line("also waits", &one_line(also));
     }

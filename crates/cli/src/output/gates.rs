@@ -60,7 +60,11 @@ pub fn render(gates: &[Gate], paint: Paint) -> String {
                 line("who can", one_line(&gate.who.join(", ")));
             }
             if let Some(next) = &gate.next_evaluation_time {
-                line("at the earliest", when::both(next, now));
+                let label = match gate.action_type.as_str() {
+                    "approval" => "asked anew",
+                    _ => "at the earliest",
+                };
+                line(label, when::both(next, now));
             }
         }
     }

@@ -11,5 +11,6 @@ mod jobs;
 mod notifiers;
 mod orders;
 mod people;
+mod people_and_time;
 mod start;
 mod story;

@@ -33,7 +33,7 @@ pub(crate) async fn inbox(scope: &Scope) -> Answer<api::Inbox> {
                 .promotions()
                 .values()
                 .filter(|it| it.status.is_open())
-                .flat_map(|it| approvals(engine, it, user, now, &people))
+                .filter_map(|it| approval(engine, it, user, now, &people))
                 .collect();
             approvals.sort_by(|a, b| {
                 let key = |it: &api::InboxApproval| !it.also_waits_for.is_empty();
@@ -52,25 +52,27 @@ pub(crate) async fn inbox(scope: &Scope) -> Answer<api::Inbox> {
         .await
 }
 
-/// One for each rule that asks the person.
-fn approvals(
+/// What a promotion asks the person, by all of its rules.
+fn approval(
     engine: &Engine,
     promotion: &Promotion,
     user: UserId,
     now: Timestamp,
     people: &People,
-) -> Vec<api::InboxApproval> {
+) -> Option<api::InboxApproval> {
     let lane = LaneKey {
         deployment: promotion.deployment,
         environment: promotion.environment,
     };
     let asks = engine.asks_of(lane, promotion.version, user, now);
     if asks.is_empty() {
-        return Vec::new();
+        return None;
     }
-    let Some(explanation) = engine.explain(lane, promotion.version, now) else {
-        return Vec::new();
-    };
+    let explanation = engine.explain(lane, promotion.version, now)?;
+    // Stopped whatever is approved: nobody is asked.
+    if explanation.stopped.is_some() {
+        return None;
+    }
     let told = Told {
         state: engine.state(),
         promotion,
@@ -87,15 +89,16 @@ fn approvals(
         let open = why.action == Action::Approval && why.code != "approval_rejected";
         !gate.verdict.is_allowed() && open && asks.contains(&ask)
     });
-    let asked: Vec<&Gate> = asked.collect();
-    // Stopped whatever is approved: nobody is asked.
-    if explanation.stopped.is_some() {
-        return Vec::new();
-    }
-    asked
-        .into_iter()
-        .filter_map(|gate| told.approval(gate, user))
-        .collect()
+    let mut asked: Vec<api::InboxApproval> =
+        asked.filter_map(|gate| told.approval(gate, user)).collect();
+    // The rule with stages says most of what is asked.
+    asked.sort_by_key(|it| it.stage.is_none());
+    let mut asked = asked.into_iter();
+    let mut first = asked.next()?;
+    first.also_asked_by = asked
+        .map(|other| format!("{}: {}", other.policy_name, other.message))
+        .collect();
+    Some(first)
 }
 
 /// What an approval is told from.
@@ -156,6 +159,7 @@ impl Told<'_> {
             escalates_at: text("escalatesAt")
                 .filter(|_| stage.is_some_and(|stage| stage["escalated"] == false)),
             expires_at: expires_at(state, gate, promotion).map(|at| at.to_string()),
+            also_asked_by: Vec::new(),
             also_waits_for: also_waits_for
                 .map(|other| self.people.tell(&other.verdict.why().message))
                 .collect(),

@@ -154,10 +154,12 @@ pub(crate) async fn told(scope: &Scope, id: PromotionId) -> Answer<Told> {
             };
             let mut promotion = wire::promotion(engine, current, now);
             people.promotion(&mut promotion);
+            let mut events = timeline::events(state, current, &entries, &people);
+            timeline::name_stages(&mut events, &promotion.gates);
             Told {
                 detail: api::PromotionDetail {
                     promotion,
-                    timeline: timeline::events(state, current, &entries, &people),
+                    timeline: events,
                     jobs: jobs.iter().map(wire::job).collect(),
                     verifications: verifications.clone(),
                 },

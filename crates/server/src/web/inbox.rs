@@ -44,6 +44,7 @@ struct ShownApproval {
     escalates: String,
     expires: String,
     created: String,
+    also_asked: Vec<String>,
     also: Vec<String>,
     /// Label and value.
     facts: Vec<(String, String)>,
@@ -131,6 +132,7 @@ fn approval(it: api::InboxApproval) -> ShownApproval {
         version_id: it.version.id,
         message: it.message,
         policy: it.policy_name,
+        also_asked: it.also_asked_by,
         also: it.also_waits_for,
         facts,
         upstream: it.upstream.into_iter().map(upstream).collect(),

@@ -337,3 +337,77 @@ async fn open_pages_are_told_of_changes() {
     }
     assert_ne!(told, first);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_inbox_is_answered_where_it_is_read() {
+    let world = World::shop().await;
+    world.version("v1").await;
+    world.deploy().await;
+    let cookie = sign_in(&world, Role::Approver).await;
+    let html = get(&world, &cookie, "/inbox").await.text;
+    assert!(html.contains("API: v1 to Production"), "{html}");
+    assert!(
+        html.contains("Staging</dt>") && html.contains("1 of 1 targets"),
+        "{html}"
+    );
+    assert!(html.contains("<span class=\"chip wait\">1"), "{html}");
+    let form = format!(
+        "token={}&version={}&environment={}&vote=approved&back=inbox&reason=fine",
+        hidden(html.split_once("class=\"vote wide\"").unwrap().1, "token"),
+        hidden(&html, "version"),
+        hidden(&html, "environment")
+    );
+    let answer = post(&world, &cookie, "/web/votes", &form).await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.header("location")),
+        (303, "/inbox")
+    );
+    let fragment = get(&world, &cookie, "/web/inbox").await.text;
+    assert!(fragment.contains("Nothing waits for you") && !fragment.contains("<html"));
+    let viewer = sign_in(&world, Role::Viewer).await;
+    let html = get(&world, &viewer, "/inbox").await.text;
+    assert!(html.contains("Nothing waits for you"), "{html}");
+    let none = get(&world, "stagegate_session=0123", "/inbox").await;
+    assert_eq!(
+        (none.status.as_u16(), none.header("location")),
+        (303, "/login?next=/inbox")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stages_votes_and_freezes_are_shown() {
+    let world = World::shop().await;
+    let policy = "type: Policy\nname: Stages\nselector: environment.name == \"Staging\"\nrules:\n  - approval:\n      stages:\n        - { name: QA, approvers: [user:approver], escalateAfterMinutes: 30, escalateTo: [role:admin] }\n        - { name: Release, approvers: [user:admin] }\n";
+    world.apply(policy).await.expect(200);
+    let body = serde_json::json!({"name": "Holidays", "reason": "few people", "selector": "environment.name == 'Staging'"});
+    world
+        .call(Role::Admin, "POST", "/freezes", Some(body))
+        .await
+        .expect(201);
+    let version = world.version("v1").await;
+    world
+        .vote(version["id"].as_str().unwrap(), "Staging", "approved")
+        .await
+        .expect(202);
+    let cookie = sign_in(&world, Role::Viewer).await;
+    let board = get(&world, &cookie, "/").await.text;
+    assert!(board.contains("frozen: Holidays"), "{board}");
+    let page = world
+        .get("/promotions?environment=Staging")
+        .await
+        .expect(200);
+    let id = page["items"][0]["id"].as_str().unwrap();
+    let html = get(&world, &cookie, &format!("/promotions/{id}"))
+        .await
+        .text;
+    for said in [
+        "<strong>QA</strong> 1 of 1 (approver)",
+        "<strong>Release</strong> 0 of 1",
+        "may approve: user:admin",
+        "approver: approved",
+        "few people",
+        "approver approved v1 for Staging (counts for QA)",
+    ] {
+        assert!(html.contains(said), "no `{said}` in {html}");
+    }
+}

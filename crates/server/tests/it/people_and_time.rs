@@ -306,8 +306,6 @@ async fn a_skip_opens_one_rule_in_its_scope_until_its_time() {
         said["text"],
         "anyApproval of Guard was set aside until 2026-01-05T12:00:00.000Z: incident 8"
     );
-    let audit = world.get(&format!("/audit?policy={}", "Guard")).await;
-    assert!(audit.status == 200 || audit.status == 400, "{}", audit.text);
     world.deploy().await;
 
     // Its time over, it opens nothing.

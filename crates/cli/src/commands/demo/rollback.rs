@@ -40,7 +40,7 @@ pub(super) async fn tell(
         .iter()
         .filter(|it| it.name.starts_with("production"));
     let watches: Vec<Watch> = watched
-        .map(|it| Watch::start(&it.name, &it.address))
+        .map(|it| Watch::start(it.name, &it.address))
         .collect();
     progress.headline(&format!(
         "CI creates {BAD}; it is well in staging, and turns bad on {TURNS_BAD} after a while"
@@ -55,7 +55,7 @@ pub(super) async fn tell(
     let back =
         back.with_context(|| format!("not every service that had {BAD} came back to {GOOD}"))?;
     // The rollback is a promotion of its own, verified like any other.
-    until(progress, |promotions| verified_again(promotions))
+    until(progress, verified_again)
         .await
         .context("the rollback was not verified")?;
 
