@@ -1,6 +1,6 @@
 //! Deployments: things that are deployed.
 
-use crate::{Json, JsonMap, Metadata, System};
+use crate::{JobLimitsSpec, Json, JsonMap, Metadata, System};
 use serde::{Deserialize, Serialize};
 
 /// A thing that is deployed.
@@ -21,6 +21,13 @@ pub struct Deployment {
     pub job_agent_config: Json,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Metadata>,
+    /// Ours: limits of its jobs; only `startDeadlineSeconds` and `runTimeoutSeconds`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job_limits: Option<JobLimitsSpec>,
+    /// Ours: its targets get their version again, through every gate, when what their configuration is made of
+    /// changes. False when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redeploy_on_variable_change: Option<bool>,
 }
 
 /// A deployment and the systems it belongs to, as lists carry it.
@@ -88,4 +95,11 @@ pub struct UpsertDeployment {
     pub job_agent_config: Option<JsonMap>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Metadata>,
+    /// Ours: limits of its jobs; only `startDeadlineSeconds` and `runTimeoutSeconds`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job_limits: Option<JobLimitsSpec>,
+    /// Ours: its targets get their version again, through every gate, when what their configuration is made of
+    /// changes. False when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redeploy_on_variable_change: Option<bool>,
 }

@@ -1,7 +1,8 @@
 //! Jobs: attempts to bring a target to a release. What agents speak.
 
 use crate::{
-    Deployment, DeploymentVersion, Environment, JobAgent, Json, Metadata, Release, Resource,
+    Deployment, DeploymentVersion, Environment, JobAgent, JobLimits, Json, Metadata, Release,
+    Resource,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -39,12 +40,33 @@ pub struct Job {
     /// Ours: which attempt at its release, from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<u32>,
+    /// Ours: why it was created, where not in the ordinary course: `retry`, `redeploy`, `rollback` or `breakGlass`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
     /// Ours: the promotion it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub promotion_id: Option<String>,
     /// Ours: the last lines of its output, once it has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_tail: Option<String>,
+    /// Ours: grows with each claim, and when the claim is taken away; what an older claim says is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<u64>,
+    /// Ours: how long it may wait, run and be silent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<JobLimits>,
+    /// Ours: since when nothing is heard of its runner; its outcome is unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost_at: Option<String>,
+    /// Ours: that it was asked to stop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancel: Option<JobCancel>,
+    /// Ours: how its process ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit: Option<JobExit>,
+    /// Ours: where to read more, by label.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub links: BTreeMap<String, String>,
 }
 
 impl Job {
@@ -151,4 +173,139 @@ pub struct JobReport {
     /// The last lines of output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_tail: Option<String>,
+    /// Ours: the epoch of the claim; a report of an older claim is refused with `lease_lost`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<u64>,
+    /// Ours: how the process ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit: Option<JobExit>,
+    /// Ours: where to read more, by label; at most 20 `http` or `https` addresses of 2 KiB each.
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "crate::null::as_default"
+    )]
+    pub links: BTreeMap<String, String>,
+}
+
+/// That a job was asked to stop.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JobCancel {
+    /// `person` or `timeout`.
+    pub cause: String,
+    #[serde(default)]
+    pub reason: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requested_at: Option<String>,
+    /// The id of the person who asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requested_by: Option<String>,
+}
+
+/// How a job's process ended; one of the two is set.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JobExit {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<i32>,
+    /// Such as `SIGKILL` or `9`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<String>,
+}
+
+/// The body of `POST …/jobs/{jobId}/cancel`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CancelJob {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// The body of `POST …/jobs/{jobId}/heartbeat`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JobHeartbeat {
+    /// The runner that holds the claim.
+    pub runner: String,
+    /// The claim's epoch, as the answer to the claim said.
+    pub epoch: u64,
+    /// The most seconds the server holds the request open, at most half the lease, when there is nothing to
+    /// tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait: Option<u64>,
+}
+
+/// The answer to a heartbeat: the lease runs anew.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JobHeartbeatAnswer {
+    pub status: String,
+    /// How long the lease lasts from now.
+    pub lease_seconds: u64,
+    /// Set when the job is to be stopped.
+    #[serde(default)]
+    pub cancel: Option<JobCancel>,
+}
+
+/// The body of `POST …/jobs/{jobId}/output`: a piece of live output.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AppendOutput {
+    pub runner: String,
+    pub epoch: u64,
+    /// Where `text` begins in the job's whole output, in bytes.
+    pub offset: u64,
+    pub text: String,
+}
+
+/// The answer to a piece of output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OutputEnd {
+    /// Up to where the server has the output, in bytes; 0 after a restart. Send on from here.
+    pub end: u64,
+}
+
+/// The query of `GET …/jobs/{jobId}/output`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JobOutputQuery {
+    /// Whether the answer is a stream of events that goes on until the job's end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follow: Option<bool>,
+    /// Leaves out what comes before this byte.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<u64>,
+}
+
+/// The output of a job as far as it is kept: the last 64 KiB.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JobOutput {
+    /// Where `text` begins in what the server knows of the output, in bytes.
+    pub start: u64,
+    pub end: u64,
+    pub text: String,
+    /// Whether the job has ended.
+    pub ended: bool,
+}
+
+/// A piece of output as the event `output` brings it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OutputPiece {
+    /// Where `text` begins, in bytes; more than the end of the piece before when something is missing between.
+    pub offset: u64,
+    pub text: String,
+}
+
+/// The last event, `end`, of a followed output.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OutputEnded {
+    /// The status with which the job ended.
+    pub status: String,
+    #[serde(default)]
+    pub message: String,
 }

@@ -27,6 +27,56 @@ pub struct Promotion {
     pub superseded_by: Option<String>,
     pub gates: Vec<Gate>,
     pub targets: TargetCounts,
+    /// Why it was opened, where not in the ordinary course: `redeploy`, `rollback` or `breakGlass`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// A person put the version on a target past the gates.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub break_glass: bool,
+    /// No further target starts until a person resumes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<Standstill>,
+    /// Nothing new starts with the version in the environment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quarantined: Option<Standstill>,
+    /// How far its gradual rollouts are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rollouts: Vec<RolloutProgress>,
+}
+
+pub(crate) fn is_false(it: &bool) -> bool {
+    !it
+}
+
+pub(crate) fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+/// Since when and why something stands still.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Standstill {
+    pub since: String,
+    pub reason: String,
+}
+
+/// How far a gradual rollout is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RolloutProgress {
+    pub rule_id: String,
+    /// How many targets are released, of how many.
+    pub released: usize,
+    pub total: usize,
+    /// Which wave, from 1, of how many.
+    pub wave: usize,
+    pub waves: usize,
+    pub started_at: String,
+    /// When time releases the next target; absent where something else has to happen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_at: Option<String>,
+    /// How many targets failed since it began or was resumed.
+    pub failures: usize,
 }
 
 impl Promotion {
@@ -72,6 +122,15 @@ pub struct TargetCounts {
     pub verifying: usize,
     pub succeeded: usize,
     pub failed: usize,
+    /// Their job failed and is tried again; counted under `pending` too.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub retrying: usize,
+    /// Rolled back and waiting for something newer; counted under `pending` too.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub held: usize,
+    /// Releases of the promotion that were rolled back.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub rolled_back: usize,
 }
 
 /// A promotion with its history.

@@ -17,6 +17,12 @@ pub struct Release {
     /// Ours: `pending`, `running`, `succeeded`, `failed`, `rolledBack` or `cancelled`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
+    /// Ours: `redeploy`, `rollback` or `breakGlass`; absent in the ordinary course.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// Ours: the id of the release that this one undoes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback_of: Option<String>,
     pub version: DeploymentVersion,
     pub release_target: ReleaseTarget,
     pub variables: BTreeMap<String, Json>,

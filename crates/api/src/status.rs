@@ -31,6 +31,12 @@ pub struct EnvironmentStatus {
     /// How many targets the deployment has there.
     pub targets: usize,
     pub current: Vec<TagCount>,
+    /// Targets that were rolled back and take nothing by themselves until something newer comes.
+    #[serde(default, skip_serializing_if = "crate::promotion::is_zero")]
+    pub held: usize,
+    /// Targets whose latest release went past the gates.
+    #[serde(default, skip_serializing_if = "crate::promotion::is_zero")]
+    pub break_glass: usize,
 }
 
 /// How many targets run a version.
@@ -64,4 +70,7 @@ pub struct StatusCell {
     pub status: String,
     pub reason: String,
     pub targets: TargetCounts,
+    /// What else is to be known: `breakGlass`, `quarantined`, `paused`, `retrying`, `rollback`, `redeploy`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub marks: Vec<String>,
 }

@@ -1,6 +1,6 @@
 //! Versions: builds of a deployment, as CI announces them.
 
-use crate::{Json, JsonMap, Metadata};
+use crate::{JobLimitsSpec, Json, JsonMap, Metadata};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -21,6 +21,9 @@ pub struct DeploymentVersion {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Metadata>,
     pub created_at: String,
+    /// Ours: limits of its jobs, fixed at creation; only `startDeadlineSeconds` and `runTimeoutSeconds`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job_limits: Option<JobLimitsSpec>,
 }
 
 /// A version and what it needs on the same resource.
@@ -65,6 +68,9 @@ pub struct CreateVersion {
     pub created_at: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dependencies: Option<BTreeMap<String, VersionDependency>>,
+    /// Ours: limits of its jobs, fixed at creation; only `startDeadlineSeconds` and `runTimeoutSeconds`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job_limits: Option<JobLimitsSpec>,
 }
 
 /// The body of `PATCH …/deploymentversions/{id}`; what is absent stays.

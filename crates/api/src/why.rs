@@ -36,8 +36,11 @@ pub struct WhyTarget {
     /// The tag it was last given, whatever became of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latest: Option<String>,
-    /// `pending`, `running`, `verifying`, `succeeded`, `failed` or `blocked`.
+    /// `pending`, `running`, `verifying`, `retrying`, `succeeded`, `failed`, `held`, `newer` or `blocked`.
     pub state: String,
+    /// What its latest release was, where not in the ordinary course: `redeploy`, `rollback` or `breakGlass`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 use stagegate_integrations::config::ConfigError;
-use stagegate_integrations::{agents, metrics};
-use stagegate_model::{Change, Command, Policy, Rejection};
+use stagegate_integrations::{agents, metrics, notify};
+use stagegate_model::{Change, Command, Notifier, Policy, Rejection};
 
 /// Refuses configuration of integrations that could never work.
 ///
@@ -17,6 +17,7 @@ pub fn check(command: &Command) -> Result<(), Rejection> {
         let checked = match change {
             Change::PutPolicy(policy) => check_policy(policy),
             Change::PutJobAgent(agent) => check_agent_kind(&agent.kind),
+            Change::PutNotifier(notifier) => check_notifier(notifier),
             _ => Ok(()),
         };
         checked.map_err(|rejection| Rejection {
@@ -38,6 +39,15 @@ fn check_agent_kind(kind: &str) -> Result<(), Rejection> {
     )
     .at("type")
     .hint(format!("the types are: {}", known.join(", "))))
+}
+
+fn check_notifier(notifier: &Notifier) -> Result<(), Rejection> {
+    notify::check(&notifier.kind, &notifier.config).map_err(|error| {
+        if error.code == "unknown_notifier" {
+            return rejection(error);
+        }
+        rejection(error).at("config")
+    })
 }
 
 /// Every metric's provider. What is not of a verification's shape is left to the engine, which refuses it.

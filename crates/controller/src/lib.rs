@@ -3,32 +3,39 @@
 //! One thread decides ([`decide`]), one writes ([`write`]); between them entries queue, so that the commits of many
 //! commands share one flush. Nothing leaves before it is durable: replies, reads and what is done to the outside
 //! world wait until the entry they saw has been written. What is to be done follows from the state
-//! ([`measure`]), so nothing has to be remembered across a crash. What the threads do to one workspace is in
+//! ([`measure`]) or from the log ([`notify`]), so nothing has to be remembered across a crash. What the threads do to one workspace is in
 //! [`step`], which knows none of them.
 
 mod checks;
 mod clock;
 mod decide;
+mod leases;
 mod load;
 mod measure;
+mod notify;
 pub mod step;
 mod workspace;
 mod write;
 
 pub use clock::{Clock, SystemClock};
+pub use leases::Pulse;
 pub use load::LoadError;
+pub use notify::{DELIVERIES_PENDING_MAX, Pace};
+pub use stagegate_integrations::notify::{DeliveryError, Secrets};
 pub use stagegate_store::SideWrite;
 pub use step::Durable;
 
 use decide::Message;
 use stagegate_engine::Engine;
 use stagegate_integrations::metrics::Measurer;
+use stagegate_integrations::notify::Deliverer;
 use stagegate_model::{Actor, Command, Fact, Rejection, Timestamp, WorkspaceId};
 use stagegate_store::{Store, StoreError};
 use std::collections::BTreeMap;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use step::{Halt, Shard};
 use tokio::sync::{oneshot, watch};
 use workspace::Workspace;
@@ -37,6 +44,9 @@ use workspace::Workspace;
 const COMMANDS_QUEUED_MAX: usize = 4096;
 /// How many entries may wait to be written.
 const ENTRIES_QUEUED_MAX: usize = 1024;
+
+/// How long stopping waits for messages that are on their way.
+const TELLING_ENDS_WITHIN: Duration = Duration::from_secs(10);
 
 /// The running control plane of one process. Cheap to clone.
 #[derive(Clone)]
@@ -52,6 +62,31 @@ pub(crate) struct Shared {
     threads: Mutex<Vec<JoinHandle<()>>>,
     stopping: watch::Sender<bool>,
     measurer: Measurer,
+    deliverer: Deliverer,
+    options: Options,
+    /// Those that have something to write when the process stops.
+    tasks: Mutex<Vec<tokio::task::JoinHandle<()>>>,
+}
+
+/// How the controller behaves.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where people reach this server's pages, for links in messages; none without it.
+    pub base_url: Option<String>,
+    /// What `{{ secret.NAME }}` in notifiers stands for.
+    pub secrets: Secrets,
+    /// How patiently messages are delivered.
+    pub pace: Pace,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            base_url: None,
+            secrets: Secrets::from_environment(),
+            pace: Pace::default(),
+        }
+    }
 }
 
 /// A command that was carried out and is durable.
@@ -94,6 +129,20 @@ impl Controller {
     /// # Errors
     /// When a log cannot be read or does not fold; the error names the record.
     pub fn start(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Result<Self, LoadError> {
+        Self::start_with(store, clock, Options::default())
+    }
+
+    /// [`Self::start`] with options.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_with(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        options: Options,
+    ) -> Result<Self, LoadError> {
+        let deliverer = Deliverer::new(options.secrets.clone())
+            .map_err(|error| LoadError::Client(error.to_string()))?;
         let measurer = Measurer::new().map_err(|error| LoadError::Client(error.to_string()))?;
         let mut workspaces = BTreeMap::new();
         let mut verified_later = Vec::new();
@@ -116,6 +165,9 @@ impl Controller {
             threads: Mutex::new(Vec::new()),
             stopping: watch::Sender::new(false),
             measurer,
+            deliverer,
+            options,
+            tasks: Mutex::new(Vec::new()),
         });
         let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
             std::thread::Builder::new()
@@ -187,7 +239,9 @@ impl Controller {
 
     /// Starts the loops that work off what the workspace's state says is to be done.
     fn watch_over(&self, workspace: Arc<Workspace>) {
-        tokio::spawn(measure::run(self.clone(), workspace));
+        tokio::spawn(measure::run(self.clone(), Arc::clone(&workspace)));
+        let telling = tokio::spawn(notify::run(self.clone(), workspace));
+        lock(&self.shared.tasks).push(telling);
     }
 
     /// The workspaces of this process.
@@ -340,6 +394,18 @@ impl Controller {
         &self.shared.measurer
     }
 
+    pub(crate) fn deliverer(&self) -> &Deliverer {
+        &self.shared.deliverer
+    }
+
+    pub(crate) fn base_url(&self) -> Option<Arc<str>> {
+        self.shared.options.base_url.as_deref().map(Arc::from)
+    }
+
+    pub(crate) fn pace(&self) -> Pace {
+        self.shared.options.pace
+    }
+
     /// Stops: what was accepted is written, a snapshot is left behind, later commands are refused.
     pub async fn shutdown(&self) {
         self.shared.stopping.send_replace(true);
@@ -353,6 +419,14 @@ impl Controller {
             }
         });
         let _ = stopped.await;
+        // A message that is on its way is worth a moment: unrecorded, it would be sent again.
+        let tasks = std::mem::take(&mut *lock(&self.shared.tasks));
+        let told = async {
+            for task in tasks {
+                let _ = task.await;
+            }
+        };
+        let _ = tokio::time::timeout(TELLING_ENDS_WITHIN, told).await;
     }
 }
 

@@ -3,17 +3,18 @@
 //! The deciding and the writing thread drive these steps in production, the simulator drives them in one loop; both
 //! run the same code.
 
-use crate::{Committed, SubmitError, load, unavailable};
+use crate::leases::{Lapsed, Leases};
+use crate::{Committed, Pulse, SubmitError, load, lock, unavailable};
 use stagegate_engine::{Engine, State};
 use stagegate_model::{
-    Actor, Cause, Command, Entry, EntryId, Fact, Rejection, SEMANTICS_VERSION, Timestamp,
+    Actor, Cause, Command, Entry, EntryId, Fact, JobId, Rejection, SEMANTICS_VERSION, Timestamp,
     WorkspaceId,
 };
 use stagegate_store::{
     Append, ArchiveRecord, EntityRef, Hash, Head, Row, SideWrite, Store, StoreError,
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 pub use crate::checks::check;
 pub use crate::load::verify;
@@ -60,6 +61,8 @@ pub struct Shard {
     snapshot_seq: u64,
     /// When an append failed: what is due by itself is not tried again at once, which would only turn in circles.
     failed_at: Option<Timestamp>,
+    /// Who has to be heard of until when.
+    leases: Mutex<Leases>,
 }
 
 /// Why nothing is decided or shown.
@@ -150,6 +153,7 @@ impl Shard {
             halted: None,
             snapshot_seq: 0,
             failed_at: None,
+            leases: Mutex::default(),
         }
     }
 
@@ -270,30 +274,61 @@ impl Shard {
             now,
             actor,
         };
+        let reporter = match &command {
+            Command::ReportJob(report) if report.runner.is_some() || report.epoch.is_some() => {
+                Some(report.job)
+            }
+            _ => None,
+        };
         let facts = self.engine.execute(command, context)?;
-        Ok(self.prepare(id, actor, cause, facts, side))
+        // Whoever was not refused has the job.
+        if let Some(job) = reporter.and_then(|id| self.engine.state().jobs().get(&id)) {
+            lock(&self.leases).heard(job, now);
+        }
+        Ok(self.prepare(id, actor, cause, facts, side, now))
     }
 
     /// Decides what is left over or what time has opened; nothing when neither is the case. A failure inside halts
     /// the workspace: it would only repeat.
     pub fn settle(&mut self, id: EntryId, now: Timestamp) -> Option<Box<Prepared>> {
+        {
+            let mut leases = lock(&self.leases);
+            leases.begin(self.engine.state(), now);
+            leases.follow_clock(self.engine.state(), now);
+        }
         if !self.is_due(now) {
             return None;
+        }
+        let lapsed = lock(&self.leases).take_lapsed(now);
+        if let Some(Lapsed { job, epoch, since }) = lapsed {
+            let command = Command::LoseLease { job, epoch, since };
+            return self.settled(|shard| {
+                // Never refused: what no longer holds is no loss.
+                shard
+                    .decide(id, Actor::System, command, Vec::new(), now)
+                    .unwrap_or_default()
+            });
         }
         let cause = match (self.engine.is_dirty(), self.head) {
             (true, Some(head)) => Cause::Continued { of: head.id },
             _ => Cause::Timer,
         };
-        let settled = self.guarded(|shard| {
+        self.settled(|shard| {
             let actor = Actor::System;
             let facts = shard.engine.settle(stagegate_engine::Context {
                 entry: id,
                 now,
                 actor,
             });
-            shard.prepare(id, actor, cause, facts, Vec::new())
-        });
-        match settled {
+            shard.prepare(id, actor, cause, facts, Vec::new(), now)
+        })
+    }
+
+    fn settled(
+        &mut self,
+        settle: impl FnOnce(&mut Self) -> Option<Prepared>,
+    ) -> Option<Box<Prepared>> {
+        match self.guarded(settle) {
             Ok(prepared) => prepared.map(Box::new),
             Err(Panicked) => {
                 self.halted = Some(Halt::corrupt(
@@ -309,7 +344,31 @@ impl Shard {
     pub fn is_due(&self, now: Timestamp) -> bool {
         self.halted.is_none()
             && !self.rests(now)
-            && (self.engine.is_dirty() || self.engine.next_wake().is_some_and(|at| at <= now))
+            && (self.engine.is_dirty() || self.next_wake().is_some_and(|at| at <= now))
+    }
+
+    /// The earliest moment at which time alone changes something here.
+    #[must_use]
+    pub fn next_wake(&self) -> Option<Timestamp> {
+        let leases = lock(&self.leases).next();
+        self.engine.next_wake().into_iter().chain(leases).min()
+    }
+
+    /// The holder of a job is heard of: its lease begins anew if `renew`.
+    pub(crate) fn heard(
+        &self,
+        job: JobId,
+        runner: &str,
+        epoch: u64,
+        now: Timestamp,
+        renew: bool,
+    ) -> Result<Pulse, Rejection> {
+        let state = self.engine.state();
+        let pulse = Pulse::of(state, job, runner, epoch)?;
+        if renew && let Some(job) = state.jobs().get(&job) {
+            lock(&self.leases).heard(job, now);
+        }
+        Ok(pulse)
     }
 
     /// For how many milliseconds nothing can change by time alone.
@@ -322,7 +381,7 @@ impl Shard {
             Some(_) => return TRY_AGAIN_MILLIS,
             None if self.rests(now) => return TRY_AGAIN_MILLIS,
             None if self.engine.is_dirty() => return 0,
-            None => self.engine.next_wake(),
+            None => self.next_wake(),
         };
         until.map_or(SLEEP_MILLIS_MAX, |at| {
             at.millis_since(now).clamp(0, SLEEP_MILLIS_MAX)
@@ -388,11 +447,13 @@ impl Shard {
         cause: Cause,
         facts: Vec<Fact>,
         side: Vec<SideWrite>,
+        now: Timestamp,
     ) -> Option<Prepared> {
         if facts.is_empty() {
             return None;
         }
         let state = self.engine.state();
+        lock(&self.leases).follow(state, &facts, now);
         let time = state.head().time;
         let seq = state.head().seq;
         let touched = stagegate_engine::touched(state, &actor, &facts);

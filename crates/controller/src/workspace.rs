@@ -1,16 +1,21 @@
 //! A workspace of this process: its shard, shared by the threads, and how much of its log is durable.
 
 use crate::step::{Durable, Shard};
-use stagegate_model::WorkspaceId;
+use stagegate_model::{JobId, WorkspaceId};
 use std::sync::atomic::AtomicBool;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
+
+/// How much news of jobs a slow listener may be behind before it looks anew.
+const JOB_NEWS_KEPT: usize = 1024;
 
 /// One workspace of this process.
 pub(crate) struct Workspace {
     pub id: WorkspaceId,
     live: RwLock<Shard>,
     pub durable: watch::Sender<Durable>,
+    /// Jobs of which there is news, once it is durable.
+    pub job_news: broadcast::Sender<JobId>,
     /// An append failed: what was decided after it is void.
     pub append_failed: AtomicBool,
 }
@@ -22,6 +27,7 @@ impl Workspace {
             id,
             live: RwLock::new(live),
             durable,
+            job_news: broadcast::Sender::new(JOB_NEWS_KEPT),
             append_failed: AtomicBool::new(false),
         }
     }

@@ -3,7 +3,7 @@
 use crate::decide::{Message, Reply};
 use crate::step::{self, Durable, ENTRIES_PER_COMMIT_MAX, Prepared};
 use crate::workspace::Workspace;
-use crate::{Committed, Shared, SubmitError, load};
+use crate::{Committed, Shared, SubmitError, leases, load};
 use stagegate_engine::State;
 use stagegate_model::Rejection;
 use stagegate_store::{Append, Hash};
@@ -86,6 +86,10 @@ fn finish(shared: &Shared, write: Write) {
         } => {
             let (seq, hash) = (prepared.append.row.seq, prepared.append.row.hash);
             workspace.became_durable(seq);
+            for job in leases::news(&prepared.facts) {
+                // Nobody listening is no failure.
+                let _ = workspace.job_news.send(job);
+            }
             if let Some(reply) = reply {
                 let _ = reply.send(Ok(prepared.committed()));
             }

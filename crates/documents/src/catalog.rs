@@ -1,6 +1,6 @@
 //! What is in a workspace already.
 
-use stagegate_model::{Deployment, Environment, JobAgent, Policy, Resource, System};
+use stagegate_model::{Deployment, Environment, JobAgent, Notifier, Policy, Resource, System};
 
 /// What a workspace holds, as far as documents speak of it. Names compare whatever the case of their letters;
 /// slugs and identifiers exactly.
@@ -11,14 +11,16 @@ pub trait Catalog {
     fn environment_by_name(&self, name: &str) -> Option<Environment>;
     fn deployment_by_slug(&self, slug: &str) -> Option<Deployment>;
     fn policy_by_name(&self, name: &str) -> Option<Policy>;
+    fn notifier_by_name(&self, name: &str) -> Option<Notifier>;
 
     fn systems(&self) -> Vec<System>;
     fn job_agents(&self) -> Vec<JobAgent>;
     /// Only [`export`](crate::export) asks for it.
     fn resources(&self) -> Vec<Resource>;
-    /// Only [`export`](crate::export) asks for it.
     fn environments(&self) -> Vec<Environment>;
     /// Only [`export`](crate::export) asks for it.
     fn deployments(&self) -> Vec<Deployment>;
     fn policies(&self) -> Vec<Policy>;
+    /// Only [`export`](crate::export) asks for it.
+    fn notifiers(&self) -> Vec<Notifier>;
 }

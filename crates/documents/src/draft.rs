@@ -8,7 +8,7 @@ use crate::reader::{Fields, Reader};
 use crate::wording::{clip, folded, quoted_list};
 use crate::yaml::{Node, Position, Value, join, join_index};
 use serde_json::Value as Json;
-use stagegate_model::{Metadata, RuleId};
+use stagegate_model::{JobLimitsSpec, Metadata, OnLostLease, RuleId};
 
 /// A document as it asks to be.
 pub(crate) struct Draft {
@@ -25,6 +25,7 @@ pub(crate) enum Body {
     Environment(EnvironmentDraft),
     Deployment(DeploymentDraft),
     Policy(PolicyDraft),
+    Notifier(NotifierDraft),
 }
 
 pub(crate) struct SystemDraft {
@@ -36,6 +37,7 @@ pub(crate) struct SystemDraft {
 pub(crate) struct JobAgentDraft {
     pub kind: String,
     pub config: Json,
+    pub limits: JobLimitsSpec,
     pub metadata: Metadata,
 }
 
@@ -61,6 +63,8 @@ pub(crate) struct DeploymentDraft {
     pub resource_selector: String,
     pub agent: AgentChoice,
     pub agent_config: Json,
+    pub limits: JobLimitsSpec,
+    pub redeploys: bool,
     pub systems: Links,
 }
 
@@ -72,6 +76,15 @@ pub(crate) struct PolicyDraft {
     pub selector: String,
     pub replaces: Vec<Reference>,
     pub rules: Vec<RuleDraft>,
+}
+
+pub(crate) struct NotifierDraft {
+    pub kind: String,
+    pub config: Json,
+    pub events: Vec<Reference>,
+    pub environments: Vec<Reference>,
+    pub selector: String,
+    pub metadata: Metadata,
 }
 
 pub(crate) struct RuleDraft {
@@ -107,6 +120,7 @@ impl Draft {
             Body::Environment(_) => Kind::Environment,
             Body::Deployment(_) => Kind::Deployment,
             Body::Policy(_) => Kind::Policy,
+            Body::Notifier(_) => Kind::Notifier,
         }
     }
 
@@ -121,7 +135,14 @@ impl Draft {
 }
 
 const SYSTEM: &[&str] = &["type", "name", "slug", "description", "metadata"];
-const JOB_AGENT: &[&str] = &["type", "name", "agentType", "config", "metadata"];
+const JOB_AGENT: &[&str] = &[
+    "type",
+    "name",
+    "agentType",
+    "config",
+    "jobLimits",
+    "metadata",
+];
 const RESOURCE: &[&str] = &[
     "type",
     "name",
@@ -151,7 +172,18 @@ const DEPLOYMENT: &[&str] = &[
     "jobAgent",
     "jobAgentSelector",
     "jobAgentConfig",
+    "jobLimits",
+    "redeployOnVariableChange",
     "metadata",
+];
+/// What a deployment may say of its jobs' limits; the rest is the runners'.
+const DEPLOYMENT_LIMITS: &[&str] = &["startDeadlineSeconds", "runTimeoutSeconds"];
+const AGENT_LIMITS: &[&str] = &[
+    "startDeadlineSeconds",
+    "runTimeoutSeconds",
+    "leaseSeconds",
+    "graceSeconds",
+    "onLostLease",
 ];
 const POLICY: &[&str] = &[
     "type",
@@ -163,6 +195,16 @@ const POLICY: &[&str] = &[
     "selector",
     "selectors",
     "rules",
+    "metadata",
+];
+const NOTIFIER: &[&str] = &[
+    "type",
+    "name",
+    "notifierType",
+    "config",
+    "events",
+    "environments",
+    "selector",
     "metadata",
 ];
 const SELECTORS: &[&str] = &[
@@ -220,6 +262,7 @@ fn read_body(reader: &mut Reader<'_>, kind: Kind, fields: Fields<'_>, name: Opti
         Kind::Environment => ENVIRONMENT,
         Kind::Deployment => DEPLOYMENT,
         Kind::Policy => POLICY,
+        Kind::Notifier => NOTIFIER,
     };
     reader.refuse_unknown(fields, known);
     let metadata = reader.metadata_of(fields);
@@ -236,6 +279,7 @@ fn read_body(reader: &mut Reader<'_>, kind: Kind, fields: Fields<'_>, name: Opti
         Kind::JobAgent => Body::JobAgent(JobAgentDraft {
             kind: named(reader, fields, "agentType", "exec"),
             config: reader.object_of(fields, "config"),
+            limits: job_limits(reader, fields, AGENT_LIMITS),
             metadata,
         }),
         Kind::Resource => Body::Resource(ResourceDraft {
@@ -264,6 +308,8 @@ fn read_body(reader: &mut Reader<'_>, kind: Kind, fields: Fields<'_>, name: Opti
                     .unwrap_or_else(|| "true".to_owned()),
                 agent,
                 agent_config,
+                limits: job_limits(reader, fields, DEPLOYMENT_LIMITS),
+                redeploys: reader.boolean_of(fields, "redeployOnVariableChange", false),
                 systems: links(reader, fields),
             })
         }
@@ -275,6 +321,14 @@ fn read_body(reader: &mut Reader<'_>, kind: Kind, fields: Fields<'_>, name: Opti
             selector: selector(reader, fields),
             replaces: references(reader, fields, "replaces"),
             rules: rules(reader, fields),
+        }),
+        Kind::Notifier => Body::Notifier(NotifierDraft {
+            kind: named(reader, fields, "notifierType", "webhook"),
+            config: reader.object_of(fields, "config"),
+            events: references(reader, fields, "events"),
+            environments: references(reader, fields, "environments"),
+            selector: reader.expression_of(fields, "selector").unwrap_or_default(),
+            metadata,
         }),
     }
 }
@@ -362,6 +416,44 @@ fn job_agent(reader: &mut Reader<'_>, fields: Fields<'_>) -> (AgentChoice, Json)
         _ => nobody,
     };
     (choice, reader.object_of(agent, "config"))
+}
+
+/// Limits of jobs; their bounds are the engine's to check.
+fn job_limits(reader: &mut Reader<'_>, fields: Fields<'_>, known: &[&str]) -> JobLimitsSpec {
+    let mut limits = JobLimitsSpec::default();
+    let Some(said) = fields
+        .get("jobLimits")
+        .and_then(|node| reader.fields(node, "jobLimits"))
+    else {
+        return limits;
+    };
+    reader.refuse_unknown(said, known);
+    let mut seconds = |key: &str| {
+        let node = said.get(key)?;
+        let value = reader.integer_of(said, key);
+        if value < 0 {
+            let field = said.path_of(key);
+            let message = format!("`{value}` is less than nothing");
+            let hint = "write a number of seconds";
+            reader.refuse(node.at, &field, code::WRONG_TYPE, message, hint);
+        }
+        u64::try_from(value).ok()
+    };
+    limits.start_deadline_seconds = seconds("startDeadlineSeconds");
+    limits.run_timeout_seconds = seconds("runTimeoutSeconds");
+    limits.lease_seconds = seconds("leaseSeconds");
+    limits.grace_seconds = seconds("graceSeconds");
+    if let (Some(text), Some(node)) = (reader.text_of(said, "onLostLease"), said.get("onLostLease"))
+    {
+        limits.on_lost_lease = OnLostLease::parse(&text);
+        if limits.on_lost_lease.is_none() {
+            let field = said.path_of("onLostLease");
+            let message = format!("`{}` is not known here", clip(&text));
+            let hint = "write `requeue` or `fail`";
+            reader.refuse(node.at, &field, code::WRONG_TYPE, message, hint);
+        }
+    }
+    limits
 }
 
 fn selector(reader: &mut Reader<'_>, fields: Fields<'_>) -> String {

@@ -20,6 +20,7 @@ pub mod code {
     pub const REPLACES_CYCLE: &str = "replaces_cycle";
     pub const TOO_LARGE: &str = "too_large";
     pub const TOO_MANY_ERRORS: &str = "too_many_errors";
+    pub const UNKNOWN_ENVIRONMENT: &str = "unknown_environment";
     pub const UNKNOWN_FIELD: &str = "unknown_field";
     pub const UNKNOWN_JOB_AGENT: &str = "unknown_job_agent";
     pub const UNKNOWN_POLICY: &str = "unknown_policy";
@@ -29,7 +30,7 @@ pub mod code {
     pub const YAML_SYNTAX: &str = "yaml_syntax";
 
     /// Every code above.
-    pub const ALL: [&str; 22] = [
+    pub const ALL: [&str; 23] = [
         AMBIGUOUS_SYSTEM,
         CONFLICTING_FIELDS,
         DUPLICATE_DOCUMENT,
@@ -45,6 +46,7 @@ pub mod code {
         REPLACES_CYCLE,
         TOO_LARGE,
         TOO_MANY_ERRORS,
+        UNKNOWN_ENVIRONMENT,
         UNKNOWN_FIELD,
         UNKNOWN_JOB_AGENT,
         UNKNOWN_POLICY,

@@ -15,12 +15,14 @@ pub fn export(catalog: &dyn Catalog) -> String {
     let mut environments = catalog.environments();
     let mut deployments = catalog.deployments();
     let mut policies = catalog.policies();
+    let mut notifiers = catalog.notifiers();
     systems.sort_by(|a, b| a.name.cmp(&b.name));
     agents.sort_by(|a, b| a.name.cmp(&b.name));
     resources.sort_by(|a, b| a.identifier.cmp(&b.identifier));
     environments.sort_by(|a, b| a.name.cmp(&b.name));
     deployments.sort_by(|a, b| a.slug.cmp(&b.slug));
     policies.sort_by(|a, b| a.name.cmp(&b.name));
+    notifiers.sort_by(|a, b| a.name.cmp(&b.name));
 
     let mut names = Names::default();
     names.systems.extend(
@@ -33,6 +35,9 @@ pub fn export(catalog: &dyn Catalog) -> String {
             .iter()
             .map(|policy| (policy.id, policy.name.clone())),
     );
+    names
+        .environments
+        .extend(environments.iter().map(|it| (it.id, it.name.clone())));
     for agent in &agents {
         names.add_agent(&agent.name);
     }
@@ -57,6 +62,10 @@ pub fn export(catalog: &dyn Catalog) -> String {
     }
     for policy in &policies {
         document(&mut out, Kind::Policy.word(), &form::policy(policy, &names));
+    }
+    for notifier in &notifiers {
+        let form = form::notifier(notifier, &names);
+        document(&mut out, Kind::Notifier.word(), &form);
     }
     out
 }

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value as Json, json};
 use stagegate_model::{
-    Deployment, Environment, JobAgent, Metadata, Policy, PolicyId, Resource, System, SystemId,
+    Deployment, Environment, EnvironmentId, JobAgent, JobLimitsSpec, Metadata, Notifier, Policy,
+    PolicyId, Resource, System, SystemId,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,6 +15,7 @@ pub(crate) type Form = Vec<(&'static str, Json)>;
 pub(crate) struct Names {
     pub systems: BTreeMap<SystemId, String>,
     pub policies: BTreeMap<PolicyId, String>,
+    pub environments: BTreeMap<EnvironmentId, String>,
     /// By the selector that picks the agent by its name.
     pub agents: BTreeMap<String, String>,
 }
@@ -45,6 +47,7 @@ pub(crate) fn job_agent(agent: &JobAgent) -> Form {
         ("agentType", json!(agent.kind)),
     ];
     push_config(&mut form, "config", &agent.config);
+    push_limits(&mut form, &agent.job_limits);
     describe(&mut form, "", &agent.metadata);
     form
 }
@@ -91,6 +94,10 @@ pub(crate) fn deployment(deployment: &Deployment, names: &Names) -> Form {
             push_config(&mut form, "jobAgentConfig", &deployment.job_agent_config);
         }
     }
+    push_limits(&mut form, &deployment.job_limits);
+    if deployment.redeploy_on_variable_change {
+        form.push(("redeployOnVariableChange", json!(true)));
+    }
     form
 }
 
@@ -121,6 +128,31 @@ pub(crate) fn policy(policy: &Policy, names: &Names) -> Form {
     form
 }
 
+pub(crate) fn notifier(notifier: &Notifier, names: &Names) -> Form {
+    let mut form = vec![
+        ("name", json!(notifier.name)),
+        ("notifierType", json!(notifier.kind)),
+    ];
+    push_config(&mut form, "config", &notifier.config);
+    if !notifier.events.is_empty() {
+        form.push(("events", json!(notifier.events)));
+    }
+    let mut environments: Vec<&String> = notifier
+        .environments
+        .iter()
+        .filter_map(|id| names.environments.get(id))
+        .collect();
+    environments.sort();
+    if !environments.is_empty() {
+        form.push(("environments", json!(environments)));
+    }
+    if !notifier.selector.is_empty() {
+        form.push(("selector", json!(notifier.selector)));
+    }
+    describe(&mut form, "", &notifier.metadata);
+    form
+}
+
 /// A config or spec with nothing in it is an empty mapping in documents.
 fn filled(value: &Json) -> Json {
     match value {
@@ -145,6 +177,12 @@ fn describe(form: &mut Form, description: &str, metadata: &Metadata) {
 fn push_config(form: &mut Form, key: &'static str, config: &Json) {
     if !is_empty(config) {
         form.push((key, config.clone()));
+    }
+}
+
+fn push_limits(form: &mut Form, limits: &JobLimitsSpec) {
+    if !limits.is_empty() {
+        form.push(("jobLimits", json!(limits)));
     }
 }
 

@@ -22,17 +22,19 @@ pub enum Kind {
     Environment,
     Deployment,
     Policy,
+    Notifier,
 }
 
 impl Kind {
     /// All of them, in the order in which changes are made: what is mentioned comes first.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::System,
         Self::JobAgent,
         Self::Resource,
         Self::Environment,
         Self::Deployment,
         Self::Policy,
+        Self::Notifier,
     ];
 
     /// The word after `type:`.
@@ -45,6 +47,7 @@ impl Kind {
             Self::Environment => "Environment",
             Self::Deployment => "Deployment",
             Self::Policy => "Policy",
+            Self::Notifier => "Notifier",
         }
     }
 }
@@ -264,22 +267,23 @@ impl Plan {
 
 /// Where an entity's field was written; some have a short form in documents.
 fn written(root: &Node, field: &str) -> Position {
-    const SHORT_FORMS: [(&str, &str); 7] = [
+    const SHORT_FORMS: [(&str, &str); 8] = [
         ("selector", "selectors"),
         ("jobAgentSelector", "jobAgent.name"),
         ("jobAgentSelector", "jobAgent"),
         ("jobAgentConfig", "jobAgent.config"),
         ("systems", "system"),
         ("type", "agentType"),
+        ("type", "notifierType"),
         ("kind", "agentType"),
     ];
     let head_end = field.find(['.', '[']).unwrap_or(field.len());
     let (head, tail) = field.split_at(head_end);
-    let is_agent = root.locate("agentType").1;
+    let has_type = root.locate("agentType").1 || root.locate("notifierType").1;
     for (long, short) in SHORT_FORMS {
-        // `type` is in every document, but only an agent's is an entity's field.
+        // `type` is in every document, but only an agent's or a notifier's is an entity's field.
         let instead = match long {
-            "type" => is_agent,
+            "type" => has_type,
             _ => !root.locate(long).1,
         };
         if long == head && instead && root.locate(short).1 {

@@ -1,5 +1,6 @@
 //! Drafts to entities: names become ids, what exists keeps its id, and only what differs becomes a change.
 
+mod notifiers;
 mod policies;
 
 use crate::catalog::Catalog;
@@ -13,7 +14,7 @@ use crate::wording::{clip, folded, known_hint, quoted_list};
 use crate::yaml::Position;
 use serde_json::Value as Json;
 use stagegate_model::{
-    Change, Deployment, Environment, JobAgent, Resource, System, SystemId, Timestamp,
+    Change, Deployment, Environment, EnvironmentId, JobAgent, Resource, System, SystemId, Timestamp,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
@@ -52,6 +53,7 @@ pub(crate) fn resolve(
         errors,
         names: Names::default(),
         systems: BTreeMap::new(),
+        environments: BTreeMap::new(),
         agents: BTreeMap::new(),
         by_file: BTreeMap::new(),
         homes: BTreeMap::new(),
@@ -66,6 +68,7 @@ pub(crate) fn resolve(
     resolver.put_environments();
     resolver.put_deployments();
     resolver.put_policies();
+    resolver.put_notifiers();
     resolver.finish()
 }
 
@@ -78,6 +81,8 @@ struct Resolver<'a> {
     names: Names,
     /// Declared in the texts and in the workspace, by folded name.
     systems: BTreeMap<String, SystemId>,
+    /// Declared in the texts and in the workspace, by folded name.
+    environments: BTreeMap<String, EnvironmentId>,
     /// Names as they are spelled where they are declared, by folded name; the texts go before the workspace.
     agents: BTreeMap<String, String>,
     /// Declared in each file.
@@ -221,6 +226,7 @@ impl<'a> Resolver<'a> {
             };
             let old = self.catalog.job_agent_by_name(&draft.name);
             let agent = JobAgent {
+                job_limits: body.limits,
                 id: old
                     .as_ref()
                     .map_or_else(|| self.fresh().into(), |old| old.id),
@@ -291,6 +297,11 @@ impl<'a> Resolver<'a> {
             systems,
             created_at: old.as_ref().map_or(self.now, |old| old.created_at),
         };
+        self.environments
+            .insert(folded(&environment.name), environment.id);
+        self.names
+            .environments
+            .insert(environment.id, environment.name.clone());
         let equal = old.as_ref() == Some(&environment);
         let old = old.as_ref().map(|old| form::environment(old, &self.names));
         let new = form::environment(&environment, &self.names);
@@ -312,6 +323,8 @@ impl<'a> Resolver<'a> {
         let old = self.catalog.deployment_by_slug(&body.slug);
         let systems = self.links(index, &body.systems, old.as_ref().map(|old| &old.systems));
         let deployment = Deployment {
+            job_limits: body.limits,
+            redeploy_on_variable_change: body.redeploys,
             id: old
                 .as_ref()
                 .map_or_else(|| self.fresh().into(), |old| old.id),

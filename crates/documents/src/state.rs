@@ -2,7 +2,7 @@
 
 use crate::Catalog;
 use stagegate_engine::State;
-use stagegate_model::{Deployment, Environment, JobAgent, Policy, Resource, System};
+use stagegate_model::{Deployment, Environment, JobAgent, Notifier, Policy, Resource, System};
 use std::sync::Arc;
 
 fn owned<T: Clone>(found: Option<&Arc<T>>) -> Option<T> {
@@ -38,6 +38,10 @@ impl Catalog for State {
         owned(State::policy_by_name(self, name))
     }
 
+    fn notifier_by_name(&self, name: &str) -> Option<Notifier> {
+        owned(State::notifier_by_name(self, name))
+    }
+
     fn systems(&self) -> Vec<System> {
         all(State::systems(self).values())
     }
@@ -60,5 +64,9 @@ impl Catalog for State {
 
     fn policies(&self) -> Vec<Policy> {
         all(State::policies(self).values())
+    }
+
+    fn notifiers(&self) -> Vec<Notifier> {
+        all(State::notifiers(self).values())
     }
 }

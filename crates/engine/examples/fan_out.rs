@@ -37,6 +37,8 @@ fn main() {
     };
     let systems = BTreeSet::from([system.id]);
     let deployment = Deployment {
+        redeploy_on_variable_change: false,
+        job_limits: Default::default(),
         id: id().into(),
         name: "api".into(),
         slug: "api".into(),
@@ -52,6 +54,7 @@ fn main() {
     let mut changes = vec![
         Change::PutSystem(system),
         Change::PutJobAgent(JobAgent {
+            job_limits: Default::default(),
             id: id().into(),
             name: "local".into(),
             kind: "exec".into(),
@@ -106,6 +109,7 @@ fn main() {
     };
     run(&mut engine, "configuration", Command::Configure(changes));
     let version = Command::CreateVersion(NewVersion {
+        job_limits: Default::default(),
         id: Uuid::from_u128(u128::MAX).into(),
         deployment: api,
         tag: "v1".into(),

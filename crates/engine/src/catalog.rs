@@ -1,16 +1,22 @@
 //! Changes of configuration: validated one after the other against the state with the earlier ones laid over,
 //! so that a whole file is accepted or refused and nothing is half-written.
 
+mod notifiers;
+
+pub use notifiers::NOTIFIERS_MAX;
+
 use crate::expressions::{
     check_agent_selector, check_cel, check_resource_selector, policy_schema, template_rejection,
     template_schema,
 };
+use crate::limits::{self, LimitsOf};
 use crate::rules;
 use crate::state::{State, same_name};
 use stagegate_expressions::template;
 use stagegate_model::{
     Change, Deployment, DeploymentId, Environment, EnvironmentId, Fact, JobAgent, JobAgentId,
-    Policy, PolicyId, PromotionStatus, Rejection, Resource, ResourceId, System, SystemId,
+    Notifier, NotifierId, Policy, PolicyId, PromotionStatus, Rejection, Resource, ResourceId,
+    System, SystemId,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -31,6 +37,7 @@ pub struct Draft<'s> {
     resources: Overlay<ResourceId, Resource>,
     agents: Overlay<JobAgentId, JobAgent>,
     policies: Overlay<PolicyId, Policy>,
+    notifiers: Overlay<NotifierId, Notifier>,
     /// Identifiers put by this draft; the state's index covers the rest.
     identifiers: BTreeMap<String, ResourceId>,
     facts: Vec<Fact>,
@@ -98,6 +105,7 @@ impl<'s> Draft<'s> {
             resources: Overlay::new(),
             agents: Overlay::new(),
             policies: Overlay::new(),
+            notifiers: Overlay::new(),
             identifiers: BTreeMap::new(),
             facts: Vec::new(),
         }
@@ -139,6 +147,8 @@ impl<'s> Draft<'s> {
             Change::DeleteResource(id) => self.delete_resource(id),
             Change::DeleteJobAgent(id) => self.delete_agent(id),
             Change::DeletePolicy(id) => self.delete_policy(id),
+            Change::PutNotifier(notifier) => self.put_notifier(notifier),
+            Change::DeleteNotifier(id) => self.delete_notifier(id),
         }
     }
 
@@ -211,6 +221,7 @@ impl<'s> Draft<'s> {
         check_resource_selector(&deployment.resource_selector, "resourceSelector")?;
         check_agent_selector(&deployment.job_agent_selector, "jobAgentSelector")?;
         check_config(&deployment.job_agent_config, "jobAgentConfig")?;
+        limits::check(&deployment.job_limits, LimitsOf::Other)?;
         if lookup(&self.state.deployments, &self.deployments, &deployment.id)
             .is_some_and(|old| **old == deployment)
         {
@@ -266,6 +277,7 @@ impl<'s> Draft<'s> {
         check_name("name", &agent.name)?;
         check_name("type", &agent.kind)?;
         check_config(&agent.config, "config")?;
+        limits::check(&agent.job_limits, LimitsOf::Agent)?;
         let taken_already = view(&self.state.agents, &self.agents)
             .any(|other| other.id != agent.id && same_name(&other.name, &agent.name));
         if taken_already {
@@ -379,6 +391,7 @@ impl<'s> Draft<'s> {
         let environment = lookup(&self.state.environments, &self.environments, &id)
             .ok_or_else(|| missing("environment", id))?;
         let name = environment.name.clone();
+        self.keep_for_notifiers(id, &name)?;
         self.close_lanes(&format!("the environment `{name}`"), |lane| {
             lane.environment == id
         })?;

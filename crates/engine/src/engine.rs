@@ -112,11 +112,9 @@ impl Engine {
     /// The earliest moment at which time alone may change a decision.
     #[must_use]
     pub fn next_wake(&self) -> Option<Timestamp> {
-        self.state
-            .lanes
-            .values()
-            .filter_map(|lane| lane.next_at)
-            .min()
+        let lanes = self.state.lanes.values().filter_map(|lane| lane.next_at);
+        let job = self.state.wakes.first().map(|(at, _)| *at);
+        lanes.chain(job).min()
     }
 
     /// Marks what time may have changed.
@@ -128,5 +126,7 @@ impl Engine {
             .filter(|(_, lane)| lane.next_at.is_some_and(|at| at <= now));
         let due: Vec<_> = due.map(|(key, _)| *key).collect();
         self.state.dirty.lanes.extend(due);
+        let due = self.state.wakes.iter().take_while(|(at, _)| *at <= now);
+        self.state.dirty.jobs.extend(due.map(|(_, job)| *job));
     }
 }

@@ -7,8 +7,8 @@ use crate::rules::{Action, Reason, Verdict};
 use crate::settle::{Conduct, GateStanding, LaneView, Place, Turns};
 use crate::state::{Lane, LaneKey, Promotion, Target};
 use stagegate_model::{
-    JobId, PolicyId, PromotionId, PromotionStatus, ResourceId, RuleId, Timestamp, Version,
-    VersionId, VersionStatus,
+    JobId, PolicyId, PromotionId, PromotionStatus, ResourceId, RuleId, StartKind, Timestamp,
+    Version, VersionId, VersionStatus,
 };
 use std::collections::BTreeMap;
 
@@ -51,6 +51,8 @@ pub struct TargetStanding {
     pub current: Option<VersionId>,
     pub latest: Option<VersionId>,
     pub job: Option<JobId>,
+    /// Why its latest release was made.
+    pub kind: Option<StartKind>,
     pub state: TargetState,
     /// Why it is not further; empty when there is nothing to say.
     pub reason: String,
@@ -377,7 +379,7 @@ impl Engine {
         let mut turns = Turns::new(view, now);
         let mut standings = Vec::new();
         for (resource, target) in &lane.targets {
-            let mut standing = self.target_standing(lane, *resource, target, version);
+            let mut standing = self.target_standing(lane, *resource, target, version, now);
             if standing.state == TargetState::Waiting && standing.reason.is_empty() {
                 let stored = self.state.resource(*resource).map(|it| &**it);
                 let conduct = view.conduct_at(version, stored, now);
@@ -439,9 +441,12 @@ impl Engine {
         (target.floor >= Some(version.order()) && target.latest_order != Some(version.order()))
             .then(|| {
                 let message = format!(
-                    "it was rolled back from {} and takes only what is newer: {}",
+                    "it was rolled back from {} and takes only what is newer{}",
                     tag(held.from),
-                    held.reason
+                    match held.reason.as_str() {
+                        "" => String::new(),
+                        reason => format!(": {reason}"),
+                    }
                 );
                 (TargetState::Held, message)
             })
@@ -453,6 +458,7 @@ impl Engine {
         resource: ResourceId,
         target: &Target,
         version: &Version,
+        now: Timestamp,
     ) -> TargetStanding {
         let release = |id| self.state.releases.get(&id);
         let current = target.current.and_then(release);
@@ -465,17 +471,22 @@ impl Engine {
                 .get(&job.version)
                 .map_or("", |it| it.tag.as_str());
             match (job.version == version.id, job.status.is_terminal()) {
-                (true, false) => (TargetState::Running, format!("its job is {}", job.status)),
+                (true, false) => (
+                    TargetState::Running,
+                    format!("its job {}", job.standing(now)),
+                ),
                 (true, true) => (TargetState::Verifying, self.verifying(job)),
                 (false, false) => (
                     TargetState::Busy,
-                    format!("a job for {tag} is {}", job.status),
+                    format!("a job for {tag} {}", job.standing(now)),
                 ),
                 (false, true) => (TargetState::Busy, format!("{tag} is being verified there")),
             }
         } else if let Some(departure) = self.departure(lane, resource, target, version) {
             departure
-        } else if target.latest_order == Some(version.order()) {
+        } else if target.latest_order == Some(version.order())
+            && target.floor >= target.latest_order
+        {
             match current.filter(|it| it.version == version.id && target.latest == target.current) {
                 // Where it could have been rolled back, it would have an order by now.
                 Some(_) if version.status == VersionStatus::Rejected => (
@@ -510,6 +521,7 @@ impl Engine {
             current: target.deployed,
             latest: latest.map(|it| it.version),
             job: target.active.or(latest.map(|it| it.job)),
+            kind: latest.map(|it| it.kind),
             state,
             reason,
         }

@@ -1,25 +1,24 @@
 //! Commands: each is refused whole, with a reason for the caller, or becomes facts. Nothing is folded here.
 
+mod jobs;
 pub(crate) mod orders;
 mod people;
 
 use crate::catalog::{self, NAME_CHARS_MAX};
 use crate::engine::{Context, Engine};
 use crate::expressions::{condition_schema, template_rejection, template_schema};
+use crate::limits::{self, LimitsOf};
 use crate::rules::verification::{MetricOutcome, measurement, metric_outcome};
 use crate::state::State;
 use stagegate_expressions::cel::Program;
 use stagegate_expressions::{Roots, View, template};
 use stagegate_model::{
-    Actor, Command, Digest, Fact, JobId, JobReport, JobStatus, Json, MeasurementStatus, NewVersion,
-    Rejection, Role, UserId, VerificationId, VerificationStatus, VerificationTrigger, Version,
-    VersionId, VersionPatch, VersionStatus, derive_id,
+    Actor, Command, Digest, Fact, Json, MeasurementStatus, NewVersion, Rejection, Role, UserId,
+    VerificationId, VerificationStatus, Version, VersionId, VersionPatch, VersionStatus, derive_id,
 };
 
 /// Bytes of a reason, a message, or one metadata value, at most.
 pub(crate) const TEXT_BYTES_MAX: usize = 4096;
-/// Bytes of a job's output kept with it.
-pub(crate) const OUTPUT_TAIL_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of a version's `config` or `jobAgentConfig` as JSON, at most.
 pub(crate) const CONFIG_BYTES_MAX: usize = 256 * 1024;
 /// Entries of a version's metadata, at most.
@@ -54,8 +53,18 @@ pub(crate) fn handle(
             vote,
             reason,
         } => people::cast_vote(engine, version, &environments, vote, &reason, context),
-        Command::ClaimJob { job, runner } => claim_job(engine, job, runner, context),
-        Command::ReportJob(report) => report_job(engine, report, context),
+        Command::ClaimJob { job, runner, lease } => {
+            jobs::claim(engine, job, runner, lease, context)
+        }
+        Command::LoseLease { job, epoch, since } => Ok(jobs::lose(state, job, epoch, since)),
+        Command::RenewLease { job, runner, epoch } => jobs::renew(state, job, &runner, epoch),
+        Command::CancelJob { job, reason } => jobs::cancel(engine, job, reason, context),
+        Command::ReportJob(report) => jobs::report(engine, report, context),
+        Command::ReportArchivedJob {
+            job,
+            status,
+            standing,
+        } => jobs::report_archived(state, job, status, standing),
         Command::RecordMeasurement {
             verification,
             metric,
@@ -84,7 +93,7 @@ pub(crate) fn handle(
             reason,
         } => orders::clear_quarantine(state, version, environment, reason),
         Command::CancelPromotion { promotion, reason } => {
-            orders::cancel_promotion(state, promotion, reason)
+            orders::cancel_promotion(state, promotion, &reason, context)
         }
         Command::ReopenPromotion { promotion, reason } => {
             orders::reopen_promotion(state, promotion, reason)
@@ -213,6 +222,7 @@ fn create_version(
     check_tag(&new.tag)?;
     check_content(&new.config, &new.job_agent_config)?;
     check_metadata(&new.metadata)?;
+    limits::check(&new.job_limits, LimitsOf::Other)?;
     too_large("message", new.message.len(), TEXT_BYTES_MAX)?;
     if new.created_at.is_some_and(|at| at > context.now) {
         let message = format!("it lies in the future; now is {}", context.now);
@@ -220,6 +230,15 @@ fn create_version(
     }
     let digest = Digest::of(&new.tag, &new.config, &new.job_agent_config);
     if let Some(known) = state.version_by_tag(new.deployment, &new.tag) {
+        if known.digest == digest && known.job_limits != new.job_limits {
+            let message = format!(
+                "{} has a version `{}` with other job limits",
+                deployment.name, new.tag
+            );
+            return Err(Rejection::conflict("version_exists", message)
+                .at("jobLimits")
+                .hint("a version's limits are fixed; give a new version a new tag"));
+        }
         // CI that asks again for the same content is told that it is there; what it says about it is added.
         if known.digest == digest {
             return update_version(
@@ -257,6 +276,7 @@ fn create_version(
             name,
             config: new.config,
             job_agent_config: new.job_agent_config,
+            job_limits: new.job_limits,
             status: new.status,
             message: new.message,
             metadata: new.metadata,
@@ -356,113 +376,6 @@ fn update_version(state: &State, patch: VersionPatch) -> Result<Vec<Fact>, Rejec
         metadata,
         digest,
     }])
-}
-
-fn claim_job(
-    engine: &Engine,
-    id: JobId,
-    runner: String,
-    context: Context,
-) -> Result<Vec<Fact>, Rejection> {
-    let job = job_of(&engine.state, id)?;
-    match (job.status, &job.runner) {
-        (JobStatus::Pending | JobStatus::Queued, _) => {
-            let claimed = Fact::JobClaimed {
-                id,
-                runner,
-                epoch: job.epoch + 1,
-            };
-            // A claimed job is in progress; no report will say that it has started.
-            let started = on_trigger(engine, job, VerificationTrigger::JobStarted, context);
-            Ok(std::iter::once(claimed).chain(started).collect())
-        }
-        (status, Some(holder)) if *holder == runner && !status.is_terminal() => Ok(Vec::new()),
-        (status, _) if status.is_terminal() => Err(Rejection::conflict(
-            "job_ended",
-            format!("the job has ended: {status}"),
-        )),
-        _ => Err(Rejection::conflict(
-            "job_claimed",
-            "another runner has claimed the job",
-        )),
-    }
-}
-
-fn job_of(state: &State, id: JobId) -> Result<&crate::Job, Rejection> {
-    state
-        .jobs
-        .get(&id)
-        .ok_or_else(|| Rejection::not_found("job_not_found", format!("there is no job `{id}`")))
-}
-
-fn report_job(
-    engine: &Engine,
-    report: JobReport,
-    context: Context,
-) -> Result<Vec<Fact>, Rejection> {
-    let state = &engine.state;
-    let job = job_of(state, report.job)?;
-    too_large("message", report.message.len(), TEXT_BYTES_MAX * 4)?;
-    if let (Some(reporter), Some(holder)) = (&report.runner, &job.runner)
-        && reporter != holder
-        && !job.status.is_terminal()
-    {
-        let message = format!("the job is held by the runner `{holder}`, not by `{reporter}`");
-        return Err(Rejection::conflict("job_claimed", message));
-    }
-    let again = job.status == report.status && !job.status.is_terminal();
-    if again && (report.external_id.is_none() || report.external_id == job.external_id) {
-        return Ok(Vec::new());
-    }
-    if !again && !job.status.may_become(report.status) {
-        return Ok(vec![Fact::ReportIgnored {
-            job: job.id,
-            status: report.status,
-            standing: job.status,
-        }]);
-    }
-    let mut facts = vec![Fact::JobChanged {
-        id: job.id,
-        status: report.status,
-        message: report.message,
-        external_id: report.external_id,
-        output_tail: report
-            .output_tail
-            .filter(|_| report.status.is_terminal())
-            .map(|text| tail(&text, OUTPUT_TAIL_BYTES_MAX)),
-    }];
-    // A trigger that is not the job's success is decided here, in the entry of its cause, and never again.
-    let trigger = match report.status {
-        JobStatus::InProgress | JobStatus::ActionRequired if job.started_at.is_none() => {
-            Some(VerificationTrigger::JobStarted)
-        }
-        status if status.is_terminal() && status != JobStatus::Successful => {
-            Some(VerificationTrigger::JobFailure)
-        }
-        _ => None,
-    };
-    facts.extend(trigger.and_then(|trigger| on_trigger(engine, job, trigger, context)));
-    Ok(facts)
-}
-
-/// The verification that is wanted at a trigger, if any; at most one for an entry.
-fn on_trigger(
-    engine: &Engine,
-    job: &crate::Job,
-    trigger: VerificationTrigger,
-    context: Context,
-) -> Option<Fact> {
-    let id = derive_id(context.entry, 0).into();
-    crate::settle::start_on_trigger(engine, job, trigger, id)
-}
-
-/// The last `max` bytes of a text, at a character's boundary.
-fn tail(text: &str, max: usize) -> String {
-    let mut start = text.len().saturating_sub(max);
-    while !text.is_char_boundary(start) {
-        start += 1;
-    }
-    text[start..].to_owned()
 }
 
 fn record_measurement(

@@ -4,25 +4,30 @@
 //! is and which id an entry has come in with each call; the same calls give the same facts on every machine.
 
 mod catalog;
+mod concerns;
 mod engine;
 mod explain;
 mod expressions;
 mod handle;
+mod limits;
+mod preview;
 mod rollouts;
 pub mod rules;
 mod settle;
 mod state;
 mod touched;
 
-pub use catalog::{NAME_CHARS_MAX, RULES_MAX};
+pub use catalog::{NAME_CHARS_MAX, NOTIFIERS_MAX, RULES_MAX};
+pub use concerns::concerns;
 pub use engine::{Context, Engine, SETTLE_TARGETS_MAX};
 pub use explain::{Explanation, Gate, TargetStanding, TargetState};
+pub use preview::Undone;
 pub use rollouts::RolloutReport;
 pub use rules::verification::{MetricOutcome, metric_outcome, next_due};
 pub use rules::{Action, REGISTRY, Reason, RuleKind, Verdict, documentation};
 pub use state::{
-    Archived, Head, Job, Key, Lane, LaneKey, Measurement, MetricRun, Promotion, Release,
-    SNAPSHOT_SCHEMA, State, Success, Target, Track, Verification, Verified, VoteRecord,
-    WorkspaceInfo,
+    Archived, Cancel, Clock, Good, Head, Held, Job, Key, Lane, LaneKey, Lost, Measurement,
+    MetricRun, Ordered, Promotion, Release, Retry, Rollout, SNAPSHOT_SCHEMA, Standstill, State,
+    Success, Target, Track, Verification, Verified, VoteRecord, WorkspaceInfo,
 };
 pub use touched::{Touched, touched};

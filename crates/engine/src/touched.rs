@@ -39,6 +39,12 @@ fn touch(state: &State, fact: &Fact, touched: &mut BTreeSet<Touched>) {
         Fact::PolicyDeleted { id } => {
             touched.insert(("policy", id.0));
         }
+        Fact::NotifierPut { notifier } => {
+            touched.insert(("notifier", notifier.id.0));
+        }
+        Fact::NotifierDeleted { id } => {
+            touched.insert(("notifier", id.0));
+        }
         Fact::VersionCreated { version } => {
             touched.insert(("version", version.id.0));
         }
@@ -90,9 +96,17 @@ fn touch(state: &State, fact: &Fact, touched: &mut BTreeSet<Touched>) {
             touched.extend(order.by.map(|user| ("user", user.0)));
             let undone = order.of.and_then(|id| state.releases.get(&id));
             touched.extend(undone.map(|release| ("promotion", release.promotion.0)));
+            let there = state.track(order.version, target.environment);
+            let promotion = there.and_then(|track| track.promotion);
+            touched.extend(promotion.map(|id| ("promotion", id.0)));
         }
         Fact::OrderDropped { target, .. } | Fact::HoldReleased { target, .. } => {
             touched.insert(("environment", target.environment.0));
+            // What the target has now is whose story this belongs to.
+            let lane = state.lane((*target).into());
+            let known = lane.and_then(|lane| lane.targets.get(&target.resource));
+            let latest = known.and_then(|it| state.releases.get(&it.latest?));
+            touched.extend(latest.map(|release| ("promotion", release.promotion.0)));
         }
         Fact::PromotionCancelRequested { id, .. } => promotion_and_version(state, *id, touched),
         Fact::Quarantined {
@@ -141,7 +155,15 @@ fn touch(state: &State, fact: &Fact, touched: &mut BTreeSet<Touched>) {
             let promotion = track.and_then(|track| track.promotion);
             touched.extend(promotion.map(|id| ("promotion", id.0)));
         }
-        Fact::JobClaimed { id, .. } | Fact::JobChanged { id, .. } => of_job(state, *id, touched),
+        Fact::JobClaimed { id, .. }
+        | Fact::JobChanged { id, .. }
+        | Fact::JobLost { id, .. }
+        | Fact::JobFound { id, .. }
+        | Fact::JobRequeued { id, .. } => of_job(state, *id, touched),
+        Fact::JobCancelRequested { id, by, .. } => {
+            of_job(state, *id, touched);
+            touched.extend(by.map(|user| ("user", user.0)));
+        }
         Fact::ReportIgnored { job, .. }
         | Fact::ReleaseEnded { job, .. }
         | Fact::VerificationStarted { job, .. } => of_job(state, *job, touched),

@@ -44,6 +44,21 @@ pub fn client() -> Result<Client, ClientError> {
 /// # Errors
 /// As [`client`].
 pub fn client_with(env: impl Fn(&str) -> Option<String>) -> Result<Client, ClientError> {
+    build(env, || redirect::Policy::custom(follow))
+}
+
+/// A client that gives a redirect as the answer and follows none.
+///
+/// # Errors
+/// As [`client`].
+pub fn client_without_redirects() -> Result<Client, ClientError> {
+    build(|name| std::env::var(name).ok(), redirect::Policy::none)
+}
+
+fn build(
+    env: impl Fn(&str) -> Option<String>,
+    redirects: impl Fn() -> redirect::Policy,
+) -> Result<Client, ClientError> {
     // Taken already means that someone in this process chose one before; either serves.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let proxies = proxies(env)?;
@@ -52,7 +67,7 @@ pub fn client_with(env: impl Fn(&str) -> Option<String>) -> Result<Client, Clien
             .no_proxy()
             .user_agent(concat!("stagegate/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_TIMEOUT)
-            .redirect(redirect::Policy::custom(follow));
+            .redirect(redirects());
         for proxy in &proxies {
             builder = builder.proxy(proxy.clone());
         }

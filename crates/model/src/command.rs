@@ -3,11 +3,13 @@
 
 use crate::{
     Deployment, DeploymentId, Environment, EnvironmentId, Freeze, FreezeId, Group, GroupId,
-    JobAgent, JobAgentId, JobId, JobStatus, Json, KeyId, Metadata, Policy, PolicyId, PromotionId,
-    ReleaseId, Resource, ResourceId, Role, Skip, SkipId, System, SystemId, TargetKey, Timestamp,
-    UserId, VerificationId, VersionId, VersionStatus, Vote, WorkspaceId,
+    JobAgent, JobAgentId, JobExit, JobId, JobLimitsSpec, JobStatus, Json, KeyId, Metadata,
+    Notifier, NotifierId, Policy, PolicyId, PromotionId, ReleaseId, Resource, ResourceId, Role,
+    Skip, SkipId, System, SystemId, TargetKey, Timestamp, UserId, VerificationId, VersionId,
+    VersionStatus, Vote, WorkspaceId,
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// Something asked of a workspace.
@@ -34,9 +36,35 @@ pub enum Command {
     ClaimJob {
         job: JobId,
         runner: String,
+        /// Whether the runner says from time to time that it is there, and has lost the job when it does not.
+        lease: bool,
+    },
+    /// Nothing was heard of the job's runner for the length of its lease.
+    LoseLease {
+        job: JobId,
+        epoch: u64,
+        /// When it was last heard of.
+        since: Timestamp,
+    },
+    /// The job's runner was heard of.
+    RenewLease {
+        job: JobId,
+        runner: String,
+        epoch: u64,
+    },
+    /// A job is to be stopped. One that no runner has is cancelled at once.
+    CancelJob {
+        job: JobId,
+        reason: String,
     },
     /// What an agent says of a job.
     ReportJob(JobReport),
+    /// A report for a job that ended so long ago that the engine does not know it any more.
+    ReportArchivedJob {
+        job: JobId,
+        status: JobStatus,
+        standing: JobStatus,
+    },
     /// One measurement taken for a running verification.
     RecordMeasurement {
         verification: VerificationId,
@@ -148,7 +176,10 @@ impl Command {
             Self::UpdateVersion(_) => "updateVersion",
             Self::CastVote { .. } => "castVote",
             Self::ClaimJob { .. } => "claimJob",
-            Self::ReportJob(_) => "reportJob",
+            Self::LoseLease { .. } => "loseLease",
+            Self::RenewLease { .. } => "renewLease",
+            Self::CancelJob { .. } => "cancelJob",
+            Self::ReportJob(_) | Self::ReportArchivedJob { .. } => "reportJob",
             Self::RecordMeasurement { .. } => "recordMeasurement",
             Self::DecideVerification { .. } => "decideVerification",
             Self::RerunVerification { .. } => "rerunVerification",
@@ -190,6 +221,8 @@ pub enum Change {
     DeleteJobAgent(JobAgentId),
     PutPolicy(Policy),
     DeletePolicy(PolicyId),
+    PutNotifier(Notifier),
+    DeleteNotifier(NotifierId),
 }
 
 /// A version as CI announces it.
@@ -201,6 +234,7 @@ pub struct NewVersion {
     pub name: String,
     pub config: Json,
     pub job_agent_config: Json,
+    pub job_limits: JobLimitsSpec,
     pub status: VersionStatus,
     pub message: String,
     pub metadata: Metadata,
@@ -245,9 +279,14 @@ pub struct JobReport {
     pub message: String,
     /// The runner that holds the claim; a report from another one is refused.
     pub runner: Option<String>,
+    /// The epoch of the claim; a report of an older one is refused.
+    pub epoch: Option<u64>,
     pub external_id: Option<String>,
     /// The last lines of output; not a fact when the job has not ended.
     pub output_tail: Option<String>,
+    pub exit: Option<JobExit>,
+    /// Where to read more, by label; none leaves those that are known.
+    pub links: BTreeMap<String, String>,
 }
 
 /// Why a command was refused. Nothing was written.

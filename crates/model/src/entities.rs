@@ -1,8 +1,9 @@
 //! What a workspace is made of.
 
 use crate::{
-    DeploymentId, EnvironmentId, FreezeId, GroupId, JobAgentId, Json, Metadata, PolicyId,
-    ResourceId, RuleId, SkipId, SystemId, Timestamp, UserId, VersionId, VersionStatus,
+    DeploymentId, EnvironmentId, FreezeId, GroupId, JobAgentId, JobLimitsSpec, Json, Metadata,
+    NotifierId, PolicyId, ResourceId, RuleId, SkipId, SystemId, Timestamp, UserId, VersionId,
+    VersionStatus,
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -58,6 +59,12 @@ pub struct Deployment {
     pub job_agent_selector: String,
     /// Laid over the agent's own config; strings may hold `{{ }}` templates.
     pub job_agent_config: Json,
+    /// Limits of its jobs; only the start deadline and the run timeout.
+    #[serde(default, skip_serializing_if = "JobLimitsSpec::is_empty")]
+    pub job_limits: JobLimitsSpec,
+    /// Whether targets get their version again, through every gate, when what its configuration is made of changes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub redeploy_on_variable_change: bool,
     pub systems: BTreeSet<SystemId>,
     pub created_at: Timestamp,
 }
@@ -93,6 +100,36 @@ pub struct JobAgent {
     pub config: Json,
     #[serde(default, skip_serializing_if = "Metadata::is_empty")]
     pub metadata: Metadata,
+    /// Limits of its jobs.
+    #[serde(default, skip_serializing_if = "JobLimitsSpec::is_empty")]
+    pub job_limits: JobLimitsSpec,
+}
+
+/// Who is told what happened, and by which way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Notifier {
+    pub id: NotifierId,
+    /// Unique in the workspace.
+    pub name: String,
+    /// Which integration: `webhook`, `slack`, `email`, …
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Holds references to secrets, never a secret.
+    pub config: Json,
+    /// Words of [`crate::NotificationEvent`]; all of them when empty.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub events: BTreeSet<String>,
+    /// Only what happens in these; everywhere when empty.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub environments: BTreeSet<EnvironmentId>,
+    /// CEL over `deployment`, `environment` and `version`; everything when empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub selector: String,
+    #[serde(default, skip_serializing_if = "Metadata::is_empty")]
+    pub metadata: Metadata,
+    /// Nothing that happened before is told.
+    pub created_at: Timestamp,
 }
 
 /// A selector over targets and versions, and the rules that must pass there.
@@ -194,6 +231,9 @@ pub struct Version {
     pub name: String,
     pub config: Json,
     pub job_agent_config: Json,
+    /// Limits of its jobs, fixed at creation; only the start deadline and the run timeout.
+    #[serde(default, skip_serializing_if = "JobLimitsSpec::is_empty")]
+    pub job_limits: JobLimitsSpec,
     pub status: VersionStatus,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,

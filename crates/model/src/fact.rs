@@ -1,13 +1,15 @@
 //! Facts: what happened. State is a fold over them; a stored fact is never changed and must fold for ever.
 
 use crate::{
-    Deployment, DeploymentId, Digest, Environment, EnvironmentId, Freeze, FreezeId, Group, GroupId,
-    JobAgent, JobAgentId, JobId, JobStatus, Json, KeyId, MeasurementStatus, Metadata, Policy,
-    PolicyId, PromotionId, PromotionStatus, ReleaseId, ReleaseStatus, Resource, ResourceId, Role,
-    RuleId, Skip, SkipId, System, SystemId, TargetKey, Timestamp, UserId, VerificationId,
-    VerificationStatus, VerificationTrigger, Version, VersionId, VersionStatus, Vote, WorkspaceId,
+    CancelCause, Deployment, DeploymentId, Digest, Environment, EnvironmentId, Freeze, FreezeId,
+    Group, GroupId, JobAgent, JobAgentId, JobId, JobLimits, JobStatus, Json, KeyId,
+    MeasurementStatus, Metadata, Notifier, NotifierId, Policy, PolicyId, PromotionId,
+    PromotionStatus, ReleaseId, ReleaseStatus, Resource, ResourceId, Role, RuleId, Skip, SkipId,
+    System, SystemId, TargetKey, Timestamp, UserId, VerificationId, VerificationStatus,
+    VerificationTrigger, Version, VersionId, VersionStatus, Vote, WorkspaceId,
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -71,6 +73,12 @@ pub enum Fact {
     },
     PolicyDeleted {
         id: PolicyId,
+    },
+    NotifierPut {
+        notifier: Notifier,
+    },
+    NotifierDeleted {
+        id: NotifierId,
     },
 
     VersionCreated {
@@ -188,6 +196,9 @@ pub enum Fact {
         latches: Vec<RuleId>,
         #[serde(default, skip_serializing_if = "StartKind::is_forward")]
         kind: StartKind,
+        /// How long each may wait, run and be silent.
+        #[serde(default)]
+        limits: JobLimits,
         jobs: Vec<NewJob>,
     },
     /// A job ended in a way that is tried again; its release goes on.
@@ -285,6 +296,35 @@ pub enum Fact {
         id: JobId,
         runner: String,
         epoch: u64,
+        /// Whether the runner has to be heard of from time to time.
+        #[serde(default)]
+        lease: bool,
+    },
+    /// The job's runner is not heard of any more: what becomes of the job is unknown, and its target stays busy.
+    JobLost {
+        id: JobId,
+        epoch: u64,
+        /// When the runner was last heard of, as far as is known.
+        since: Timestamp,
+    },
+    /// The lost runner was heard of again.
+    JobFound {
+        id: JobId,
+        epoch: u64,
+    },
+    /// The lost runner did not come back in time: whoever claims the job next gets it.
+    JobRequeued {
+        id: JobId,
+        epoch: u64,
+    },
+    /// The runner is to stop the job and to confirm it.
+    JobCancelRequested {
+        id: JobId,
+        cause: CancelCause,
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        reason: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<UserId>,
     },
     JobChanged {
         id: JobId,
@@ -295,6 +335,12 @@ pub enum Fact {
         external_id: Option<String>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         output_tail: Option<String>,
+        /// How the process ended.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        exit: Option<JobExit>,
+        /// Where to read more, by label; none leaves those that are known.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        links: BTreeMap<String, String>,
     },
     /// A late or repeated report; nothing changed.
     ReportIgnored {
@@ -453,6 +499,16 @@ pub enum OrderCause {
     Person,
     /// What the target's configuration is made of changed, and its deployment redeploys on that.
     ConfigurationChanged,
+}
+
+/// How a job's process ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JobExit {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<i32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<String>,
 }
 
 /// Why a target cannot start what it should have.

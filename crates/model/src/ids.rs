@@ -57,6 +57,8 @@ ids! {
     ResourceId,
     /// What carries out jobs.
     JobAgentId,
+    /// Who is told what happened.
+    NotifierId,
     /// A selector and its rules.
     PolicyId,
     /// One rule of a policy; a changed spec is a new rule with a new id.

@@ -6,6 +6,7 @@ mod entities;
 mod entry;
 mod fact;
 mod ids;
+mod limits;
 mod status;
 mod time;
 
@@ -14,6 +15,7 @@ pub use entities::*;
 pub use entry::*;
 pub use fact::*;
 pub use ids::*;
+pub use limits::*;
 pub use status::*;
 pub use time::Timestamp;
 

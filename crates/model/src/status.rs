@@ -121,6 +121,39 @@ named! {
         Cancelled = "cancelled",
     }
 
+    /// What follows when the runner of a job is lost and does not come back in time.
+    pub enum OnLostLease {
+        /// The job is given to whoever claims it next.
+        Requeue = "requeue",
+        /// It fails; what became of it is unknown.
+        Fail = "fail",
+    }
+
+    /// Why a job was asked to stop.
+    pub enum CancelCause {
+        Person = "person",
+        /// It ran longer than its limit.
+        Timeout = "timeout",
+        /// Its target goes back to an earlier release.
+        Rollback = "rollback",
+    }
+
+    /// What people can be told about.
+    pub enum NotificationEvent {
+        /// A rule waits for somebody's approval.
+        ApprovalNeeded = "approvalNeeded",
+        PromotionSucceeded = "promotionSucceeded",
+        PromotionFailed = "promotionFailed",
+        PromotionRolledBack = "promotionRolledBack",
+        PromotionExpired = "promotionExpired",
+        /// A verification could not decide; a person has to.
+        DecisionNeeded = "decisionNeeded",
+        /// Nobody knows what became of a job.
+        JobLost = "jobLost",
+        /// A person said no to a version itself.
+        VersionRejected = "versionRejected",
+    }
+
     /// What a key may do; every route names the least it needs.
     pub enum Role {
         /// Sees everything, changes nothing.
@@ -129,7 +162,7 @@ named! {
         Agent = "agent",
         /// Creates versions; what a CI pipeline holds.
         Ci = "ci",
-        /// Votes, and decides verifications.
+        /// Votes, decides verifications, and steps in: redeploys, rolls back, pauses, cancels.
         Approver = "approver",
         /// Everything.
         Admin = "admin",

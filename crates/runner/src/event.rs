@@ -20,8 +20,10 @@ pub enum RunnerEvent {
     Resumed { job: String },
     /// A line, or a few, of a job's output.
     Output { job: String, text: String },
-    /// The server says that the job has ended; it is being stopped.
-    Cancelling { job: String, status: String },
+    /// The job is no longer wanted, or no longer ours; it is being stopped.
+    Cancelling { job: String, why: String },
+    /// The job was stopped and nothing is said of it: it is no longer ours, or may not be.
+    Dropped { job: String },
     /// A job's end is known and on disk.
     Finished {
         job: String,
@@ -56,9 +58,8 @@ impl fmt::Display for RunnerEvent {
             Self::NotClaimed { job, reason } => write!(f, "job {job}: not ours, {reason}"),
             Self::Resumed { job } => write!(f, "job {job}: resumed"),
             Self::Output { job, text } => write!(f, "job {job}: | {}", text.trim_end()),
-            Self::Cancelling { job, status } => {
-                write!(f, "job {job}: {status} at the server, stopping it")
-            }
+            Self::Cancelling { job, why } => write!(f, "job {job}: stopping it, {why}"),
+            Self::Dropped { job } => write!(f, "job {job}: dropped without a report"),
             Self::Finished {
                 job,
                 status,

@@ -1,6 +1,7 @@
 //! Between the words of the API and those of the `exec` agent.
 
-use stagegate_api::{Job, JobReport};
+use crate::hold::Hold;
+use stagegate_api::{Job, JobExit, JobReport};
 use stagegate_integrations::agents::exec::{JobSpec, Outcome, OutcomeStatus};
 
 /// What the agent is told to do.
@@ -14,7 +15,7 @@ pub(crate) fn spec(job: &Job) -> JobSpec {
     JobSpec {
         id: job.id.clone(),
         attempt: context.attempt.or(job.attempt).unwrap_or(1),
-        epoch: context.epoch.unwrap_or(0),
+        epoch: context.epoch.or(job.epoch).unwrap_or(0),
         config,
         promotion_id: context
             .promotion_id
@@ -49,8 +50,30 @@ pub(crate) fn described(job: &Job) -> String {
     )
 }
 
+/// What the server is told of the start.
+pub(crate) fn started(hold: &Hold, runner: &str) -> JobReport {
+    JobReport {
+        status: "inProgress".to_owned(),
+        runner: Some(runner.to_owned()),
+        epoch: hold.epoch,
+        ..JobReport::default()
+    }
+}
+
 /// What the server is told of the end.
-pub(crate) fn report(outcome: Outcome, runner: &str) -> JobReport {
+pub(crate) fn report(outcome: Outcome, hold: &Hold, runner: &str) -> JobReport {
+    // A shell's exit code for a signal says less than the signal's name.
+    let exit = match (outcome.signal, outcome.exit_code) {
+        (Some(signal), _) => Some(JobExit {
+            signal: Some(signal_name(signal)),
+            code: None,
+        }),
+        (None, Some(code)) => Some(JobExit {
+            code: Some(code),
+            signal: None,
+        }),
+        (None, None) => None,
+    };
     let status = match outcome.status {
         OutcomeStatus::Successful => "successful",
         OutcomeStatus::Failure => "failure",
@@ -60,10 +83,31 @@ pub(crate) fn report(outcome: Outcome, runner: &str) -> JobReport {
     JobReport {
         status: status.to_owned(),
         message: Some(outcome.message).filter(|message| !message.is_empty()),
-        external_id: None,
         runner: Some(runner.to_owned()),
         output_tail: Some(outcome.output_tail).filter(|tail| !tail.is_empty()),
+        epoch: hold.epoch,
+        exit,
+        ..JobReport::default()
     }
+}
+
+/// A signal's name, or its number where it has none that everyone knows.
+fn signal_name(signal: i32) -> String {
+    let name = match signal {
+        1 => "SIGHUP",
+        2 => "SIGINT",
+        3 => "SIGQUIT",
+        4 => "SIGILL",
+        6 => "SIGABRT",
+        8 => "SIGFPE",
+        9 => "SIGKILL",
+        11 => "SIGSEGV",
+        13 => "SIGPIPE",
+        14 => "SIGALRM",
+        15 => "SIGTERM",
+        number => return number.to_string(),
+    };
+    name.to_owned()
 }
 
 #[cfg(test)]
@@ -71,6 +115,34 @@ mod tests {
     use super::*;
     use serde_json::json;
     use stagegate_api::{Deployment, DispatchContext};
+
+    #[test]
+    fn a_report_names_the_claim_and_how_the_process_ended() {
+        let job = Job {
+            id: "j".to_owned(),
+            epoch: Some(4),
+            ..Job::default()
+        };
+        let hold = Hold::new(&job, None);
+        let outcome = |exit_code, signal| Outcome {
+            status: OutcomeStatus::Failure,
+            code: None,
+            exit_code,
+            signal,
+            message: String::new(),
+            output_tail: String::new(),
+        };
+        let told = report(outcome(Some(143), Some(15)), &hold, "eu-1");
+        assert_eq!(
+            (told.epoch, told.runner.as_deref()),
+            (Some(4), Some("eu-1"))
+        );
+        let exit = told.exit.unwrap();
+        assert_eq!((exit.code, exit.signal.as_deref()), (None, Some("SIGTERM")));
+        let exit = report(outcome(Some(3), None), &hold, "eu-1").exit.unwrap();
+        assert_eq!((exit.code, exit.signal), (Some(3), None));
+        assert_eq!(report(outcome(None, None), &hold, "eu-1").exit, None);
+    }
 
     #[test]
     fn the_context_wins_over_the_job() {

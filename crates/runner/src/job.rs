@@ -1,19 +1,26 @@
 //! One job: from the claim to its end.
 
 use crate::RunnerEvent;
-use crate::execution::{described, report, spec};
+use crate::execution::{described, report, spec, started};
+use crate::heartbeat::verdict;
+use crate::hold::{Gone, Hold};
 use crate::journal::Entry;
+use crate::live::Live;
 use crate::runner::{InHand, Runner};
 use stagegate_api::client::ClientError;
 use stagegate_api::{ClaimJob, Job, JobReport};
-use stagegate_integrations::agents::exec::{ExecEvent, Outcome};
+use stagegate_integrations::agents::exec::{ExecEvent, Outcome, OutcomeStatus};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::time::Instant;
 
 /// How long a job waits for the server to take note of its start before it starts anyway.
 const START_REPORT_MAX: Duration = Duration::from_secs(5);
+
+/// How long the last output may take to reach those who watch before the end is reported.
+const OUTPUT_REST_MAX: Duration = Duration::from_secs(1);
 
 /// How many pieces of output may wait to be told.
 const OUTPUT_PIECES_MAX: usize = 64;
@@ -36,6 +43,7 @@ impl Runner {
             agent_id: agent_id.to_owned(),
             job: None,
             report: None,
+            given_up: false,
         };
         // INVARIANT: known here before it can be ours there.
         if let Err(error) = self.journal.put(&entry) {
@@ -45,14 +53,13 @@ impl Runner {
         let body = ClaimJob {
             runner: Some(self.name.clone()),
         };
+        let asked = Instant::now();
         let claimed = self.workspace.claim_job(agent_id, job_id, &body).await;
         let job = match claimed {
             Ok(job) => job,
             Err(error) if error.is_temporary() => return Err(error),
             Err(error) => {
-                if let Err(error) = self.journal.remove(job_id) {
-                    self.records_failed(job_id, &error);
-                }
+                self.forget(job_id);
                 self.tell(&RunnerEvent::NotClaimed {
                     job: job_id.to_owned(),
                     reason: error.to_string(),
@@ -70,7 +77,8 @@ impl Runner {
         }
         let runner = Arc::clone(self);
         self.spawn(async move {
-            runner.carry_out(entry, &job, slot, false).await;
+            let hold = Hold::new(&job, Some(asked));
+            runner.carry_out(entry, &job, &hold, slot, false).await;
             drop(in_hand);
         });
         Ok(true)
@@ -86,9 +94,16 @@ impl Runner {
                 runner.tell(&RunnerEvent::Resumed {
                     job: entry.job_id.clone(),
                 });
-                // It may run already, so it does not wait for a free place.
-                let slot = Arc::clone(&runner.slots).try_acquire_owned().ok();
-                runner.carry_out(entry, &job, slot, true).await;
+                let silent_for = runner.journal.silent_for(&entry.job_id);
+                let heard = silent_for.and_then(|silence| Instant::now().checked_sub(silence));
+                let hold = Hold::new(&job, heard);
+                if entry.given_up {
+                    runner.give_up(&hold).await;
+                } else {
+                    // It may run already, so it does not wait for a free place.
+                    let slot = Arc::clone(&runner.slots).try_acquire_owned().ok();
+                    runner.carry_out(entry, &job, &hold, slot, true).await;
+                }
             }
             drop(in_hand);
         });
@@ -98,31 +113,70 @@ impl Runner {
         &self,
         mut entry: Entry,
         job: &Job,
+        hold: &Hold,
         slot: Option<OwnedSemaphorePermit>,
         resumed: bool,
     ) {
-        let started = JobReport {
-            status: "inProgress".to_owned(),
-            runner: Some(self.name.clone()),
-            ..JobReport::default()
-        };
+        let started = started(hold, &self.name);
         let mut start_known = false;
         if !resumed {
+            let begun = Instant::now();
             let told = self.workspace.report_job(&job.id, &started);
             match tokio::time::timeout(START_REPORT_MAX, told).await {
-                Ok(Ok(_)) => start_known = true,
+                Ok(Ok(_)) => {
+                    hold.renewed(begun);
+                    start_known = true;
+                }
                 Ok(Err(error)) if is_lost(&error) => {
-                    self.give_up(&job.id, &error);
+                    self.forget(&job.id);
+                    self.tell(&RunnerEvent::NotClaimed {
+                        job: job.id.clone(),
+                        reason: error.to_string(),
+                    });
                     return;
                 }
                 // The claim stands, whether or not the start could be told.
                 Ok(Err(_)) | Err(_) => {}
             }
         }
+        // Nothing is started on a claim that may have been taken away meanwhile.
+        if !hold.is_certain() && !self.has_begun(job, hold) {
+            self.confirm(hold).await;
+            if hold.gone().is_some() {
+                self.forget(&job.id);
+                self.tell(&RunnerEvent::Dropped {
+                    job: job.id.clone(),
+                });
+                return;
+            }
+        }
         let start = (!start_known).then_some(started);
-        let outcome = self.execute(job, start).await;
+        let live = Live::default();
+        let outcome = self.execute(job, hold, &live, start).await;
         drop(slot);
-        let end = report(outcome, &self.name);
+        match hold.gone() {
+            Some(Gone::Lost) => {
+                self.forget(&job.id);
+                self.tell(&RunnerEvent::Dropped {
+                    job: job.id.clone(),
+                });
+                return;
+            }
+            Some(Gone::Silence) if outcome.status == OutcomeStatus::Cancelled => {
+                entry.given_up = true;
+                if let Err(error) = self.journal.put(&entry) {
+                    self.records_failed(&job.id, &error);
+                }
+                self.give_up(hold).await;
+                return;
+            }
+            // It ended by itself, or the server keeps what is said too late.
+            Some(Gone::Silence | Gone::Ended) | None => {}
+        }
+        // The report holds the output's end as well; this is for those who watch.
+        let rest = self.send_output(hold, &live, true);
+        let _ = tokio::time::timeout(OUTPUT_REST_MAX, rest).await;
+        let end = report(outcome, hold, &self.name);
         entry.report = Some(end.clone());
         if let Err(error) = self.journal.put(&entry) {
             self.records_failed(&job.id, &error);
@@ -135,102 +189,94 @@ impl Runner {
         self.deliver_end(&job.id, &end).await;
     }
 
+    fn has_begun(&self, job: &Job, hold: &Hold) -> bool {
+        self.exec.has_begun(&job.id, hold.epoch.unwrap_or(0))
+    }
+
     /// Has the agent do it, telling the start (if still unknown) and the output meanwhile, and ending it
     /// when the server no longer wants it.
-    async fn execute(&self, job: &Job, start: Option<JobReport>) -> Outcome {
+    async fn execute(
+        &self,
+        job: &Job,
+        hold: &Hold,
+        live: &Live,
+        start: Option<JobReport>,
+    ) -> Outcome {
         let (output, mut pieces) = mpsc::channel(OUTPUT_PIECES_MAX);
-        let (cancel, cancelled) = watch::channel(false);
         let tell_start = async {
             if let Some(start) = start
                 && let Err(error) = self.deliver(&job.id, &start).await
-                && is_lost(&error)
+                && let Some(gone) = verdict(&error)
             {
-                self.cancel(&job.id, &error.to_string(), &cancel);
+                self.tell(&RunnerEvent::Cancelling {
+                    job: job.id.clone(),
+                    why: error.to_string(),
+                });
+                hold.lose(gone);
             }
         };
         let tell_output = async {
             while let Some(piece) = pieces.recv().await {
-                self.tell_output(&job.id, piece);
+                self.tell_output(&job.id, live, piece);
             }
         };
         let meanwhile = async {
             tokio::join!(
                 tell_start,
                 tell_output,
-                self.watch_standing(&job.id, &cancel),
-                self.watch_exit(&cancel),
+                self.send_output(hold, live, false),
+                self.keep(hold, live),
+                self.watch_silence(hold),
+                self.watch_exit(hold),
             );
             std::future::pending::<Infallible>().await
         };
         let outcome = tokio::select! {
-            outcome = self.exec.run(spec(job), output, cancelled) => outcome,
+            outcome = self.exec.run(spec(job), output, hold.cancelled()) => outcome,
             never = meanwhile => match never {},
         };
         while let Ok(piece) = pieces.try_recv() {
-            self.tell_output(&job.id, piece);
+            self.tell_output(&job.id, live, piece);
         }
         outcome
     }
 
-    /// Looks from time to time whether the server still wants the job.
-    async fn watch_standing(&self, job_id: &str, cancel: &watch::Sender<bool>) {
-        loop {
-            tokio::time::sleep(self.watch_interval).await;
-            let Ok(job) = self.workspace.job(job_id).await else {
-                continue;
-            };
-            let elsewhere = job.runner.as_ref().is_some_and(|name| *name != self.name);
-            if job.has_ended() || elsewhere {
-                let status = if elsewhere {
-                    "claimed by another runner"
-                } else {
-                    &job.status
-                };
-                self.cancel(job_id, status, cancel);
-                return;
-            }
-        }
-    }
-
     /// Ends the job with the runner, where that was asked for.
-    async fn watch_exit(&self, cancel: &watch::Sender<bool>) {
+    async fn watch_exit(&self, hold: &Hold) {
         let mut end_all = self.end_all.subscribe();
         if end_all.wait_for(|end| *end).await.is_ok() {
-            cancel.send_replace(true);
+            hold.ask_cancel();
         }
     }
 
-    fn cancel(&self, job_id: &str, status: &str, cancel: &watch::Sender<bool>) {
-        self.tell(&RunnerEvent::Cancelling {
-            job: job_id.to_owned(),
-            status: status.to_owned(),
-        });
-        cancel.send_replace(true);
-    }
-
-    fn tell_output(&self, job_id: &str, piece: ExecEvent) {
-        let ExecEvent::Output { text, .. } = piece;
+    fn tell_output(&self, job_id: &str, live: &Live, piece: ExecEvent) {
+        let ExecEvent::Output { offset, text } = piece;
+        live.push(offset, &text);
         self.tell(&RunnerEvent::Output {
             job: job_id.to_owned(),
             text,
         });
     }
 
-    /// Forgets a job that was not started and is no longer ours.
-    fn give_up(&self, job_id: &str, error: &ClientError) {
+    fn forget(&self, job_id: &str) {
         if let Err(error) = self.journal.remove(job_id) {
             self.records_failed(job_id, &error);
         }
-        self.tell(&RunnerEvent::NotClaimed {
-            job: job_id.to_owned(),
-            reason: error.to_string(),
+    }
+
+    /// Leaves a job that was stopped for want of contact to whoever gets it next.
+    async fn give_up(&self, hold: &Hold) {
+        self.tell(&RunnerEvent::Dropped {
+            job: hold.job_id.clone(),
         });
+        self.wait_until_lost(hold).await;
+        self.forget(&hold.job_id);
     }
 
     /// Reports a job that the server knows as ours and the journal does not: the records were lost, so that
     /// it may or may not have been done. It is not done again.
-    pub(crate) fn report_lost_records(self: &Arc<Self>, job_id: &str) {
-        let Some(in_hand) = self.take_in_hand(job_id) else {
+    pub(crate) fn report_lost_records(self: &Arc<Self>, job: &Job) {
+        let Some(in_hand) = self.take_in_hand(&job.id) else {
             return;
         };
         let report = JobReport {
@@ -240,9 +286,10 @@ impl Runner {
                 self.name
             )),
             runner: Some(self.name.clone()),
+            epoch: job.epoch,
             ..JobReport::default()
         };
-        let (runner, job_id) = (Arc::clone(self), job_id.to_owned());
+        let (runner, job_id) = (Arc::clone(self), job.id.clone());
         self.spawn(async move {
             runner.deliver_end(&job_id, &report).await;
             drop(in_hand);

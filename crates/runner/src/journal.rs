@@ -10,6 +10,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 /// What is known of a job whose end the server does not know yet.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,6 +24,9 @@ pub(crate) struct Entry {
     /// How it ended; absent until it has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) report: Option<JobReport>,
+    /// It was stopped because another runner may have it; nothing will be said of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) given_up: bool,
 }
 
 /// The directory of entries.
@@ -56,6 +60,18 @@ impl Journal {
             // An entry that comes back after a crash only repeats its report, so no sync is needed.
             other => other,
         }
+    }
+
+    /// Notes that the server was heard of the job just now. Outlives the runner, not the machine.
+    pub(crate) fn touch(&self, job_id: &str) -> io::Result<()> {
+        let file = OpenOptions::new().write(true).open(self.path(job_id)?)?;
+        file.set_modified(SystemTime::now())
+    }
+
+    /// How long ago the server was last heard of the job; `None` when that cannot be told.
+    pub(crate) fn silent_for(&self, job_id: &str) -> Option<Duration> {
+        let path = self.path(job_id).ok()?;
+        fs::metadata(path).ok()?.modified().ok()?.elapsed().ok()
     }
 
     /// All entries, in order of their jobs' ids.
@@ -131,6 +147,7 @@ mod tests {
             agent_id: "agent".to_owned(),
             job: None,
             report: None,
+            given_up: false,
         }
     }
 
@@ -152,6 +169,14 @@ mod tests {
         let again = Journal::open(dir.path()).unwrap();
         assert_eq!(again.entries().unwrap(), [ended.clone(), entry("b")]);
         assert_eq!(again.get("a").unwrap(), Some(ended));
+        let file = File::options()
+            .write(true)
+            .open(dir.path().join("unreported/a.json"));
+        let long_ago = SystemTime::now() - Duration::from_secs(1000);
+        file.unwrap().set_modified(long_ago).unwrap();
+        assert!(again.silent_for("a").unwrap() >= Duration::from_secs(1000));
+        again.touch("a").unwrap();
+        assert!(again.silent_for("a").unwrap() < Duration::from_secs(1000));
         again.remove("a").unwrap();
         again.remove("a").unwrap();
         assert_eq!(again.get("a").unwrap(), None);

@@ -8,9 +8,12 @@
 mod back_off;
 mod event;
 mod execution;
+mod heartbeat;
+mod hold;
 mod identity;
 mod job;
 mod journal;
+mod live;
 mod options;
 mod poll;
 mod report;

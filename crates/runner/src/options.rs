@@ -14,9 +14,6 @@ const CONCURRENCY_DEFAULT: usize = 4;
 /// How long a poll waits for a job; below what proxies commonly cut off.
 const POLL_WAIT_SECONDS_DEFAULT: u64 = 25;
 
-/// How often a running job's standing is looked up, to notice that it was cancelled.
-const WATCH_INTERVAL_SECONDS_DEFAULT: u64 = 10;
-
 /// What a runner needs to know.
 #[derive(Clone)]
 pub struct RunnerOptions {
@@ -39,8 +36,6 @@ pub struct RunnerOptions {
     pub concurrency: usize,
     /// The most seconds the server is asked to hold a poll.
     pub poll_wait_seconds: u64,
-    /// Seconds between looks at how the server sees a running job.
-    pub watch_interval_seconds: u64,
     pub on_event: OnEvent,
 }
 
@@ -63,7 +58,6 @@ impl RunnerOptions {
             stop_services_on_exit: false,
             concurrency: CONCURRENCY_DEFAULT,
             poll_wait_seconds: POLL_WAIT_SECONDS_DEFAULT,
-            watch_interval_seconds: WATCH_INTERVAL_SECONDS_DEFAULT,
             on_event: Arc::new(|_| {}),
         }
     }

@@ -105,7 +105,7 @@ impl Runner {
             // Its end may have been acknowledged since the list was made.
             let job = self.workspace.job(&job_id).await?;
             if !job.has_ended() && job.runner.as_ref() == Some(&self.name) {
-                self.report_lost_records(&job_id);
+                self.report_lost_records(&job);
             }
         }
         Ok(true)

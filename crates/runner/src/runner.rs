@@ -66,7 +66,6 @@ pub(crate) struct Runner {
     pub(crate) link: Link,
     pub(crate) slots: Arc<Semaphore>,
     pub(crate) poll_wait_seconds: u64,
-    pub(crate) watch_interval: Duration,
     /// Turns true when the jobs are to end with the runner.
     pub(crate) end_all: watch::Sender<bool>,
     on_event: OnEvent,
@@ -136,7 +135,6 @@ fn open(options: &RunnerOptions) -> Result<Runner, RunnerError> {
         link: Link::new(Arc::clone(&options.on_event)),
         slots: Arc::new(Semaphore::new(concurrency)),
         poll_wait_seconds: options.poll_wait_seconds,
-        watch_interval: Duration::from_secs(options.watch_interval_seconds.max(1)),
         end_all: watch::Sender::new(false),
         on_event: Arc::clone(&options.on_event),
         in_hand: Arc::default(),

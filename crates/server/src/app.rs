@@ -1,6 +1,7 @@
 //! What every handler can reach.
 
 use crate::answer::{Answer, Failure};
+use crate::live_output::LiveOutputs;
 use crate::login::LoginCodes;
 use stagegate_controller::Controller;
 use stagegate_model::{KeyId, WorkspaceId};
@@ -47,6 +48,7 @@ struct Inner {
     controller: Controller,
     options: ServerOptions,
     known_keys: Mutex<KnownKeys>,
+    outputs: LiveOutputs,
     /// Held while configuration is read, changed and written back, so that no change is lost in between.
     configuring: Mutex<HashMap<WorkspaceId, Arc<tokio::sync::Mutex<()>>>>,
     stopping: watch::Sender<bool>,
@@ -59,6 +61,7 @@ impl App {
                 controller,
                 options,
                 known_keys: Mutex::default(),
+                outputs: LiveOutputs::default(),
                 configuring: Mutex::default(),
                 stopping: watch::Sender::new(false),
             }),
@@ -71,6 +74,11 @@ impl App {
 
     pub fn options(&self) -> &ServerOptions {
         &self.inner.options
+    }
+
+    /// What running jobs print.
+    pub fn outputs(&self) -> &LiveOutputs {
+        &self.inner.outputs
     }
 
     /// With the keys whose secrets were seen.

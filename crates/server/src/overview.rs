@@ -3,9 +3,10 @@
 
 use crate::wire;
 use stagegate_api as api;
-use stagegate_engine::{Action, Engine, Explanation, Gate, LaneKey, State};
+use stagegate_engine::{Action, Engine, Explanation, Gate, LaneKey, Promotion, State};
 use stagegate_model::{
-    Deployment, DeploymentId, EnvironmentId, Timestamp, Version, VersionId, VersionStatus,
+    Deployment, DeploymentId, EnvironmentId, StartKind, Timestamp, Version, VersionId,
+    VersionStatus,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -229,7 +230,49 @@ fn environment(
                 count,
             })
             .collect(),
+        held: state.lane(lane).map_or(0, |lane| lane.held.len()),
+        break_glass: past_the_gates(state, lane),
     }
+}
+
+/// How many targets were last given something past the gates.
+fn past_the_gates(state: &State, lane: LaneKey) -> usize {
+    let targets = state.lane(lane).into_iter().flat_map(|it| &it.targets);
+    let latest = targets.filter_map(|(_, target)| state.releases().get(&target.latest?));
+    latest
+        .filter(|release| release.kind == StartKind::BreakGlass)
+        .count()
+}
+
+/// What else is to be known of a version in an environment, each in a word.
+fn marks(
+    state: &State,
+    lane: LaneKey,
+    version: &Version,
+    promotion: Option<&Promotion>,
+) -> Vec<String> {
+    let mut marks: Vec<&str> = Vec::new();
+    if let Some(promotion) = promotion {
+        match promotion.kind {
+            StartKind::Rollback | StartKind::Redeploy => marks.push(promotion.kind.as_str()),
+            _ => {}
+        }
+        if promotion.break_glass {
+            marks.push("breakGlass");
+        }
+        if promotion.status.is_open() && promotion.retrying > 0 {
+            marks.push("retrying");
+        }
+    }
+    let track = state.track(version.id, lane.environment);
+    if track.is_some_and(|track| track.quarantined.is_some()) {
+        marks.push("quarantined");
+    }
+    let open = promotion.is_some_and(|promotion| promotion.status.is_open());
+    if open && track.is_some_and(|track| track.paused.is_some()) {
+        marks.push("paused");
+    }
+    marks.into_iter().map(str::to_owned).collect()
 }
 
 /// One version in one environment. Only what may still move is decided anew; the rest is as recorded.
@@ -278,6 +321,7 @@ fn cell(
         status: promotion.map_or_else(String::new, |it| it.status.to_string()),
         reason,
         targets,
+        marks: marks(state, lane, version, promotion),
     }
 }
 

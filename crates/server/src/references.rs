@@ -2,7 +2,7 @@
 
 use crate::answer::{Answer, Failure};
 use stagegate_engine::State;
-use stagegate_model::{Deployment, DeploymentId, Environment, Version};
+use stagegate_model::{Deployment, DeploymentId, Environment, Resource, Version};
 use std::sync::Arc;
 
 /// A deployment by slug, id or name.
@@ -38,6 +38,15 @@ pub(crate) fn environment<'s>(state: &'s State, text: &str) -> Answer<&'s Arc<En
                     state.environments().values().map(|it| it.name.as_str()),
                 ))
         })
+}
+
+/// A resource by identifier or id.
+pub(crate) fn resource<'s>(state: &'s State, text: &str) -> Answer<&'s Arc<Resource>> {
+    let by_id = || state.resource(text.parse().ok()?);
+    state
+        .resource_by_identifier(text)
+        .or_else(by_id)
+        .ok_or_else(|| Failure::no_such("resource", text).at("resource"))
 }
 
 /// A deployment's version by tag or id; the newest when none is named.

@@ -1,5 +1,7 @@
 //! What happened to a promotion, told from the log.
 
+mod departures;
+
 use crate::answer::Answer;
 use crate::people::People;
 use crate::scope::Scope;
@@ -7,7 +9,8 @@ use crate::wire;
 use stagegate_api::TimelineEvent;
 use stagegate_engine::{Promotion, State};
 use stagegate_model::{
-    Entry, Fact, GateRecord, GateState, JobId, ResourceId, VerificationId, Vote,
+    Entry, Fact, GateRecord, GateState, JobId, ReleaseId, ResourceId, StartKind, VerificationId,
+    Vote,
 };
 use stagegate_store::EntityRef;
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,7 +57,13 @@ pub(crate) fn events(
             .filter(|job| job.promotion == promotion.id)
             .map(|job| (job.id, job.target.resource))
             .collect(),
-        verifications: BTreeSet::new(),
+        releases: state
+            .releases()
+            .values()
+            .filter(|release| release.promotion == promotion.id)
+            .map(|release| release.id)
+            .collect(),
+        verifications: BTreeMap::new(),
         metrics: BTreeMap::new(),
     };
     let mut events = Vec::new();
@@ -83,7 +92,10 @@ struct Teller<'a> {
     people: &'a People,
     /// The promotion's jobs, and where they run.
     jobs: BTreeMap<JobId, ResourceId>,
-    verifications: BTreeSet<VerificationId>,
+    /// The promotion's releases.
+    releases: BTreeSet<ReleaseId>,
+    /// The promotion's verifications, and where they measure.
+    verifications: BTreeMap<VerificationId, ResourceId>,
     /// The names of a verification's metrics.
     metrics: BTreeMap<VerificationId, Vec<String>>,
 }
@@ -103,6 +115,19 @@ impl Teller<'_> {
             .map_or_else(|| id.to_string(), |resource| resource.name.clone())
     }
 
+    /// Some resources by name.
+    fn named(&self, resources: impl ExactSizeIterator<Item = ResourceId>) -> String {
+        let more = match resources.len().saturating_sub(NAMED_MAX) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let named: Vec<String> = resources
+            .take(NAMED_MAX)
+            .map(|resource| self.resource(resource))
+            .collect();
+        format!("{}{more}", named.join(", "))
+    }
+
     fn resource_of(&self, job: JobId) -> Option<String> {
         self.jobs.get(&job).map(|resource| self.resource(*resource))
     }
@@ -111,17 +136,25 @@ impl Teller<'_> {
     fn tell(&mut self, fact: &Fact) -> Option<(&'static str, String)> {
         let promotion = self.promotion.id;
         match fact {
-            Fact::PromotionOpened { id, attempt, .. } if *id == promotion => {
+            Fact::PromotionOpened {
+                id, attempt, kind, ..
+            } if *id == promotion => {
                 let again = if *attempt > 1 {
                     format!(" (attempt {attempt})")
                 } else {
                     String::new()
                 };
-                let text = format!(
-                    "{} became a candidate for {}{again}",
-                    self.tag(),
-                    self.place()
-                );
+                let (tag, place) = (self.tag(), self.place());
+                let text = match kind {
+                    StartKind::Forward | StartKind::Retry => {
+                        format!("{tag} became a candidate for {place}{again}")
+                    }
+                    StartKind::Redeploy => format!("{tag} is deployed to {place} once more{again}"),
+                    StartKind::Rollback => format!("{place} goes back to {tag}{again}"),
+                    StartKind::BreakGlass => {
+                        format!("BREAK-GLASS: {tag} goes into {place} past every gate{again}")
+                    }
+                };
                 Some(("promotionOpened", text))
             }
             Fact::GateChanged {
@@ -172,26 +205,27 @@ impl Teller<'_> {
             Fact::JobsCreated {
                 promotion: of,
                 jobs,
+                kind,
                 ..
             } if *of == promotion => {
                 self.jobs
                     .extend(jobs.iter().map(|job| (job.job, job.resource)));
-                let named: Vec<String> = jobs
-                    .iter()
-                    .take(NAMED_MAX)
-                    .map(|job| self.resource(job.resource))
-                    .collect();
-                let more = match jobs.len().saturating_sub(NAMED_MAX) {
-                    0 => String::new(),
-                    more => format!(" and {more} more"),
+                self.releases.extend(jobs.iter().map(|job| job.release));
+                let places = self.named(jobs.iter().map(|job| job.resource));
+                let attempt = jobs.first().map_or(1, |job| job.attempt);
+                let noun = if jobs.len() == 1 { "a job" } else { "jobs" };
+                let text = match kind {
+                    StartKind::Forward => format!("{noun} for {places}"),
+                    StartKind::Retry => format!("{noun} for {places}: attempt {attempt}"),
+                    StartKind::Redeploy => format!("{noun} for {places}: once more"),
+                    StartKind::Rollback => format!("{noun} for {places}: back to {}", self.tag()),
+                    StartKind::BreakGlass => {
+                        format!("BREAK-GLASS: {noun} for {places}, past every gate")
+                    }
                 };
-                let jobs = if jobs.len() == 1 { "a job" } else { "jobs" };
-                Some((
-                    "jobsCreated",
-                    format!("{jobs} for {}{more}", named.join(", ")),
-                ))
+                Some(("jobsCreated", text))
             }
-            _ => self.tell_of_job(fact),
+            _ => departures::tell(self, fact).or_else(|| self.tell_of_job(fact)),
         }
     }
 
@@ -203,6 +237,36 @@ impl Teller<'_> {
                     "jobClaimed",
                     format!("the runner `{runner}` took the job on {place}"),
                 ))
+            }
+            Fact::JobLost { id, since, .. } => {
+                let place = self.resource_of(*id)?;
+                let text = format!(
+                    "the runner of the job on {place} was not heard of since {since}; whether the job still runs is unknown"
+                );
+                Some(("jobLost", text))
+            }
+            Fact::JobFound { id, .. } => {
+                let place = self.resource_of(*id)?;
+                Some((
+                    "jobFound",
+                    format!("the runner of the job on {place} was heard of again"),
+                ))
+            }
+            Fact::JobRequeued { id, .. } => {
+                let place = self.resource_of(*id)?;
+                let text = format!(
+                    "the runner of the job on {place} did not come back; another may take the job"
+                );
+                Some(("jobRequeued", text))
+            }
+            Fact::JobCancelRequested { id, reason, by, .. } => {
+                let place = self.resource_of(*id)?;
+                let who = match by {
+                    Some(user) => self.people.name(*user),
+                    None => "Stagegate".to_owned(),
+                };
+                let text = format!("{who} asked for the job on {place} to be stopped");
+                Some(("jobCancelRequested", with_reason(&text, reason)))
             }
             Fact::JobChanged {
                 id,
@@ -243,7 +307,8 @@ impl Teller<'_> {
                 ..
             } => {
                 let place = self.resource_of(*job)?;
-                self.verifications.insert(*id);
+                let resource = *self.jobs.get(job)?;
+                self.verifications.insert(*id, resource);
                 let names = metrics.iter().map(|it| it.metric.name.clone()).collect();
                 self.metrics.insert(*id, names);
                 let again = if rerun_of.is_some() { " again" } else { "" };
@@ -262,7 +327,11 @@ impl Teller<'_> {
             } => {
                 let names = self.metrics.get(verification)?;
                 let name = names.get(*metric).map_or("?", String::as_str);
-                let text = format!("measurement {} of `{name}`: {status}", ordinal + 1);
+                let place = self.resource(*self.verifications.get(verification)?);
+                let text = format!(
+                    "measurement {} of `{name}` on {place}: {status}",
+                    ordinal + 1
+                );
                 Some(("measured", with_reason(&text, message)))
             }
             Fact::VerificationEnded {
@@ -271,17 +340,15 @@ impl Teller<'_> {
                 reason,
                 decided_by,
             } => {
-                if !self.verifications.contains(id) {
-                    return None;
-                }
+                let place = self.resource(*self.verifications.get(id)?);
                 let text = match decided_by {
                     Some(user) => {
                         format!(
-                            "{} decided the verification: {status}",
+                            "{} decided the verification on {place}: {status}",
                             self.people.name(*user)
                         )
                     }
-                    None => format!("the verification ended: {status}"),
+                    None => format!("the verification on {place} ended: {status}"),
                 };
                 Some(("verificationEnded", with_reason(&text, reason)))
             }

@@ -6,6 +6,7 @@
 
 pub mod auditor;
 mod clients;
+pub mod counts;
 pub mod dice;
 pub mod node;
 pub mod plan;
@@ -36,6 +37,8 @@ pub struct Run {
     pub violation: Option<Violation>,
     /// The last lines of the trace.
     pub tail: Vec<String>,
+    /// How often what happened.
+    pub counts: counts::Counts,
 }
 
 /// Runs a seed's plan of so many steps.
@@ -55,11 +58,15 @@ pub fn run_steps(seed: u64, steps: &[Step], saboteur: &mut dyn Saboteur, loud: b
                 jobs: 0,
                 violation: Some(violation),
                 tail: Vec::new(),
+                counts: counts::Counts::default(),
             };
         }
     };
     let violation = world.run().err();
+    let mut counts = world.counts.clone();
+    counts.merge(&world.store.counts());
     Run {
+        counts,
         hash: world.trace.hash(),
         entries: world.auditor.entries().len(),
         jobs: world.auditor.ledger.jobs.len(),

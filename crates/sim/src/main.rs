@@ -1,7 +1,10 @@
 //! Runs seeds and prints what fails.
 
+use stagegate_sim::counts::{Counts, EXPECTED};
 use stagegate_sim::{Nobody, Run, Step, plan, run_steps, shrink};
 use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -80,6 +83,7 @@ fn main() -> ExitCode {
     let started = Instant::now();
     let next = AtomicU64::new(0);
     let (entries, jobs) = (AtomicU64::new(0), AtomicU64::new(0));
+    let counts: Mutex<Counts> = Mutex::default();
     let failed = AtomicBool::new(false);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
@@ -94,6 +98,9 @@ fn main() -> ExitCode {
                     let run = stagegate_sim::run(seed, options.steps);
                     entries.fetch_add(run.entries as u64, Ordering::Relaxed);
                     jobs.fetch_add(run.jobs as u64, Ordering::Relaxed);
+                    let mut all = counts.lock().unwrap_or_else(PoisonError::into_inner);
+                    all.merge(&run.counts);
+                    drop(all);
                     if run.violation.is_some() && !failed.swap(true, Ordering::Relaxed) {
                         report(&options, seed, &run);
                     }
@@ -113,6 +120,13 @@ fn main() -> ExitCode {
             jobs.load(Ordering::Relaxed),
             started.elapsed().as_secs_f64()
         );
+        let counts = counts.into_inner().unwrap_or_else(PoisonError::into_inner);
+        for (what, count) in counts.iter() {
+            println!("{count:>9}  {what}");
+        }
+        for what in EXPECTED.iter().filter(|what| counts.of(what) == 0) {
+            println!("    never  {what}");
+        }
     }
     ExitCode::SUCCESS
 }

@@ -210,6 +210,9 @@ impl Node {
     fn tamper(&self, batch: &mut [Write], saboteur: &mut dyn Saboteur) -> bool {
         let mut head = None;
         let mut tampered = false;
+        if !saboteur.tampers() {
+            return false;
+        }
         for write in batch {
             let Write::Entry { prepared, .. } = write else {
                 continue;
@@ -270,7 +273,7 @@ impl Node {
             return Some(millis);
         }
         // Waking only to find that nothing is due is left out.
-        let next = self.shard.engine().next_wake()?;
+        let next = self.shard.next_wake()?;
         Some(next.millis_since(now))
     }
 }

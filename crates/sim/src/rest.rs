@@ -64,6 +64,9 @@ impl World<'_> {
                     JobStatus::Failure
                 };
                 let report = JobReport {
+                    epoch: None,
+                    exit: None,
+                    links: Default::default(),
                     job: *id,
                     status,
                     message: String::new(),

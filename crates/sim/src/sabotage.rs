@@ -21,6 +21,11 @@ pub trait Saboteur {
         Tampering::None
     }
 
+    /// Whether entries have to be shown to it at all; reading each of them costs.
+    fn tampers(&self) -> bool {
+        true
+    }
+
     /// Changes a command on its way in.
     fn command(&mut self, _command: &mut Command) {}
 
@@ -33,4 +38,8 @@ pub trait Saboteur {
 /// Breaks nothing.
 pub struct Nobody;
 
-impl Saboteur for Nobody {}
+impl Saboteur for Nobody {
+    fn tampers(&self) -> bool {
+        false
+    }
+}

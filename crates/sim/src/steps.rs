@@ -21,9 +21,12 @@ impl World<'_> {
                     self.act(act, roll);
                 }
                 if let Some(node) = self.node.as_mut().filter(|_| act == Act::CrashAfterAppend) {
-                    node.flush(self.saboteur);
+                    let written = node.flush(self.saboteur).written;
                     // Nobody hears of it.
                     node.replies.clear();
+                    if written > 0 {
+                        self.counts.add("crash: written and nobody told");
+                    }
                 }
                 self.follow()?;
                 if self.node.is_some() {
@@ -53,15 +56,20 @@ impl World<'_> {
                 self.at(dice.between(100, 120_000), Event::StorageBack);
             }
             Act::ClockForward => {
+                self.counts.add("clock: forward");
                 self.clock_off += dice.between(1, 7_200_000);
                 self.at(dice.between(1, 60_000), Event::Tick);
             }
             Act::ClockBack => {
+                self.counts.add("clock: back");
                 self.clock_off -= dice.between(1, 7_200_000);
                 self.at(dice.between(1, 60_000), Event::Tick);
             }
             // The steps after it come at their own times; only what time decides happens meanwhile.
-            Act::Pause => self.clock_off += dice.between(3_600_000, 100_000_000),
+            Act::Pause => {
+                self.counts.add("time: a long pause");
+                self.clock_off += dice.between(3_600_000, 100_000_000);
+            }
             Act::TakeSnapshot => {
                 let taken = self.node.as_ref().is_some_and(crate::node::Node::snapshot);
                 self.trace
@@ -79,6 +87,9 @@ impl World<'_> {
                 }
             }
             Act::LoseMeasurements => {
+                if !self.measuring.is_empty() {
+                    self.counts.add("crash: measurements under way lost");
+                }
                 self.process += 1;
                 self.measuring.clear();
             }
@@ -102,8 +113,36 @@ impl World<'_> {
             now,
         );
         match made {
-            Some((actor, command)) => self.ask(actor, command),
+            Some((actor, command)) => {
+                if let Some(name) = name(act) {
+                    self.counts.add(name);
+                }
+                self.ask(actor, command);
+            }
             None => self.trace.line(self.time, format_args!("nothing to do")),
         }
     }
+}
+
+/// What people and programs do, as it is counted.
+fn name(act: Act) -> Option<&'static str> {
+    Some(match act {
+        Act::CreateVersion => "act: a version announced",
+        Act::PatchVersion => "act: a version changed",
+        Act::Vote => "act: a vote",
+        Act::EditResource => "act: a resource edited",
+        Act::AddResource => "act: a resource made",
+        Act::DeleteResource => "act: a resource deleted",
+        Act::AddPolicy => "act: a policy made",
+        Act::EditPolicy => "act: a policy edited",
+        Act::TogglePolicy => "act: a policy switched",
+        Act::DeletePolicy => "act: a policy deleted",
+        Act::EditEnvironment => "act: an environment edited",
+        Act::EditDeployment => "act: a deployment edited",
+        Act::DecideVerification => "act: a verification decided",
+        Act::RerunVerification => "act: a verification run again",
+        Act::StrayMeasurement => "measured: by nobody's order",
+        Act::StrayReport => "agent: a stranger's report",
+        _ => return None,
+    })
 }

@@ -1,10 +1,12 @@
 //! The real store behind a switch for faults.
 
-use stagegate_model::{KeyId, Timestamp, UserId, WorkspaceId};
+use crate::counts::Counts;
+use stagegate_model::{KeyId, NotifierId, Timestamp, UserId, WorkspaceId};
 use stagegate_store::{
-    ApiKey, Append, ArchiveRecord, Cursor, EntityRef, Hash, Head, Lease, Row, Session, SideWrite,
-    Snapshot, SqliteStore, Store, StoreError, User,
+    ApiKey, Append, ArchiveRecord, Cursor, Delivery, DeliveryRecord, EntityRef, Hash, Head, Lease,
+    Row, Session, SideWrite, Snapshot, SqliteStore, Store, StoreError, User,
 };
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use uuid::Uuid;
 
@@ -53,6 +55,8 @@ pub struct Faults {
 pub struct FaultyStore {
     inner: SqliteStore,
     faults: Mutex<Faults>,
+    appends: AtomicU64,
+    counts: Mutex<Counts>,
 }
 
 impl FaultyStore {
@@ -64,12 +68,41 @@ impl FaultyStore {
         Ok(Self {
             inner: SqliteStore::in_memory()?,
             faults: Mutex::default(),
+            appends: AtomicU64::new(0),
+            counts: Mutex::default(),
         })
     }
 
     /// The switch.
     pub fn faults(&self) -> MutexGuard<'_, Faults> {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Grows whenever something may have been appended: while it does not, the log is the same.
+    #[must_use]
+    pub fn appends(&self) -> u64 {
+        self.appends.load(Ordering::Relaxed)
+    }
+
+    /// How often each fault was met, by those who used the store and not only set.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.counts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn count(&self, what: &'static str) {
+        self.counts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .add(what);
+    }
+
+    fn append_inside(&self, batch: &[Append]) -> Result<(), StoreError> {
+        self.appends.fetch_add(1, Ordering::Relaxed);
+        self.inner.append(batch)
     }
 
     /// The store as it is, faults or not.
@@ -80,6 +113,7 @@ impl FaultyStore {
 
     fn readable(&self) -> Result<(), StoreError> {
         if self.faults().reads_fail {
+            self.count("storage: a read failed");
             return Err(StoreError::Io {
                 what: "reading".to_owned(),
                 detail: "injected".to_owned(),
@@ -103,19 +137,27 @@ impl Store for FaultyStore {
         let detail = "injected".to_owned();
         let writes = self.faults().writes;
         match writes {
-            Writes::Work => self.inner.append(batch),
-            Writes::Full => Err(StoreError::Full { detail }),
-            Writes::Fail => Err(StoreError::Io {
-                what: "writing".to_owned(),
-                detail,
-            }),
+            Writes::Work => self.append_inside(batch),
+            Writes::Full => {
+                self.count("storage: disk full");
+                Err(StoreError::Full { detail })
+            }
+            Writes::Fail => {
+                self.count("storage: a write failed");
+                Err(StoreError::Io {
+                    what: "writing".to_owned(),
+                    detail,
+                })
+            }
             Writes::UnknownWritten => {
                 self.faults().writes = Writes::Work;
-                self.inner.append(batch)?;
+                self.append_inside(batch)?;
+                self.count("storage: unknown outcome, written");
                 Err(StoreError::Unknown { detail })
             }
             Writes::UnknownLost => {
                 self.faults().writes = Writes::Work;
+                self.count("storage: unknown outcome, lost");
                 Err(StoreError::Unknown { detail })
             }
         }
@@ -131,13 +173,20 @@ impl Store for FaultyStore {
         let damage = self.faults().snapshots;
         Ok(latest.and_then(|mut snapshot| {
             match damage {
-                Snapshots::Whole => {}
+                Snapshots::Whole => self.count("snapshot: read whole"),
                 Snapshots::Truncated => {
+                    self.count("snapshot: read truncated");
                     let half = snapshot.body.len() / 2;
                     snapshot.body.truncate(half);
                 }
-                Snapshots::Foreign => snapshot.entry_hash[0] ^= 1,
-                Snapshots::Missing => return None,
+                Snapshots::Foreign => {
+                    self.count("snapshot: read of another history");
+                    snapshot.entry_hash[0] ^= 1;
+                }
+                Snapshots::Missing => {
+                    self.count("snapshot: missing");
+                    return None;
+                }
             }
             Some(snapshot)
         }))
@@ -166,6 +215,10 @@ impl Store for FaultyStore {
         user(workspace: WorkspaceId, id: UserId) -> Option<User>;
         users(workspace: WorkspaceId) -> Vec<User>;
         session(hash: &Hash, now: Timestamp) -> Option<(Session, ApiKey)>;
+        notify_cursor(workspace: WorkspaceId) -> Option<u64>;
+        deliveries(workspace: WorkspaceId, notifier: NotifierId, limit: usize) -> Vec<Delivery>;
+        delivery_count(workspace: WorkspaceId, notifier: NotifierId) -> u64;
+        delivery_record(workspace: WorkspaceId, notifier: NotifierId) -> Option<DeliveryRecord>;
         purge_sessions(now: Timestamp) -> u64;
     }
 }

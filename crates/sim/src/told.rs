@@ -121,6 +121,10 @@ fn fact(fact: &Fact, ledger: &Ledger) -> String {
         }
         Fact::JobClaimed { id, runner, .. } => format!("{} claimed by {runner}", on(id)),
         Fact::JobChanged { id, status, .. } => format!("{} {status}", on(id)),
+        Fact::JobLost { id, .. } => format!("{} lost", on(id)),
+        Fact::JobFound { id, .. } => format!("{} found", on(id)),
+        Fact::JobRequeued { id, .. } => format!("{} requeued", on(id)),
+        Fact::JobCancelRequested { id, cause, .. } => format!("{} to stop ({cause})", on(id)),
         Fact::ReportIgnored { job, status, .. } => format!("{} {status} ignored", on(job)),
         Fact::ReleaseEnded { job, status, .. } => format!("release on {} {status}", on(job)),
         Fact::VerificationStarted { job, trigger, .. } => format!("verify {} {trigger}", on(job)),

@@ -2,6 +2,7 @@
 
 use crate::auditor::{Auditor, Violation};
 use crate::clients::{AgentPlan, agent_plan};
+use crate::counts::Counts;
 use crate::dice::Dice;
 use crate::node::{Node, Ticket};
 use crate::plan::Step;
@@ -22,6 +23,8 @@ const START: i64 = 1_772_442_000_000;
 const ENTRY_IDS: u64 = 0;
 /// Settles at one moment after which something is turning in circles.
 const SETTLES_MAX: usize = 500;
+/// From when on an agent's answer is a late one.
+const LATE_MILLIS: i64 = 600_000;
 /// Events of one run, a net.
 const EVENTS_MAX: usize = 60_000;
 
@@ -88,6 +91,12 @@ pub(crate) struct World<'s> {
     may_rest_until: i64,
     /// Whether faults are over.
     pub healed: bool,
+    /// How often what happened.
+    pub counts: Counts,
+    /// When each job was handed to its agent.
+    dispatched: BTreeMap<JobId, i64>,
+    /// What the store had when the log was last read to its end.
+    followed: u64,
 }
 
 pub(crate) type Checked = Result<(), Violation>;
@@ -129,6 +138,9 @@ impl<'s> World<'s> {
             writer_slow: false,
             may_rest_until: 0,
             healed: false,
+            counts: Counts::default(),
+            dispatched: BTreeMap::new(),
+            followed: 0,
         })
     }
 
@@ -173,7 +185,11 @@ impl<'s> World<'s> {
             if self.measure_at.is_some_and(|due| due <= self.time) {
                 self.measure_at = None;
             }
+            let before = self.auditor.ledger.seq;
             self.drive()?;
+            if self.auditor.ledger.seq > before {
+                self.counts.add("time: a wake-up decided something");
+            }
             return Ok(true);
         }
         let Some(key) = first else {
@@ -207,7 +223,11 @@ impl<'s> World<'s> {
                 self.submit(
                     Waiting::Client(event),
                     actor,
-                    Command::ClaimJob { job, runner },
+                    Command::ClaimJob {
+                        lease: false,
+                        job,
+                        runner,
+                    },
                 );
             }
             Event::Report {
@@ -221,6 +241,9 @@ impl<'s> World<'s> {
                     status,
                 };
                 let report = JobReport {
+                    epoch: None,
+                    exit: None,
+                    links: Default::default(),
                     job,
                     status,
                     message: String::new(),
@@ -228,6 +251,10 @@ impl<'s> World<'s> {
                     external_id: None,
                     output_tail: None,
                 };
+                let since = self.dispatched.get(&job).copied();
+                if since.is_some_and(|since| self.time - since >= LATE_MILLIS) {
+                    self.counts.add("agent: a late report");
+                }
                 let actor = self.people.runner.unwrap_or(Actor::System);
                 self.submit(Waiting::Client(event), actor, Command::ReportJob(report));
             }
@@ -237,6 +264,9 @@ impl<'s> World<'s> {
                 process,
             } => {
                 // A process that is gone reports nothing.
+                if process != self.process {
+                    self.counts.add("measured: too late for the process");
+                }
                 if process == self.process && self.node.is_some() {
                     let (verification, metric, ordinal) = key;
                     let command = Command::RecordMeasurement {
@@ -301,6 +331,7 @@ impl<'s> World<'s> {
         let persistent =
             job.is_none_or(|job| self.agents.get(&job).is_some_and(|it| it.persistent));
         if persistent {
+            self.counts.add("agent: said again what was not heard");
             let after =
                 Dice::of(self.seed, &format!("again {}", self.event_count)).between(50, 9_000);
             self.at(after, event);
@@ -331,6 +362,9 @@ impl<'s> World<'s> {
                     self.auditor.own_entry(id);
                     settled = node.settle(id, now);
                 }
+            }
+            if self.writer_slow && node.pending() > 1 {
+                self.counts.add("writer: entries piled up");
             }
             let failed = !self.writer_slow && node.flush(self.saboteur).failed > 0;
             if failed || refolded {
@@ -373,6 +407,10 @@ impl<'s> World<'s> {
 
     /// Reads what became durable.
     pub fn follow(&mut self) -> Checked {
+        let appends = self.store.appends();
+        if appends == self.followed {
+            return Ok(());
+        }
         loop {
             let after = self.auditor.ledger.seq;
             let rows = self
@@ -381,13 +419,18 @@ impl<'s> World<'s> {
                 .read(self.workspace, after, 100)
                 .map_err(|error| Violation::new("chain", error.to_string()))?;
             if rows.is_empty() {
+                self.followed = appends;
                 return Ok(());
             }
             for row in rows {
                 let start = row.hash[..4].iter().map(|it| format!("{it:02x}"));
                 let start: String = start.collect();
                 let followed = self.auditor.follow(&row);
-                if let Ok(entry) = Entry::from_bytes(&row.body) {
+                // Read once; what the auditor did not take is read again to be shown.
+                let taken = self.auditor.entries().last();
+                let taken = taken.filter(|entry| entry.seq == row.seq).cloned();
+                let entry = taken.map_or_else(|| Entry::from_bytes(&row.body), Ok);
+                if let Ok(entry) = entry {
                     let told = crate::told::entry(&entry, &self.auditor.ledger);
                     self.trace
                         .line(self.time, format_args!("entry {} {start} {told}", row.seq));
@@ -403,6 +446,16 @@ impl<'s> World<'s> {
     /// Hands new jobs to their agents.
     fn dispatch(&mut self, entry: &Entry) {
         for fact in &entry.facts {
+            match fact {
+                Fact::ReportIgnored { .. } => {
+                    self.counts.add("agent: a report of what had ended");
+                }
+                Fact::Measured {
+                    status: MeasurementStatus::Error,
+                    ..
+                } => self.counts.add("measured: in error"),
+                _ => {}
+            }
             let Fact::JobsCreated { jobs, .. } = fact else {
                 continue;
             };
@@ -419,6 +472,7 @@ impl<'s> World<'s> {
                     }
                     None => self.schedule_reports(job, &plan, None),
                 }
+                self.dispatched.insert(job, self.time);
                 self.agents.insert(job, plan);
             }
         }
@@ -449,6 +503,11 @@ impl<'s> World<'s> {
                 && *code == "internal"
             {
                 return Err(Violation::new("panic", message.clone()));
+            }
+            if let Err(SubmitError::Rejected(why)) = &answer
+                && why.code == "job_claimed"
+            {
+                self.counts.add("agent: a stranger's report refused");
             }
             let Some(waiting) = self.waiting.remove(&ticket) else {
                 continue;
@@ -522,6 +581,12 @@ impl<'s> World<'s> {
     /// Everything in memory is gone; it comes back after a while.
     pub fn crash(&mut self, down_millis: i64) {
         self.trace.line(self.time, format_args!("crash"));
+        if self.node.as_ref().is_some_and(|node| node.pending() > 0) {
+            self.counts.add("crash: decided and not written");
+        }
+        if !self.measuring.is_empty() {
+            self.counts.add("crash: measurements under way lost");
+        }
         self.node = None;
         self.process += 1;
         self.measuring.clear();
@@ -542,6 +607,7 @@ impl<'s> World<'s> {
         match Node::restart(Arc::clone(&self.store), self.workspace) {
             Ok(node) => {
                 self.trace.line(self.time, format_args!("start"));
+                self.counts.add("start: after a crash");
                 self.node = Some(node);
                 self.follow()?;
                 self.folds_agree()
@@ -550,6 +616,7 @@ impl<'s> World<'s> {
                 if !self.store.faults().reads_fail {
                     return Err(Violation::new("start", why));
                 }
+                self.counts.add("start: refused while nothing can be read");
                 self.trace
                     .line(self.time, format_args!("cannot start: {why}"));
                 self.at(1_000, Event::Restart);

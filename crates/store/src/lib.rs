@@ -11,11 +11,12 @@
 //! - **Snapshots** ([`Snapshot`]) only save time. Every damaged or doubtful one is passed over; the log
 //!   alone is the truth.
 //! - **Side tables** ([`SideWrite`]): API keys, persons and sessions, which must be changeable or
-//!   erasable.
+//!   erasable; deliveries to notifiers, whose attempts are no facts.
 //!
 //! INVARIANT: a store never interprets a body. Which facts there are is no concern of this crate.
 
 mod archive;
+mod delivery;
 mod error;
 mod lease;
 mod log;
@@ -26,6 +27,7 @@ mod store;
 mod verify;
 
 pub use archive::{ArchiveRecord, Cursor};
+pub use delivery::{Delivery, DeliveryFault, DeliveryRecord};
 pub use error::StoreError;
 pub use lease::Lease;
 pub use log::{Append, ENTRY_BODY_BYTES_MAX, EntityRef, GENESIS_HASH, Hash, Head, Row, entry_hash};

@@ -1,7 +1,8 @@
 //! Side tables: what must be changeable or erasable and therefore is not in the log.
 
-use crate::Hash;
-use stagegate_model::{KeyId, Timestamp, UserId, WorkspaceId};
+use crate::{Delivery, DeliveryRecord, Hash};
+use stagegate_model::{KeyId, NotifierId, Timestamp, UserId, WorkspaceId};
+use uuid::Uuid;
 
 /// An API key. The key itself is never stored, only the SHA-256 of its random text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +75,35 @@ pub enum SideWrite {
     },
     /// Creates or replaces a session (by hash).
     PutSession(Session),
+    /// Says up to which entry the log was looked through for what is to be told.
+    MoveNotifyCursor {
+        /// Whose log.
+        workspace: WorkspaceId,
+        /// The last entry that was looked at.
+        seq: u64,
+    },
+    /// Creates or replaces a delivery (by notifier, entry and subject).
+    PutDelivery(Delivery),
+    /// Forgets a delivery. An unknown one is no error.
+    EndDelivery {
+        /// Whose log.
+        workspace: WorkspaceId,
+        /// To whom.
+        notifier: NotifierId,
+        /// The entry it tells of.
+        seq: u64,
+        /// What of that entry it tells of.
+        subject: Uuid,
+    },
+    /// Creates or replaces a notifier's record.
+    PutDeliveryRecord(DeliveryRecord),
+    /// Forgets a notifier's deliveries and its record. An unknown one is no error.
+    ForgetNotifier {
+        /// Whose log.
+        workspace: WorkspaceId,
+        /// Which.
+        notifier: NotifierId,
+    },
     /// Ends a session. An unknown one is no error.
     DeleteSession {
         /// Its hash.

@@ -1,10 +1,10 @@
 //! The one interface to storage.
 
 use crate::{
-    ApiKey, Append, ArchiveRecord, Cursor, EntityRef, Hash, Head, Lease, Row, Session, SideWrite,
-    Snapshot, StoreError, User,
+    ApiKey, Append, ArchiveRecord, Cursor, Delivery, DeliveryRecord, EntityRef, Hash, Head, Lease,
+    Row, Session, SideWrite, Snapshot, StoreError, User,
 };
-use stagegate_model::{KeyId, Timestamp, UserId, WorkspaceId};
+use stagegate_model::{KeyId, NotifierId, Timestamp, UserId, WorkspaceId};
 use uuid::Uuid;
 
 /// Durable storage of every workspace's log and of what belongs beside it.
@@ -180,6 +180,31 @@ pub trait Store: Send + Sync {
     /// The session with this hash and its key, unless it ended or the key is revoked.
     fn session(&self, hash: &Hash, now: Timestamp)
     -> Result<Option<(Session, ApiKey)>, StoreError>;
+
+    /// The last entry that was looked through for what is to be told; `None` when none was.
+    fn notify_cursor(&self, workspace: WorkspaceId) -> Result<Option<u64>, StoreError>;
+
+    /// A notifier's deliveries, those that are due first before the others.
+    fn deliveries(
+        &self,
+        workspace: WorkspaceId,
+        notifier: NotifierId,
+        limit: usize,
+    ) -> Result<Vec<Delivery>, StoreError>;
+
+    /// How many messages a notifier has still to be told.
+    fn delivery_count(
+        &self,
+        workspace: WorkspaceId,
+        notifier: NotifierId,
+    ) -> Result<u64, StoreError>;
+
+    /// What came of a notifier's deliveries; `None` when there was none.
+    fn delivery_record(
+        &self,
+        workspace: WorkspaceId,
+        notifier: NotifierId,
+    ) -> Result<Option<DeliveryRecord>, StoreError>;
 
     /// Forgets the sessions that ended before `now`; how many there were.
     fn purge_sessions(&self, now: Timestamp) -> Result<u64, StoreError>;

@@ -1,7 +1,10 @@
 //! Jobs, as people see them and as agents do them.
 
 use super::{ClientError, List, Workspace};
-use crate::{Accepted, AgentJobsQuery, ClaimJob, Job, JobReport, JobWithRelease, Page};
+use crate::{
+    Accepted, AgentJobsQuery, AppendOutput, CancelJob, ClaimJob, Job, JobHeartbeat,
+    JobHeartbeatAnswer, JobOutput, JobReport, JobWithRelease, OutputEnd, Page,
+};
 use std::time::Duration;
 
 /// What an answer to a long poll may take beyond the time it was asked to wait.
@@ -56,6 +59,38 @@ impl Workspace {
     /// Says how a job stands. Saying the same again, or too late, is accepted and changes nothing.
     pub async fn report_job(&self, job: &str, body: &JobReport) -> Answer<Accepted> {
         let request = self.to_put(["jobs", job, "status"]);
+        self.client.send(request.json(body)?).await
+    }
+
+    /// Says that the runner is at it and hears whether the job is to be stopped; waits for that as long as the body
+    /// says. Fails with `lease_lost` when the runner no longer holds the job, with `job_ended` when it has ended.
+    pub async fn heartbeat_job(
+        &self,
+        job: &str,
+        body: &JobHeartbeat,
+    ) -> Answer<JobHeartbeatAnswer> {
+        let wait = Duration::from_secs(body.wait.unwrap_or(0));
+        let request = self
+            .to_post(["jobs", job, "heartbeat"])
+            .timeout(Some(wait + POLL_GRACE));
+        self.client.send(request.json(body)?).await
+    }
+
+    /// Sends a piece of live output; the answer says from where to send on. Also renews the lease.
+    pub async fn append_job_output(&self, job: &str, body: &AppendOutput) -> Answer<OutputEnd> {
+        let request = self.to_post(["jobs", job, "output"]);
+        self.client.send(request.json(body)?).await
+    }
+
+    /// What is kept of a job's output, from the byte `from` on. To see it grow: [`Workspace::follow_job_output`].
+    pub async fn job_output(&self, job: &str, from: u64) -> Answer<JobOutput> {
+        let request = self.to_get(["jobs", job, "output"]).param("from", from);
+        self.client.send(request).await
+    }
+
+    /// Asks for a job to be stopped. One that no runner has is cancelled at once.
+    pub async fn cancel_job(&self, job: &str, body: &CancelJob) -> Answer<Accepted> {
+        let request = self.to_post(["jobs", job, "cancel"]);
         self.client.send(request.json(body)?).await
     }
 }

@@ -3,9 +3,9 @@
 use super::{ClientError, List, Workspace};
 use crate::{
     Accepted, Apply, ApplyReport, DeploymentAndSystems, DeploymentWithVariablesAndSystems,
-    Environment, EnvironmentWithSystems, JobAgent, Policy, Resource, System,
-    SystemWithLinkedEntities, UpsertDeployment, UpsertEnvironment, UpsertJobAgent, UpsertPolicy,
-    UpsertResource, UpsertSystem,
+    Environment, EnvironmentWithSystems, JobAgent, Notifier, NotifierTest, Policy, Resource,
+    System, SystemWithLinkedEntities, UpsertDeployment, UpsertEnvironment, UpsertJobAgent,
+    UpsertNotifier, UpsertPolicy, UpsertResource, UpsertSystem,
 };
 
 type Answer<T> = Result<T, ClientError>;
@@ -177,6 +177,36 @@ impl Workspace {
 
     pub async fn delete_job_agent(&self, id: &str) -> Answer<Accepted> {
         self.client.send(self.to_delete(["job-agents", id])).await
+    }
+
+    #[must_use]
+    pub fn notifiers(&self) -> List<Notifier> {
+        self.list(["notifiers"])
+    }
+
+    pub async fn notifier(&self, id: &str) -> Answer<Notifier> {
+        self.client.send(self.to_get(["notifiers", id])).await
+    }
+
+    pub async fn notifier_by_name(&self, name: &str) -> Answer<Notifier> {
+        let request = self.to_get(["notifiers", "name", name]);
+        self.client.send(request).await
+    }
+
+    /// Creates the notifier, or replaces it: the caller chooses the id.
+    pub async fn put_notifier(&self, id: &str, body: &UpsertNotifier) -> Answer<Accepted> {
+        let request = self.to_put(["notifiers", id]).json(body)?;
+        self.client.send(request).await
+    }
+
+    pub async fn delete_notifier(&self, id: &str) -> Answer<Accepted> {
+        self.client.send(self.to_delete(["notifiers", id])).await
+    }
+
+    /// Has a test message sent at once.
+    pub async fn test_notifier(&self, id: &str) -> Answer<NotifierTest> {
+        let request = self.to_post(["notifiers", id, "test"]);
+        self.client.send(request).await
     }
 
     #[must_use]

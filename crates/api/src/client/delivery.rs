@@ -2,7 +2,7 @@
 
 use super::{ClientError, List, Workspace};
 use crate::{
-    Accepted, CastVotes, CreateVersion, DecideVerification, DeploymentVersion,
+    Accepted, CastVotes, ChangedVersion, CreateVersion, DecideVerification, DeploymentVersion,
     DeploymentVersionWithDependencies, Page, Promotion, PromotionDetail, PromotionsQuery, Release,
     ReleaseTarget, ReleaseTargetStateQuery, ReleaseTargetStateResponse, ReleaseTargetWithState,
     RerunVerification, Status, UpdateVersion, Verification, Why, WhyQuery,
@@ -30,11 +30,8 @@ impl Workspace {
         self.client.send(request.json(body)?).await
     }
 
-    pub async fn update_version(
-        &self,
-        id: &str,
-        body: &UpdateVersion,
-    ) -> Answer<DeploymentVersion> {
+    /// Says also how many targets go back when that rejects the version.
+    pub async fn update_version(&self, id: &str, body: &UpdateVersion) -> Answer<ChangedVersion> {
         let request = self.to(Method::PATCH, ["deploymentversions", id]);
         self.client.send(request.json(body)?).await
     }

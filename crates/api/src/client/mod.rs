@@ -10,6 +10,8 @@ mod error;
 mod events;
 mod list;
 mod log;
+mod orders;
+mod output;
 mod people;
 mod send;
 mod sse;
@@ -17,6 +19,7 @@ mod sse;
 pub use error::ClientError;
 pub use events::{Event, Events};
 pub use list::List;
+pub use output::{FollowedOutput, OutputEvent};
 
 use crate::{CreateWorkspace, KEY_HEADER, Me, UpdateWorkspace, WorkspaceList};
 use reqwest::Url;

@@ -28,6 +28,7 @@ pub(super) struct Request {
     body: Option<Vec<u8>>,
     timeout: Option<Duration>,
     last_event_id: Option<u64>,
+    stream: bool,
 }
 
 impl Request {
@@ -39,6 +40,7 @@ impl Request {
             body: None,
             timeout: Some(TIMEOUT),
             last_event_id: None,
+            stream: false,
         }
     }
 
@@ -89,6 +91,12 @@ impl Request {
     pub(super) fn events_after(mut self, seq: u64) -> Self {
         self.last_event_id = Some(seq);
         self.param("after", seq).timeout(None)
+    }
+
+    /// As an event stream whose events have no ids.
+    pub(super) fn stream(mut self) -> Self {
+        self.stream = true;
+        self.timeout(None)
     }
 
     fn url(&self, base: &Url) -> Url {
@@ -169,12 +177,12 @@ impl Client {
         if let Some(timeout) = request.timeout {
             builder = builder.timeout(timeout);
         }
-        builder = match request.last_event_id {
-            Some(seq) => builder
-                .header(header::ACCEPT, "text/event-stream")
-                .header("Last-Event-ID", seq),
-            None => builder,
-        };
+        if request.stream || request.last_event_id.is_some() {
+            builder = builder.header(header::ACCEPT, "text/event-stream");
+        }
+        if let Some(seq) = request.last_event_id {
+            builder = builder.header("Last-Event-ID", seq);
+        }
         if let Some(body) = &request.body {
             builder = builder
                 .header(header::CONTENT_TYPE, "application/json")

@@ -4,15 +4,24 @@ mod agent;
 mod apply;
 mod audit;
 mod completions;
+mod confirm;
 mod demo;
+mod deploy;
 mod diff;
 mod explain_rule;
 mod export;
 mod get;
 mod jobs;
 mod key;
+mod notifiers;
+mod ordering;
 mod promotion;
 mod promotions;
+mod quarantine;
+mod redeploy;
+mod release_hold;
+mod releases;
+mod rollback;
 mod sample_service;
 mod serve;
 mod status;
@@ -52,9 +61,17 @@ pub enum Command {
     Approve(vote::Approve),
     Reject(vote::Reject),
     Withdraw(vote::Withdraw),
+    Releases(releases::Args),
+    Rollback(rollback::Args),
+    Redeploy(redeploy::Args),
+    ReleaseHold(release_hold::Args),
+    /// See what failed where and is kept out, and let it in again
+    #[command(subcommand)]
+    Quarantine(quarantine::Command),
+    Deploy(deploy::Args),
     Jobs(jobs::Args),
     Promotions(promotions::Args),
-    /// Look into a promotion
+    /// Look into a promotion; pause, cancel or reopen it
     #[command(subcommand)]
     Promotion(promotion::Command),
     /// Look into verifications, and decide where measurements could not
@@ -71,6 +88,9 @@ pub enum Command {
     /// Run jobs on this machine, and see who can
     #[command(subcommand)]
     Agent(agent::Command),
+    /// See who is told what happened, and try whether it arrives
+    #[command(subcommand)]
+    Notifiers(notifiers::Command),
     ExplainRule(explain_rule::Args),
     Test(test::Args),
     Completions(completions::Args),
@@ -101,6 +121,12 @@ pub fn run(command: Command, global: Global, out: Output) -> Result<Answer> {
         Command::Approve(args) => asking.ask(|session| args.run(session)),
         Command::Reject(args) => asking.ask(|session| args.run(session)),
         Command::Withdraw(args) => asking.ask(|session| args.run(session)),
+        Command::Releases(args) => asking.ask(|session| args.run(session)),
+        Command::Rollback(args) => asking.ask(|session| args.run(session)),
+        Command::Redeploy(args) => asking.ask(|session| args.run(session)),
+        Command::ReleaseHold(args) => asking.ask(|session| args.run(session)),
+        Command::Quarantine(command) => asking.ask(|session| command.run(session)),
+        Command::Deploy(args) => asking.ask(|session| args.run(session)),
         Command::Jobs(args) => asking.ask(|session| args.run(session)),
         Command::Promotions(args) => asking.ask(|session| args.run(session)),
         Command::Promotion(command) => asking.ask(|session| command.run(session)),
@@ -110,6 +136,7 @@ pub fn run(command: Command, global: Global, out: Output) -> Result<Answer> {
         Command::Key(command) => asking.ask(|session| command.run(session)),
         Command::Whoami(args) => asking.ask(|session| args.run(session)),
         Command::Agent(command) => command.run(asking),
+        Command::Notifiers(command) => asking.ask(|session| command.run(session)),
         Command::Test(args) => args.run(asking.global.output),
         Command::ExplainRule(args) => args.run(&asking.out),
         Command::Completions(args) => args.run(&asking.out),

@@ -114,11 +114,17 @@ fn board(deployment: &DeploymentStatus, paint: Paint) -> String {
                 _ => format!("{} on {}/{}", current.tag, current.count, it.targets),
             })
             .collect();
-        Cell::from(if tags.is_empty() {
+        let mut text = if tags.is_empty() {
             "nothing".to_owned()
         } else {
             tags.join(", ")
-        })
+        };
+        for (count, what) in [(it.break_glass, "BREAK-GLASS"), (it.held, "held")] {
+            if count > 0 {
+                text.push_str(&format!(" ({count} {what})"));
+            }
+        }
+        Cell::from(text)
     }));
     table.row(runs);
     let now = when::now();
@@ -173,8 +179,17 @@ fn standing_of(cell: &StatusCell) -> Cell {
     } else {
         String::new()
     };
+    let marks: String = cell
+        .marks
+        .iter()
+        .map(|mark| match mark.as_str() {
+            "breakGlass" => ", BREAK-GLASS".to_owned(),
+            "retrying" => ", tried again".to_owned(),
+            mark => format!(", {mark}"),
+        })
+        .collect();
     let text = format!(
-        "{} {}{progress}{failed}",
+        "{} {}{progress}{failed}{marks}",
         status_mark(&cell.status),
         status_word(&cell.status)
     );

@@ -7,7 +7,7 @@ use crate::output::{
 use crate::resolve;
 use crate::session::Session;
 use anyhow::Result;
-use stagegate_api::{Why, WhyQuery};
+use stagegate_api::{Why, WhyQuery, WhyTarget};
 
 /// Say why a version is, or is not, in an environment, and when it will be.
 #[derive(clap::Args, Debug)]
@@ -86,7 +86,7 @@ fn render(why: &Why, paint: Paint) -> String {
                 Cell::from(&target.resource),
                 Cell::status(&target.state),
                 Cell::from(target.current.as_deref().unwrap_or("–")),
-                Cell::dim(target.latest.as_deref().unwrap_or("–")),
+                Cell::dim(last_given(target)),
                 Cell::from(target.reason.as_deref().unwrap_or_default()),
             ]);
         }
@@ -104,10 +104,20 @@ fn render(why: &Why, paint: Paint) -> String {
     text
 }
 
+/// `v1`, `v1 (rollback)`.
+fn last_given(target: &WhyTarget) -> String {
+    let latest = target.latest.as_deref().unwrap_or("–");
+    match target.kind.as_deref() {
+        Some("breakGlass") => format!("{latest} (BREAK-GLASS)"),
+        Some(kind) => format!("{latest} ({kind})"),
+        None => latest.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use stagegate_api::{DeploymentRef, EnvironmentRef, Gate, VersionRef, WhyTarget};
+    use stagegate_api::{DeploymentRef, EnvironmentRef, Gate, VersionRef};
 
     #[test]
     fn gates_targets_and_summary_are_told() {

@@ -79,6 +79,17 @@ impl Output {
         Ok(())
     }
 
+    /// Writes text as it is: a part of something that goes on.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn piece(&self, text: &str) -> Result<()> {
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(text.as_bytes())?;
+        stdout.flush()?;
+        Ok(())
+    }
+
     /// Writes a value as indented JSON.
     ///
     /// # Errors

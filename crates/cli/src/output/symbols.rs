@@ -15,12 +15,12 @@ pub fn status_mark(status: &str) -> &'static str {
         | "invalidIntegration"
         | "externalRunNotFound"
         | "deny" => "✗",
-        "deploying" | "running" | "inProgress" | "building" => "●",
+        "deploying" | "running" | "inProgress" | "building" | "retrying" => "●",
         "verifying" => "◐",
         "waiting" | "pending" | "queued" | "wait" => "○",
         "rolledBack" => "↶",
         "superseded" => "»",
-        "inconclusive" | "actionRequired" | "blocked" | "paused" => "!",
+        "inconclusive" | "actionRequired" | "blocked" | "paused" | "held" => "!",
         "cancelled" | "expired" | "skipped" | "withdrawn" => "–",
         "newer" => "»",
         "" => "·",
@@ -33,6 +33,7 @@ pub fn status_mark(status: &str) -> &'static str {
 pub fn status_word(status: &str) -> &str {
     match status {
         "rolledBack" => "rolled back",
+        "retrying" => "tried again",
         "inProgress" => "in progress",
         "actionRequired" => "action required",
         "invalidJobAgent" => "invalid job agent",

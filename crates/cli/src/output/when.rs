@@ -50,7 +50,8 @@ pub fn both(time: &str, now: Timestamp) -> String {
 }
 
 /// A length of time with one unit.
-fn length(seconds: u64) -> String {
+#[must_use]
+pub fn length(seconds: u64) -> String {
     match seconds {
         0..=119 => format!("{seconds} s"),
         120..=7199 => format!("{} min", seconds / 60),

@@ -20,6 +20,7 @@ const COMMANDS: &[&str] = &[
     "withdraw",
     "jobs",
     "jobs show",
+    "jobs logs",
     "jobs cancel",
     "promotions",
     "promotion show",

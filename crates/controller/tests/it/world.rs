@@ -1,14 +1,14 @@
 //! A small workspace over a real SQLite store, with a switch for faults.
 
-use stagegate_controller::{Committed, Controller, SubmitError, SystemClock};
+use stagegate_controller::{Committed, Controller, Options, SubmitError, SystemClock};
 use stagegate_model::{
     Actor, Change, Command, Deployment, DeploymentId, Environment, EnvironmentId, Fact, JobAgent,
-    JobId, JobReport, JobStatus, KeyId, Metadata, NewVersion, Policy, Resource, Role, Rule, System,
-    Timestamp, UserId, VersionId, VersionStatus, WorkspaceId,
+    JobId, JobReport, JobStatus, KeyId, Metadata, NewVersion, NotifierId, Policy, Resource, Role,
+    Rule, System, Timestamp, UserId, VersionId, VersionStatus, WorkspaceId,
 };
 use stagegate_store::{
-    ApiKey, Append, ArchiveRecord, Cursor, EntityRef, Hash, Head, Lease, Row, Session, SideWrite,
-    Snapshot, SqliteStore, Store, StoreError, User,
+    ApiKey, Append, ArchiveRecord, Cursor, Delivery, DeliveryRecord, EntityRef, Hash, Head, Lease,
+    Row, Session, SideWrite, Snapshot, SqliteStore, Store, StoreError, User,
 };
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -100,6 +100,10 @@ impl Store for FaultyStore {
         user(workspace: WorkspaceId, id: UserId) -> Option<User>;
         users(workspace: WorkspaceId) -> Vec<User>;
         session(hash: &Hash, now: Timestamp) -> Option<(Session, ApiKey)>;
+        notify_cursor(workspace: WorkspaceId) -> Option<u64>;
+        deliveries(workspace: WorkspaceId, notifier: NotifierId, limit: usize) -> Vec<Delivery>;
+        delivery_count(workspace: WorkspaceId, notifier: NotifierId) -> u64;
+        delivery_record(workspace: WorkspaceId, notifier: NotifierId) -> Option<DeliveryRecord>;
         purge_sessions(now: Timestamp) -> u64;
     }
 }
@@ -132,13 +136,18 @@ pub struct World {
 impl World {
     /// Opens what is in the directory, or makes a workspace with one person.
     pub async fn open(dir: &Path) -> Self {
+        Self::open_with(dir, Options::default()).await
+    }
+
+    pub async fn open_with(dir: &Path, options: Options) -> Self {
         let inner = open_store(dir).await;
         let store = Arc::new(FaultyStore {
             inner,
             fault: AtomicU8::new(0),
             commits: AtomicUsize::new(0),
         });
-        let controller = Controller::start(store.clone(), Arc::new(SystemClock)).unwrap();
+        let controller =
+            Controller::start_with(store.clone(), Arc::new(SystemClock), options).unwrap();
         if let Some(workspace) = controller.workspaces().first().copied() {
             let state = controller
                 .read(workspace, |engine| engine.state().clone())
@@ -209,6 +218,7 @@ impl World {
         let mut changes = vec![
             Change::PutSystem(system),
             Change::PutJobAgent(JobAgent {
+                job_limits: Default::default(),
                 id: id().into(),
                 name: "local".to_owned(),
                 kind: "exec".to_owned(),
@@ -216,6 +226,8 @@ impl World {
                 metadata: Metadata::new(),
             }),
             Change::PutDeployment(Deployment {
+                redeploy_on_variable_change: false,
+                job_limits: Default::default(),
                 id: deployment,
                 name: "api".to_owned(),
                 slug: "api".to_owned(),
@@ -274,6 +286,7 @@ impl World {
 
     pub fn version(&self, deployment: DeploymentId, tag: &str) -> Command {
         Command::CreateVersion(NewVersion {
+            job_limits: Default::default(),
             id: VersionId(id()),
             deployment,
             tag: tag.to_owned(),
@@ -289,6 +302,9 @@ impl World {
 
     pub async fn report(&self, job: JobId, status: JobStatus) -> Committed {
         let report = JobReport {
+            epoch: None,
+            exit: None,
+            links: Default::default(),
             job,
             status,
             message: String::new(),

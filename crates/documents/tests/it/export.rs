@@ -5,7 +5,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use stagegate_documents::export;
 use stagegate_model::{
-    Deployment, Environment, JobAgent, Policy, Resource, Rule, System, Timestamp,
+    Deployment, Environment, JobAgent, JobLimitsSpec, OnLostLease, Policy, Resource, Rule, System,
+    Timestamp,
 };
 use std::collections::BTreeSet;
 use uuid::Uuid;
@@ -165,7 +166,9 @@ proptest! {
             id: id(101).into(), name: name.clone(), slug: "s".into(),
             description: text.clone(), metadata: metadata.clone(),
         });
-        workspace.agents.push(JobAgent {
+        workspace.agents.push(JobAgent { job_limits: JobLimitsSpec {
+                lease_seconds: Some(9), on_lost_lease: Some(OnLostLease::Requeue), ..Default::default()
+            },
             id: id(102).into(), name: name.clone(), kind: name.clone(),
             config: config.clone(), metadata: metadata.clone(),
         });
@@ -183,7 +186,8 @@ proptest! {
             metadata: metadata.clone(), resource_selector: selector.clone(),
             systems: [id(101).into()].into(), created_at,
         });
-        workspace.deployments.push(Deployment {
+        workspace.deployments.push(Deployment { job_limits: JobLimitsSpec { run_timeout_seconds: Some(7), ..Default::default() },
+            redeploy_on_variable_change: false,
             id: id(105).into(), name: name.clone(), slug: "d".into(), description: text.clone(),
             metadata: metadata.clone(), resource_selector: selector.clone(),
             job_agent_selector: match by_name {

@@ -3,8 +3,10 @@
 mod arbitrary;
 mod example;
 mod export;
+mod job_limits;
 mod links;
 mod locate;
+mod notifiers;
 mod policies;
 mod refusals;
 mod shapes;

@@ -2,7 +2,7 @@
 
 use stagegate_documents::{Catalog, DocumentError, Plan, Planned, plan, plan_many};
 use stagegate_model::{
-    Change, Deployment, Environment, JobAgent, Policy, Resource, System, Timestamp,
+    Change, Deployment, Environment, JobAgent, Notifier, Policy, Resource, System, Timestamp,
 };
 use uuid::Uuid;
 
@@ -14,6 +14,7 @@ pub struct Workspace {
     pub environments: Vec<Environment>,
     pub deployments: Vec<Deployment>,
     pub policies: Vec<Policy>,
+    pub notifiers: Vec<Notifier>,
     ids: u128,
     pub now: i64,
 }
@@ -50,6 +51,12 @@ impl Catalog for Workspace {
             .find(|it| same(&it.name, name))
             .cloned()
     }
+    fn notifier_by_name(&self, name: &str) -> Option<Notifier> {
+        self.notifiers
+            .iter()
+            .find(|it| same(&it.name, name))
+            .cloned()
+    }
     fn systems(&self) -> Vec<System> {
         self.systems.clone()
     }
@@ -67,6 +74,9 @@ impl Catalog for Workspace {
     }
     fn policies(&self) -> Vec<Policy> {
         self.policies.clone()
+    }
+    fn notifiers(&self) -> Vec<Notifier> {
+        self.notifiers.clone()
     }
 }
 
@@ -108,6 +118,7 @@ impl Workspace {
                 Change::PutJobAgent(it) => put!(self.agents, it),
                 Change::PutResource(it) => put!(self.resources, it),
                 Change::PutEnvironment(it) => put!(self.environments, it),
+                Change::PutNotifier(it) => put!(self.notifiers, it),
                 Change::PutDeployment(it) => put!(self.deployments, it),
                 Change::PutPolicy(it) => {
                     for replaced in &it.replaces {

@@ -7,8 +7,8 @@ mod views;
 
 pub(crate) use compiled::{Compiled, CompiledPolicy, CompiledRule, Match, Subject};
 pub(crate) use schema::{
-    approval_schema, condition_schema, environment_schema, policy_schema, resource_schema,
-    template_schema, turn_schema, version_schema,
+    approval_schema, condition_schema, environment_schema, notifier_schema, policy_schema,
+    resource_schema, template_schema, turn_schema, version_schema,
 };
 pub(crate) use views::PromotionView;
 pub use views::{

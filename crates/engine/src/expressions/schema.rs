@@ -89,6 +89,8 @@ schemas! {
     environment_schema = [("environment", ENVIRONMENT)];
     /// Selectors over versions, in a lane.
     version_schema = [("version", VERSION), ("environment", ENVIRONMENT), ("deployment", DEPLOYMENT)];
+    /// Selectors of notifiers.
+    notifier_schema = [("deployment", DEPLOYMENT), ("environment", ENVIRONMENT), ("version", VERSION)];
     /// Selectors over job agents.
     agent_schema = [("jobAgent", JOB_AGENT)];
     /// Conditions over what was measured.

@@ -5,8 +5,9 @@ use crate::engine::{Context, Engine};
 use crate::settle::{is_usable, last_good, rollback_order};
 use crate::state::{Good, LaneKey, Promotion, State, Target};
 use stagegate_model::{
-    EarlierRelease, EnvironmentId, Fact, JobStatus, Order, OrderCause, PromotionId, Rejection,
-    ReleaseStatus, RollbackTarget, StartKind, TargetKey, UserId, VersionId, VersionStatus,
+    CancelCause, EarlierRelease, EnvironmentId, Fact, JobStatus, Order, OrderCause, PromotionId,
+    Rejection, ReleaseStatus, RollbackTarget, StartKind, TargetKey, UserId, Version, VersionId,
+    VersionStatus,
 };
 
 /// How many targets one command may name.
@@ -22,7 +23,7 @@ fn target_of(state: &State, key: TargetKey) -> Result<&Target, Rejection> {
             "resource `{}` is no release target of deployment `{}` in environment `{}`",
             key.resource, key.deployment, key.environment
         );
-        Rejection::not_found("target_not_found", message)
+        Rejection::not_found("release_target_not_found", message)
     })
 }
 
@@ -76,34 +77,42 @@ pub(super) fn redeploy(
     let mut facts = Vec::new();
     for (index, key) in targets.iter().enumerate() {
         let refuse = |rejection: Rejection| rejection.at(format!("targets[{index}]"));
-        let target = target_of(state, *key).map_err(refuse)?;
-        let release = target.latest.and_then(|id| state.releases().get(&id));
-        let Some(release) = release else {
-            let message = format!("nothing was ever deployed to `{}`", name_of(state, *key));
-            return Err(refuse(Rejection::conflict("nothing_deployed", message)));
-        };
-        let version = version_of(state, release.version).map_err(refuse)?;
-        let stands = matches!(version.status, VersionStatus::Ready | VersionStatus::Paused);
-        if !stands {
-            let message = format!("{} has the status {}", version.tag, version.status);
-            return Err(refuse(
-                Rejection::conflict("invalid_status", message)
-                    .hint("only a version that is ready can be deployed again"),
-            ));
-        }
-        check_quarantine(state, version.id, key.environment).map_err(refuse)?;
-        let order = Order {
-            kind: StartKind::Redeploy,
-            version: version.id,
-            to: None,
-            of: None,
-            cause: OrderCause::Person,
-            reason: reason.to_owned(),
-            by: context.actor.user(),
-        };
+        let order = manual_redeploy(state, *key, reason, context.actor.user()).map_err(refuse)?;
         give(state, *key, order, &mut facts).map_err(refuse)?;
     }
     Ok(facts)
+}
+
+/// What a redeploy that a person asks for would do to one target.
+pub(crate) fn manual_redeploy(
+    state: &State,
+    key: TargetKey,
+    reason: &str,
+    by: Option<UserId>,
+) -> Result<Order, Rejection> {
+    let target = target_of(state, key)?;
+    let release = target.latest.and_then(|id| state.releases().get(&id));
+    let Some(release) = release else {
+        let message = format!("nothing was ever deployed to `{}`", name_of(state, key));
+        return Err(Rejection::conflict("nothing_deployed", message));
+    };
+    let version = version_of(state, release.version)?;
+    let stands = matches!(version.status, VersionStatus::Ready | VersionStatus::Paused);
+    if !stands {
+        let message = format!("{} has the status {}", version.tag, version.status);
+        return Err(Rejection::conflict("invalid_status", message)
+            .hint("only a version that is ready can be deployed again"));
+    }
+    check_quarantine(state, version.id, key.environment)?;
+    Ok(Order {
+        kind: StartKind::Redeploy,
+        version: version.id,
+        to: None,
+        of: None,
+        cause: OrderCause::Person,
+        reason: reason.to_owned(),
+        by,
+    })
 }
 
 /// Gives an order, unless the same one stands; a rollback that waits is not replaced by anything less.
@@ -113,26 +122,39 @@ fn give(
     order: Order,
     facts: &mut Vec<Fact>,
 ) -> Result<(), Rejection> {
-    let standing = state
-        .lane(target.into())
-        .and_then(|lane| lane.orders.get(&target.resource));
-    if let Some(standing) = standing {
-        let same = (standing.kind, standing.version) == (order.kind, order.version);
-        if same {
-            return Ok(());
-        }
-        if standing.kind == StartKind::Rollback && order.kind != StartKind::Rollback {
-            let message = format!(
-                "`{}` is about to go back to {}",
-                name_of(state, target),
-                tag_of(state, standing.version)
-            );
-            return Err(Rejection::conflict("rollback_pending", message)
-                .hint("wait for the rollback to end"));
-        }
+    if !stands_already(state, target, &order)? {
+        facts.push(Fact::TargetOrdered { target, order });
     }
-    facts.push(Fact::TargetOrdered { target, order });
     Ok(())
+}
+
+/// Whether the same order stands on the target already.
+///
+/// # Errors
+/// When one stands that this one may not replace.
+pub(crate) fn stands_already(
+    state: &State,
+    target: TargetKey,
+    order: &Order,
+) -> Result<bool, Rejection> {
+    let lane = state.lane(target.into());
+    let Some(standing) = lane.and_then(|lane| lane.orders.get(&target.resource)) else {
+        return Ok(false);
+    };
+    if (standing.kind, standing.version) == (order.kind, order.version) {
+        return Ok(true);
+    }
+    if standing.kind == StartKind::Rollback && order.kind != StartKind::Rollback {
+        let message = format!(
+            "`{}` is about to go back to {}",
+            name_of(state, target),
+            tag_of(state, standing.version)
+        );
+        return Err(
+            Rejection::conflict("rollback_pending", message).hint("wait for the rollback to end")
+        );
+    }
+    Ok(false)
 }
 
 fn check_quarantine(
@@ -290,12 +312,13 @@ fn open_promotion_of(state: &State, id: PromotionId) -> Result<&Promotion, Rejec
 pub(super) fn cancel_promotion(
     state: &State,
     id: PromotionId,
-    reason: String,
+    reason: &str,
+    context: Context,
 ) -> Result<Vec<Fact>, Rejection> {
     too_large("reason", reason.len(), TEXT_BYTES_MAX)?;
     let promotion = open_promotion_of(state, id)?;
     let track = state.track(promotion.version, promotion.environment);
-    let message = match reason.as_str() {
+    let message = match reason {
         "" => "its promotion was cancelled".to_owned(),
         why => format!("its promotion was cancelled: {why}"),
     };
@@ -317,7 +340,7 @@ pub(super) fn cancel_promotion(
         state.jobs().get(&target.active?)
     });
     for job in jobs.filter(|job| job.promotion == id) {
-        facts.extend(stop_job(job, &message));
+        facts.extend(stop_job(job, &message, context));
     }
     let orders = lane.into_iter().flat_map(|lane| &lane.orders);
     for (resource, order) in orders {
@@ -332,15 +355,27 @@ pub(super) fn cancel_promotion(
     Ok(facts)
 }
 
-/// A job that nobody works on ends at once.
-fn stop_job(job: &crate::Job, message: &str) -> Option<Fact> {
-    let waiting = matches!(job.status, JobStatus::Pending | JobStatus::Queued);
-    waiting.then(|| Fact::JobChanged {
+/// A job that nobody works on ends at once; another is asked to stop.
+fn stop_job(job: &crate::Job, message: &str, context: Context) -> Option<Fact> {
+    if job.status.is_terminal() {
+        return None;
+    }
+    if job.status != JobStatus::Pending {
+        return job.cancel.is_none().then(|| Fact::JobCancelRequested {
+            id: job.id,
+            cause: CancelCause::Person,
+            reason: message.to_owned(),
+            by: context.actor.user(),
+        });
+    }
+    Some(Fact::JobChanged {
         id: job.id,
         status: JobStatus::Cancelled,
         message: message.to_owned(),
         external_id: None,
         output_tail: None,
+        exit: None,
+        links: std::collections::BTreeMap::new(),
     })
 }
 
@@ -413,30 +448,49 @@ pub(super) fn break_glass(
 ) -> Result<Vec<Fact>, Rejection> {
     check_targets(targets, reason)?;
     reasoned(reason)?;
-    let version = version_of(state, version)?;
-    let stands = matches!(version.status, VersionStatus::Ready | VersionStatus::Paused);
-    if !stands {
-        let message = format!("{} has the status {}", version.tag, version.status);
-        return Err(Rejection::conflict("invalid_status", message).at("versionId"));
-    }
+    breakable(state, version)?;
     let mut facts = Vec::new();
     for (index, key) in targets.iter().enumerate() {
         let refuse = |rejection: Rejection| rejection.at(format!("targets[{index}]"));
-        target_of(state, *key).map_err(refuse)?;
-        if key.deployment != version.deployment {
-            let message = format!("{} is a version of another deployment", version.tag);
-            return Err(refuse(Rejection::invalid("invalid_value", message)));
-        }
-        let order = Order {
-            kind: StartKind::BreakGlass,
-            version: version.id,
-            to: None,
-            of: None,
-            cause: OrderCause::Person,
-            reason: reason.to_owned(),
-            by: context.actor.user(),
-        };
+        let order = manual_break_glass(state, version, *key, reason, context.actor.user())
+            .map_err(refuse)?;
         give(state, *key, order, &mut facts).map_err(refuse)?;
     }
     Ok(facts)
+}
+
+/// A version that may be put somewhere past the gates.
+fn breakable(state: &State, version: VersionId) -> Result<&Version, Rejection> {
+    let version = version_of(state, version)?;
+    let stands = matches!(version.status, VersionStatus::Ready | VersionStatus::Paused);
+    if stands {
+        return Ok(version);
+    }
+    let message = format!("{} has the status {}", version.tag, version.status);
+    Err(Rejection::conflict("invalid_status", message).at("versionId"))
+}
+
+/// What breaking the glass would do to one target.
+pub(crate) fn manual_break_glass(
+    state: &State,
+    version: VersionId,
+    key: TargetKey,
+    reason: &str,
+    by: Option<UserId>,
+) -> Result<Order, Rejection> {
+    let version = breakable(state, version)?;
+    target_of(state, key)?;
+    if key.deployment != version.deployment {
+        let message = format!("{} is a version of another deployment", version.tag);
+        return Err(Rejection::invalid("invalid_value", message));
+    }
+    Ok(Order {
+        kind: StartKind::BreakGlass,
+        version: version.id,
+        to: None,
+        of: None,
+        cause: OrderCause::Person,
+        reason: reason.to_owned(),
+        by,
+    })
 }

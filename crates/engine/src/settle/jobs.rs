@@ -20,21 +20,28 @@ use stagegate_model::{
 use std::sync::Arc;
 
 impl Turn<'_> {
-    /// Decides one ended job. Gives whether there was one.
+    /// Decides one job that has ended or whose time has come. Gives whether there was one.
     pub(super) fn settle_job(&mut self) -> bool {
         let Some(id) = self.engine.state.dirty.jobs.pop_first() else {
             return false;
         };
         let now = self.state().head.time;
-        let Some(job) = self
-            .state()
-            .jobs
-            .get(&id)
-            .filter(|job| job.status.is_terminal())
-            .cloned()
-        else {
+        let Some(job) = self.state().jobs.get(&id).cloned() else {
             return true;
         };
+        let order = self
+            .state()
+            .lane(job.target.into())
+            .and_then(|lane| lane.orders.get(&job.target.resource))
+            .filter(|order| order.kind == StartKind::Rollback);
+        let undone = order.map(|order| order.reason.clone());
+        if !job.status.is_terminal() {
+            if let Some(reason) = &undone {
+                self.stop_undone(&job, reason, now);
+            }
+            self.settle_time(&job, now);
+            return true;
+        }
         let ended = self
             .state()
             .releases
@@ -44,16 +51,11 @@ impl Turn<'_> {
             return true;
         }
         self.budget = self.budget.saturating_sub(1);
-        let undone = self
-            .state()
-            .lane(job.target.into())
-            .and_then(|lane| lane.orders.get(&job.target.resource))
-            .is_some_and(|order| order.kind == StartKind::Rollback);
         let retried = self
             .state()
             .lane(job.target.into())
             .is_some_and(|lane| lane.retries.contains_key(&job.target.resource));
-        if undone {
+        if undone.is_some() {
             self.settle_undone(&job);
         } else if job.status == JobStatus::Successful {
             self.settle_successful(&job, now);

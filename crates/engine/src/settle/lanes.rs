@@ -20,6 +20,9 @@ impl Turn<'_> {
             return false;
         };
         let now = self.state().head.time;
+        if self.engine.state.dirty.configured.remove(&key) {
+            self.order_redeploys(key);
+        }
         let outlook = look(self.engine, key, now);
         self.open_promotions(key, &outlook);
         self.record_gates(key, &outlook);
@@ -165,11 +168,14 @@ impl Turn<'_> {
                 reason,
             }),
             OnFailure::Rollback => {
-                self.push(Fact::Quarantined {
-                    version,
-                    environment,
-                    reason: reason.clone(),
-                });
+                let track = self.state().track(version, environment);
+                if track.is_none_or(|track| track.quarantined.is_none()) {
+                    self.push(Fact::Quarantined {
+                        version,
+                        environment,
+                        reason: reason.clone(),
+                    });
+                }
                 self.roll_back_all(key, version, OrderCause::FailureBudget, &reason);
             }
         }

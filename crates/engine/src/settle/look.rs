@@ -127,6 +127,8 @@ pub(super) fn look(engine: &Engine, key: LaneKey, now: Timestamp) -> Outlook {
     let mut asked = Asked::new();
     let mut looked_at = LookedAt::new();
     let mut turns = Turns::new(&view, now);
+    let classes = view.classes();
+    turns.check_budgets(lane, &classes);
     // Orders come first: what goes back is not to be counted upon by anything else.
     let mut taken: BTreeSet<ResourceId> = BTreeSet::new();
     look_at_orders(
@@ -138,7 +140,7 @@ pub(super) fn look(engine: &Engine, key: LaneKey, now: Timestamp) -> Outlook {
         &mut taken,
         &mut outlook,
     );
-    for class in view.classes() {
+    for class in classes {
         let mut look = ClassLook {
             view: &view,
             class: &class,
@@ -199,6 +201,7 @@ impl ClassLook<'_, '_> {
                 break;
             }
             if version.status != VersionStatus::Ready {
+                self.turns.set_clock(version, false, &[]);
                 continue;
             }
             let resource = self.class.representative.as_deref();

@@ -6,10 +6,12 @@
 mod applicable;
 mod jobs;
 mod lanes;
+mod limits;
 mod look;
 mod membership;
 mod plan;
 mod promotions;
+mod redeploys;
 mod rollbacks;
 mod starts;
 mod turns;
@@ -18,7 +20,7 @@ mod verifications;
 pub(crate) use applicable::{Class, Conduct, LaneView};
 pub(crate) use jobs::start_on_trigger;
 pub(crate) use plan::GateStanding;
-pub(crate) use rollbacks::{is_usable, last_good, rollback_order};
+pub(crate) use rollbacks::{is_usable, last_good, rollback_order, undo};
 pub(crate) use turns::{Place, Turns};
 
 use crate::engine::Engine;

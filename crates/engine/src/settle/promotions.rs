@@ -56,6 +56,16 @@ pub(super) fn next_status(
             _ => end(PromotionStatus::RolledBack, &reason, None),
         };
     }
+    let track = state.track(version.id, key.environment);
+    let cancelled = track.and_then(|track| track.cancelled.as_ref());
+    let missed = behind > 0 || promotion.failed + promotion.cancelled > 0;
+    if let Some(cancelled) = cancelled.filter(|_| missed) {
+        let reason = match promotion.failed {
+            0 => cancelled.reason.clone(),
+            _ => format!("{}; {}", cancelled.reason, failures(promotion)),
+        };
+        return end(PromotionStatus::Cancelled, &reason, None);
+    }
     if promotion.started() && behind == 0 {
         return if promotion.failed > 0 {
             end(PromotionStatus::Failed, &failures(promotion), None)
@@ -98,8 +108,7 @@ pub(super) fn next_status(
         }
         _ => {}
     }
-    let track = state.track(version.id, key.environment);
-    if let Some(cancelled) = track.and_then(|track| track.cancelled.as_ref()) {
+    if let Some(cancelled) = cancelled {
         return end(PromotionStatus::Cancelled, &cancelled.reason, None);
     }
     if promotion.started() && is_stopped_here(state, key.environment, version.id) {

@@ -51,6 +51,24 @@ pub(crate) fn rollback_order(
     }
 }
 
+/// Whether a target of a lane that was given a version in the ordinary course can still be rolled back from it.
+pub(super) fn can_go_back(state: &State, key: LaneKey, version: VersionId) -> bool {
+    let targets = state.lane(key).into_iter().flat_map(|lane| &lane.targets);
+    let mut undone = targets.filter(|(resource, target)| {
+        let cause = OrderCause::FailureBudget;
+        is_given(state, target, version)
+            && undo(state, key, **resource, target, version, cause, "").is_some()
+    });
+    undone.next().is_some()
+}
+
+/// Whether the latest release of a target is one of that version, made in the ordinary course. What a target was given
+/// since, or got past the gates, is a person's business; and a rollback that failed is not tried again.
+fn is_given(state: &State, target: &Target, version: VersionId) -> bool {
+    let latest = target.latest.and_then(|id| state.releases.get(&id));
+    latest.is_some_and(|it| it.version == version && it.kind != StartKind::BreakGlass)
+}
+
 impl Turn<'_> {
     /// What a rollback rule makes of a release that failed for good: the release to go back to, `Err` with what to say
     /// when there is none, `Ok(None)` when no rule wants it.
@@ -117,6 +135,9 @@ impl Turn<'_> {
         let state = self.state();
         let targets = state.lane(key).into_iter().flat_map(|lane| &lane.targets);
         let orders: Vec<(ResourceId, Order)> = targets
+            .filter(|(_, target)| {
+                cause != OrderCause::FailureBudget || is_given(state, target, version)
+            })
             .filter_map(|(resource, target)| {
                 let order = undo(state, key, *resource, target, version, cause, reason)?;
                 Some((*resource, order))
@@ -159,7 +180,7 @@ impl Turn<'_> {
 }
 
 /// The order that undoes a version on a target, if it is there or on its way, and there is something to go back to.
-fn undo(
+pub(crate) fn undo(
     state: &State,
     key: LaneKey,
     resource: ResourceId,

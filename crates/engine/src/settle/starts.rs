@@ -120,6 +120,9 @@ impl Turn<'_> {
                 agent,
                 latches: latches.iter().copied().collect(),
                 kind,
+                limits: self
+                    .state()
+                    .job_limits(agent, key.deployment, start.version.id),
                 jobs,
             });
             for job in ids.into_iter().filter(|_| measured_at_once) {

@@ -1,10 +1,11 @@
 //! Whose turn it is: rollouts and concurrency, asked for each target once the gates of its environment are open.
 
-use super::applicable::{Conduct, LaneView};
+use super::applicable::{Class, Conduct, LaneView};
 use super::plan::GateStanding;
+use super::rollbacks::can_go_back;
 use crate::rules::concurrency::Concurrency;
 use crate::rules::gradual_rollout::{self, GradualRollout, OnFailure};
-use crate::state::{Clock, LaneKey, Rollout, Track, Verified};
+use crate::state::{Clock, Lane, LaneKey, Rollout, Track, Verified};
 use stagegate_model::{JobStatus, Resource, ResourceId, RuleId, Timestamp, Version, VersionId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -137,6 +138,42 @@ impl<'e> Turns<'e> {
         });
     }
 
+    /// Looks whether rollouts that are under way have spent their budget: at once, also while a gate is shut and when
+    /// no target waits any more.
+    pub fn check_budgets(&mut self, lane: &Lane, classes: &[Class]) {
+        let state = &self.view.engine.state;
+        let view = self.view.clone();
+        for promotion in lane.open.iter().filter_map(|id| state.promotions.get(id)) {
+            let (Some(track), Some(version)) = (
+                self.track(promotion.version),
+                state.versions.get(&promotion.version),
+            ) else {
+                continue;
+            };
+            if track.failures.is_empty() || track.rollouts.is_empty() {
+                continue;
+            }
+            let stopped = track.paused.is_some() || track.quarantined.is_some();
+            for class in classes {
+                let conduct = view.conduct(version, class.representative.as_deref());
+                for (rule, rollout) in &conduct.rollouts {
+                    let begun = track.rollouts.get(rule);
+                    let spent = begun.and_then(|begun| self.spent(version.id, rollout, begun));
+                    let idle = match rollout.on_failure {
+                        // Where nothing waits there is nothing to pause.
+                        OnFailure::Pause => stopped || lane.behind(version.order()) == 0,
+                        // A rollback rule may have quarantined the version already: its other targets go back too.
+                        OnFailure::Rollback => {
+                            stopped && !can_go_back(state, self.view.key, version.id)
+                        }
+                    };
+                    let spent = spent.filter(|step| !idle && !self.steps.contains(step));
+                    self.steps.extend(spent);
+                }
+            }
+        }
+    }
+
     /// Those of the free targets whose turn it is, in the order of the rollout.
     pub fn admit(
         &mut self,
@@ -177,10 +214,7 @@ impl<'e> Turns<'e> {
             self.begin(version, rule, rollout, gates);
             return Vec::new();
         };
-        if let Some(step) = self.spent(version.id, rollout, begun) {
-            if !self.steps.contains(&step) {
-                self.steps.push(step);
-            }
+        if self.spent(version.id, rollout, begun).is_some() {
             return Vec::new();
         }
         let Some(clock) = track.and_then(|track| track.clock) else {

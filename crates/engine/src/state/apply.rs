@@ -3,6 +3,7 @@
 
 mod configuration;
 mod lanes;
+mod leases;
 mod orders;
 mod runs;
 
@@ -10,8 +11,7 @@ use super::{
     Key, LaneKey, Measurement, MetricRun, State, Verification, Verified, VoteRecord, WorkspaceInfo,
 };
 use stagegate_model::{
-    Entry, EntryId, Fact, GateState, JobStatus, ReleaseStatus, Timestamp, VerificationStatus,
-    VerificationTrigger,
+    Entry, EntryId, Fact, GateState, Timestamp, VerificationStatus, VerificationTrigger,
 };
 
 use std::sync::Arc;
@@ -92,7 +92,9 @@ impl State {
             | Fact::SkipCreated { .. }
             | Fact::SkipDeleted { .. }
             | Fact::FreezePut { .. }
-            | Fact::FreezeDeleted { .. } => self.apply_configuration(fact),
+            | Fact::FreezeDeleted { .. }
+            | Fact::NotifierPut { .. }
+            | Fact::NotifierDeleted { .. } => self.apply_configuration(fact),
             Fact::VersionCreated { version } => {
                 let id = version.id;
                 self.version_order
@@ -208,6 +210,7 @@ impl State {
                 agent: _,
                 latches,
                 kind: _,
+                limits: _,
                 jobs,
             } => {
                 self.latch(*version, *environment, latches);
@@ -233,24 +236,29 @@ impl State {
                     target.block.clone_from(block);
                 }
             }
-            Fact::JobClaimed { id, runner, epoch } => {
-                if let Some(job) = self.jobs.get_mut(id) {
-                    job.runner = Some(runner.clone());
-                    job.epoch = *epoch;
-                    job.status = JobStatus::InProgress;
-                    job.started_at = job.started_at.or(Some(now));
-                    job.updated_at = now;
-                    if let Some(release) = self.releases.get_mut(&job.release) {
-                        release.status = ReleaseStatus::Running;
-                    }
-                }
-            }
+            Fact::JobClaimed {
+                id,
+                runner,
+                epoch,
+                lease,
+            } => self.claim_job(*id, runner, *epoch, *lease),
+            Fact::JobLost { id, since, .. } => self.lose_job(*id, *since),
+            Fact::JobFound { id, .. } => self.find_job(*id),
+            Fact::JobRequeued { id, epoch } => self.requeue_job(*id, *epoch),
+            Fact::JobCancelRequested {
+                id,
+                cause,
+                reason,
+                by,
+            } => self.request_cancel(*id, *cause, reason, *by),
             Fact::JobChanged {
                 id,
                 status,
                 message,
                 external_id,
                 output_tail,
+                exit,
+                links,
             } => {
                 if let Some(job) = self.jobs.get_mut(id) {
                     job.message.clone_from(message);
@@ -260,6 +268,13 @@ impl State {
                     if output_tail.is_some() {
                         job.output_tail.clone_from(output_tail);
                     }
+                    if exit.is_some() {
+                        job.exit.clone_from(exit);
+                    }
+                    if !links.is_empty() {
+                        job.links.clone_from(links);
+                    }
+                    job.lost = None;
                 }
                 self.change_job(*id, *status);
             }

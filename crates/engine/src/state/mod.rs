@@ -7,20 +7,22 @@ mod runs;
 pub use lane::{
     Clock, Good, Held, Lane, LaneKey, Retry, Rollout, Standstill, Success, Target, Track, Verified,
 };
-pub use runs::{Archived, Job, Measurement, MetricRun, Promotion, Release, Verification};
+pub use runs::{
+    Archived, Cancel, Job, Lost, Measurement, MetricRun, Ordered, Promotion, Release, Verification,
+};
 
 use serde::{Deserialize, Serialize};
 use stagegate_model::{
     Deployment, DeploymentId, Digest, EntryId, Environment, EnvironmentId, Freeze, FreezeId, Group,
-    GroupId, JobAgent, JobAgentId, JobId, KeyId, Policy, PolicyId, PromotionId, ReleaseId,
-    Resource, ResourceId, Role, Skip, SkipId, System, SystemId, Timestamp, UserId, VerificationId,
-    Version, VersionId, VersionOrder, Vote, WorkspaceId,
+    GroupId, JobAgent, JobAgentId, JobId, KeyId, Notifier, NotifierId, Policy, PolicyId,
+    PromotionId, ReleaseId, Resource, ResourceId, Role, Skip, SkipId, System, SystemId, Timestamp,
+    UserId, VerificationId, Version, VersionId, VersionOrder, Vote, WorkspaceId,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Raised whenever the shape of [`State`] changes, so that an older snapshot is passed over and refolded.
-pub const SNAPSHOT_SCHEMA: u32 = 2;
+pub const SNAPSHOT_SCHEMA: u32 = 3;
 
 /// Everything a workspace's decisions depend on.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -40,6 +42,9 @@ pub struct State {
     pub(crate) groups: BTreeMap<GroupId, Arc<Group>>,
     pub(crate) skips: BTreeMap<SkipId, Arc<Skip>>,
     pub(crate) freezes: BTreeMap<FreezeId, Arc<Freeze>>,
+    /// Missing in a snapshot from before there were any.
+    #[serde(default)]
+    pub(crate) notifiers: BTreeMap<NotifierId, Arc<Notifier>>,
     pub(crate) versions: BTreeMap<VersionId, Arc<Version>>,
     pub(crate) version_order: BTreeMap<DeploymentId, BTreeSet<VersionOrder>>,
     pub(crate) tags: BTreeMap<DeploymentId, BTreeMap<String, VersionId>>,
@@ -52,6 +57,8 @@ pub struct State {
     pub(crate) releases: BTreeMap<ReleaseId, Release>,
     pub(crate) jobs: BTreeMap<JobId, Job>,
     pub(crate) verifications: BTreeMap<VerificationId, Verification>,
+    /// When time alone decides of a job that has not ended; follows from the jobs.
+    pub(crate) wakes: BTreeSet<(Timestamp, JobId)>,
     pub(crate) dirty: Dirty,
     /// What left memory since the shell last took it; written in the same transaction as the entry.
     #[serde(skip)]
@@ -125,9 +132,11 @@ pub(crate) struct Dirty {
     /// Deployments whose selector or systems changed.
     pub deployments: BTreeSet<DeploymentId>,
     pub lanes: BTreeSet<LaneKey>,
-    /// Jobs that ended while their release has not.
+    /// Jobs that ended while their release has not, and such whose time has come.
     pub jobs: BTreeSet<JobId>,
     pub verifications: BTreeSet<VerificationId>,
+    /// Lanes of which the configuration of jobs may have changed.
+    pub configured: BTreeSet<LaneKey>,
     /// Versions that were rejected while they may run somewhere.
     pub rejected: BTreeSet<VersionId>,
 }
@@ -189,6 +198,11 @@ impl State {
     #[must_use]
     pub fn policies(&self) -> &BTreeMap<PolicyId, Arc<Policy>> {
         &self.policies
+    }
+
+    #[must_use]
+    pub fn notifiers(&self) -> &BTreeMap<NotifierId, Arc<Notifier>> {
+        &self.notifiers
     }
 
     #[must_use]
@@ -270,6 +284,13 @@ impl State {
     }
 
     #[must_use]
+    pub fn notifier_by_name(&self, name: &str) -> Option<&Arc<Notifier>> {
+        self.notifiers
+            .values()
+            .find(|notifier| same_name(&notifier.name, name))
+    }
+
+    #[must_use]
     pub fn deployment_by_slug(&self, slug: &str) -> Option<&Arc<Deployment>> {
         self.deployments
             .values()
@@ -327,6 +348,12 @@ impl State {
     #[must_use]
     pub fn track(&self, version: VersionId, environment: EnvironmentId) -> Option<&Track> {
         self.tracks.get(&(version, environment))
+    }
+
+    /// How versions stand in environments, wherever something is on record.
+    #[must_use]
+    pub fn tracks(&self) -> &BTreeMap<(VersionId, EnvironmentId), Track> {
+        &self.tracks
     }
 
     /// The latest votes on a version in an environment.

@@ -2,10 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 use stagegate_model::{
-    DeploymentId, EnvironmentId, JobAgentId, JobId, JobStatus, Json, MeasurementStatus,
-    PlannedMetric, PromotionId, PromotionStatus, ReleaseId, ReleaseStatus, StartKind, TargetKey,
-    Timestamp, UserId, VerificationId, VerificationStatus, VerificationTrigger, VersionId,
+    CancelCause, DeploymentId, EnvironmentId, JobAgentId, JobExit, JobId, JobLimits, JobStatus,
+    Json, MeasurementStatus, OrderCause, PlannedMetric, PromotionId, PromotionStatus, ReleaseId,
+    ReleaseStatus, StartKind, TargetKey, Timestamp, UserId, VerificationId, VerificationStatus,
+    VerificationTrigger, VersionId,
 };
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// One version moving into one environment.
@@ -25,6 +27,9 @@ pub struct Promotion {
     pub superseded_by: Option<VersionId>,
     /// Why it was opened.
     pub kind: StartKind,
+    /// Whether a person put its version on a target past the gates.
+    #[serde(default)]
+    pub break_glass: bool,
     /// Jobs under way.
     pub running: u32,
     /// Jobs that succeeded and whose verification has not ended.
@@ -67,10 +72,24 @@ pub struct Release {
     /// The release that this one undoes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollback_of: Option<ReleaseId>,
+    /// The order that it carries out, if it was not begun in the ordinary course.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ordered: Option<Ordered>,
     pub status: ReleaseStatus,
     pub created_at: Timestamp,
     pub ended_at: Option<Timestamp>,
     pub reason: String,
+}
+
+/// What gave rise to a release outside the ordinary course.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Ordered {
+    pub cause: OrderCause,
+    pub reason: String,
+    /// The person who asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<UserId>,
 }
 
 /// One attempt to bring a target to a release.
@@ -84,21 +103,72 @@ pub struct Job {
     pub version: VersionId,
     pub agent: JobAgentId,
     pub attempt: u32,
+    /// Why it was created.
+    #[serde(default)]
+    pub kind: StartKind,
     pub status: JobStatus,
+    #[serde(default)]
+    pub limits: JobLimits,
     /// Which runner holds it.
     pub runner: Option<String>,
-    /// Grows with every claim.
+    /// Grows with every claim, and when a claim is taken away.
     pub epoch: u64,
+    /// Whether the runner has to be heard of from time to time.
+    #[serde(default)]
+    pub lease: bool,
+    /// Set while the runner is not heard of.
+    #[serde(default)]
+    pub lost: Option<Lost>,
+    /// How often it was taken from a lost runner.
+    #[serde(default)]
+    pub requeues: u32,
+    /// Set from when it was asked to stop.
+    #[serde(default)]
+    pub cancel: Option<Cancel>,
     pub config: Json,
     pub message: String,
     pub external_id: Option<String>,
     pub output_tail: Option<String>,
+    #[serde(default)]
+    pub exit: Option<JobExit>,
+    #[serde(default)]
+    pub links: BTreeMap<String, String>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+    /// When it first started, by whichever runner.
     pub started_at: Option<Timestamp>,
+    /// Since when it waits for a runner.
+    #[serde(default)]
+    pub waiting_since: Timestamp,
+    /// Since when it runs with the runner that has it.
+    #[serde(default)]
+    pub running_since: Option<Timestamp>,
+    /// When time alone ends it or has it asked to stop; in [`State::wakes`](super::State) too.
+    #[serde(default)]
+    pub wake_at: Option<Timestamp>,
     pub completed_at: Option<Timestamp>,
     /// Its verifications; a re-run stands behind the one it runs again.
     pub verifications: Vec<VerificationId>,
+}
+
+/// That a job's runner is not heard of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Lost {
+    /// When it was given up.
+    pub at: Timestamp,
+    /// When it was last heard of, as far as is known.
+    pub since: Timestamp,
+}
+
+/// That a job was asked to stop.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Cancel {
+    pub cause: CancelCause,
+    pub reason: String,
+    pub at: Timestamp,
+    pub by: Option<UserId>,
 }
 
 /// A run of measurements for a job.

@@ -16,6 +16,7 @@ fn world(places: usize) -> World {
 
 fn claim(job: JobId, runner: &str) -> Command {
     Command::ClaimJob {
+        lease: false,
         job,
         runner: runner.into(),
     }
@@ -187,6 +188,7 @@ fn releases_are_numbered_per_target_and_say_where_they_stand() {
 fn the_configuration_is_laid_over_and_rendered_for_the_target() {
     let mut world = world(1);
     let agent = JobAgent {
+        job_limits: Default::default(),
         id: world.agent,
         name: "runner".into(),
         kind: "exec".into(),
@@ -301,6 +303,7 @@ fn without_exactly_one_agent_nothing_starts_and_it_is_said_why() {
     assert!(standing.reason.starts_with("no job agent matches"));
 
     let agent = |world: &mut World, name: &str| JobAgent {
+        job_limits: Default::default(),
         id: world.id().into(),
         name: name.into(),
         kind: "exec".into(),

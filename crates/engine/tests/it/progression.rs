@@ -230,6 +230,7 @@ fn soaking_takes_its_time_and_the_engine_asks_to_be_woken() {
     assert!(started(&world, "v1"));
     let gate = world.gate("v1", "Production", "environmentProgression");
     assert_eq!(satisfied_at(&gate), until);
+    world.succeed("v1", "Production");
     assert_eq!(world.engine.next_wake(), None);
 }
 

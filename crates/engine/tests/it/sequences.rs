@@ -497,6 +497,7 @@ fn perform(world: &mut World, plan: Plan, needed: &mut u32, tags: &mut Vec<Strin
                 let _ = world.attempt(
                     root,
                     Command::ClaimJob {
+                        lease: false,
                         job,
                         runner: "r1".into(),
                     },

@@ -349,6 +349,7 @@ fn a_verification_from_the_start_of_the_job_on() {
     assert_eq!(world.running("v1", "Staging").len(), 0);
     let job = world.open_jobs("v1", "Staging")[0];
     let claim = Command::ClaimJob {
+        lease: false,
         job,
         runner: "r1".into(),
     };

@@ -13,6 +13,8 @@ use crate::schema::Schema;
 /// The parser needs about 130 KiB for each level of nesting in a debug build;
 /// address space that is not touched costs nothing.
 const STACK_BYTES: usize = 64 << 20;
+/// Most tokens of a text that is parsed on the caller's stack.
+const FLAT_TOKENS_MAX: usize = 40;
 /// Deepest syntax tree. The evaluator recurses as deep on the caller's stack.
 pub const DEPTH_MAX: usize = 100;
 /// Most nodes of a syntax tree.
@@ -21,15 +23,19 @@ pub const NODES_MAX: usize = 2_500;
 /// Scans, parses, measures and compiles a text.
 pub(super) fn parse(text: &str, schema: &Schema) -> Result<Lowered, CompileError> {
     let tokens = scan::scan(text)?;
+    // A panic in the parser is a text that cannot be read, not the end of the caller.
+    let guarded = || {
+        catch_unwind(AssertUnwindSafe(|| parse_here(text, &tokens, schema)))
+            .unwrap_or_else(|_| Err(unreadable(text)))
+    };
+    if is_flat(text, &tokens) {
+        return guarded();
+    }
     thread::scope(|scope| {
         thread::Builder::new()
             .name("cel-parse".to_owned())
             .stack_size(STACK_BYTES)
-            .spawn_scoped(scope, || {
-                // A panic in the parser is a text that cannot be read, not the end of the caller.
-                catch_unwind(AssertUnwindSafe(|| parse_here(text, &tokens, schema)))
-                    .unwrap_or_else(|_| Err(unreadable(text)))
-            })
+            .spawn_scoped(scope, guarded)
             .map_err(|error| {
                 CompileError::new(
                     "cel_resources",
@@ -42,6 +48,23 @@ pub(super) fn parse(text: &str, schema: &Schema) -> Result<Lowered, CompileError
             .join()
             .unwrap_or_else(|_| Err(unreadable(text)))
     })
+}
+
+/// Whether a text nests so little that any stack will do: paths, indexes and comparisons, the usual case. A thread
+/// for each of them would cost more than parsing it.
+fn is_flat(text: &str, tokens: &[Token]) -> bool {
+    let mut open = false;
+    tokens.len() <= FLAT_TOKENS_MAX
+        && tokens.iter().all(|token| {
+            let word = &text[token.start..token.end];
+            match token.kind {
+                Kind::Word | Kind::Number | Kind::Text | Kind::And | Kind::Or => true,
+                Kind::Open => word == "[" && !std::mem::replace(&mut open, true),
+                Kind::Close => std::mem::replace(&mut open, false),
+                Kind::Question => false,
+                Kind::Other => matches!(word, "." | "==" | "!="),
+            }
+        })
 }
 
 fn unreadable(text: &str) -> CompileError {
@@ -224,6 +247,42 @@ mod tests {
         );
         assert!(refused("a == '\\q'").message.contains("escape"));
         assert!(refused("a == for").message.contains("reserved"));
+    }
+
+    #[test]
+    fn what_is_flat_needs_little_stack() {
+        let longest = [
+            format!("a{}", ".b".repeat(19)),
+            format!("a{}", "[a]".repeat(13)),
+            format!("a{} == a", "[\"b\"]".repeat(12)),
+            format!("a{}", " && a".repeat(19)),
+            format!("a{}", " == a".repeat(19)),
+            format!("a == b{}", " || a[b] == a".repeat(4)),
+        ];
+        for text in longest {
+            let tokens = scan::scan(&text).unwrap();
+            assert!(is_flat(&text, &tokens), "{text}: {} tokens", tokens.len());
+            // A quarter of what a thread has by default; in a build without optimisation, which needs most.
+            let small = thread::Builder::new().stack_size(512 << 10);
+            let parsed = small.spawn(move || {
+                let schema = Schema {
+                    roots: vec![("a", crate::Shape::Any), ("b", crate::Shape::Any)],
+                };
+                drop(parse(&text, &schema));
+            });
+            parsed.unwrap().join().unwrap();
+        }
+    }
+
+    #[test]
+    fn what_nests_is_not_flat() {
+        for text in ["(a)", "a[b[a]]", "!a", "-a", "a ? a : b", "a + b", "[a, b]"] {
+            let tokens = scan::scan(text).unwrap();
+            let flat = is_flat(text, &tokens);
+            assert!(!flat, "{text}");
+        }
+        let long = format!("a{}", " && a".repeat(20));
+        assert!(!is_flat(&long, &scan::scan(&long).unwrap()));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::support::{PATIENCE, until};
 use serde_json::{Value, json};
 use stagegate_integrations::agents::exec::{
-    ExecAgent, ExecEvent, JobSpec, Outcome, OutcomeCode, OutcomeStatus, Stream,
+    ExecAgent, ExecEvent, JobSpec, Outcome, OutcomeCode, OutcomeStatus,
 };
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -107,19 +107,19 @@ async fn a_command_that_exits_with_0_is_successful_and_knows_its_job() {
     assert!(!outcome.output_tail.contains("CARGO"), "{outcome:?}");
 
     let mut sent = String::new();
-    while let Some(ExecEvent::Output { stream, text }) = received.recv().await {
-        assert_eq!(stream, Stream::Stdout);
+    while let Some(ExecEvent::Output { offset, text }) = received.recv().await {
+        assert_eq!(offset, sent.len() as u64);
         sent += &text;
     }
     assert_eq!(sent, outcome.output_tail);
-    assert_eq!(read(&agent.file("state/jobs/j/stdout.log")), sent);
+    assert_eq!(read(&agent.file("state/jobs/j/output.log")), sent);
 }
 
 #[tokio::test]
 async fn a_failure_carries_exit_code_and_both_streams_without_secrets() {
     let agent = Agent::new();
     let config = json!({
-        "command": "echo out; echo \"token is $DEPLOY_TOKEN\" >&2; exit 3",
+        "command": "echo out; echo \"token is $DEPLOY_TOKEN\" >&2; echo out again; exit 3",
         "env": {"DEPLOY_TOKEN": "hunter22"}
     });
     let outcome = agent.run("j", config).await;
@@ -129,7 +129,7 @@ async fn a_failure_carries_exit_code_and_both_streams_without_secrets() {
         (Some(OutcomeCode::ExitNonzero), Some(3))
     );
     assert!(outcome.message.contains("exit code 3"), "{outcome:?}");
-    assert_eq!(outcome.output_tail, "out\ntoken is [redacted]\n");
+    assert_eq!(outcome.output_tail, "out\ntoken is [redacted]\nout again\n");
 }
 
 #[tokio::test]
@@ -218,6 +218,7 @@ async fn cancelling_ends_the_whole_group() {
     };
     let (outcome, ()) = tokio::join!(run, cancel_later);
     assert_eq!(outcome.status, OutcomeStatus::Cancelled, "{outcome:?}");
+    assert_eq!((outcome.exit_code, outcome.signal), (Some(143), Some(15)));
     assert!(!runs(&read(&child)));
 }
 

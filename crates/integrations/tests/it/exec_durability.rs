@@ -3,7 +3,7 @@
 use crate::exec::{Agent, job, read, runs};
 use crate::support::until;
 use serde_json::{Value, json};
-use stagegate_integrations::agents::exec::{ExecAgent, OutcomeCode, OutcomeStatus};
+use stagegate_integrations::agents::exec::{ExecAgent, Outcome, OutcomeCode, OutcomeStatus};
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -167,6 +167,49 @@ async fn a_recovered_command_keeps_its_deadline_even_if_nobody_asks_for_it() {
     .await;
     let outcome = agent.run("j", config).await;
     assert_eq!(outcome.code, Some(OutcomeCode::Timeout), "{outcome:?}");
+}
+
+/// The job as it is claimed again after the lease of the first claim was lost.
+async fn run_again(agent: &Agent, config: Value) -> Outcome {
+    let (_keep, cancel) = watch::channel(false);
+    let (events, _) = mpsc::channel(1);
+    let mut again = job("j", config);
+    again.epoch += 1;
+    assert!(!agent.exec.has_begun("j", again.epoch));
+    agent.exec.run(again, events, cancel).await
+}
+
+#[tokio::test]
+async fn a_job_that_was_handed_out_again_is_done_again() {
+    let agent = Agent::new();
+    let count = agent.file("count");
+    let config =
+        json!({"command": format!("echo x >> {0}; [ $(wc -l < {0}) = 2 ]", count.display())});
+    let first = agent.run("j", config.clone()).await;
+    assert_eq!(first.exit_code, Some(1), "{first:?}");
+    let agent = agent.next_runner();
+    assert!(agent.exec.has_begun("j", 7));
+    let second = run_again(&agent, config.clone()).await;
+    assert_eq!(second.status, OutcomeStatus::Successful, "{second:?}");
+    // Whoever still holds the first claim does nothing.
+    let late = agent.run("j", config).await;
+    assert_eq!(late.status, OutcomeStatus::Cancelled, "{late:?}");
+    assert_eq!(read(&count), "x\nx\n");
+}
+
+#[tokio::test]
+async fn what_an_earlier_claim_left_running_is_ended_before_the_job_is_done_again() {
+    let agent = Agent::new();
+    let pids = agent.file("pids");
+    let config = json!({"command": format!("echo $$ >> {0}; [ $(wc -l < {0}) = 2 ] || sleep 600", pids.display())});
+    agent.begin("j", config.clone(), &pids).await;
+    until("the pid is written", async || read(&pids).ends_with('\n')).await;
+    let agent = agent.next_runner();
+    agent.exec.recover().await.unwrap();
+    let second = run_again(&agent, config).await;
+    assert_eq!(second.status, OutcomeStatus::Successful, "{second:?}");
+    let first = read(&pids).lines().next().unwrap().to_owned();
+    assert!(!runs(&first));
 }
 
 #[tokio::test]

@@ -5,5 +5,6 @@ mod exec_durability;
 mod exec_service;
 mod http_client;
 mod metrics;
+mod notify;
 mod sample_service;
 mod support;

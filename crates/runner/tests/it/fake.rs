@@ -8,8 +8,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use serde_json::json;
 use stagegate_api::{
-    Accepted, AgentJobsQuery, ClaimJob, Deployment, DispatchContext, Job, JobAgent, JobReport,
-    LIMIT_MAX, Page, Problem,
+    Accepted, AgentJobsQuery, AppendOutput, ClaimJob, Deployment, DispatchContext, Job, JobAgent,
+    JobCancel, JobHeartbeat, JobHeartbeatAnswer, JobLimits, JobReport, LIMIT_MAX, OutputEnd, Page,
+    Problem,
 };
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -25,6 +26,13 @@ pub struct Known {
     pub jobs: BTreeMap<String, Job>,
     pub reports: Vec<(String, JobReport)>,
     pub claims: Vec<(String, String)>,
+    /// How many heartbeats were answered well.
+    pub heartbeats: usize,
+    /// How many the server has held, or holds.
+    pub heartbeats_held: usize,
+    /// Live output as it was put together, and the pieces that brought something new.
+    pub output: BTreeMap<String, String>,
+    pub pieces: Vec<AppendOutput>,
     /// So many claims take effect and are answered with an error.
     pub claims_unanswered: usize,
     /// So many reports of an end are answered with an error.
@@ -104,9 +112,37 @@ impl FakeServer {
             job_agent_id: "agent-1".to_owned(),
             job_agent_config: config,
             status: "pending".to_owned(),
+            epoch: Some(0),
             ..Job::default()
         };
         self.known().jobs.insert(id.to_owned(), job);
+        self.set_limits(id, 30, 60, "fail");
+    }
+
+    /// What happens to a job whose runner was lost: someone else may take it.
+    pub fn requeue(&self, id: &str) {
+        let mut known = self.known();
+        let job = known.jobs.get_mut(id).unwrap();
+        job.status = "pending".to_owned();
+        job.runner = None;
+        job.epoch = job.epoch.map(|epoch| epoch + 1);
+    }
+
+    pub fn set_limits(&self, id: &str, lease_seconds: u64, grace_seconds: u64, then: &str) {
+        self.known().jobs.get_mut(id).unwrap().limits = Some(JobLimits {
+            lease_seconds,
+            grace_seconds,
+            on_lost_lease: then.to_owned(),
+            ..JobLimits::default()
+        });
+    }
+
+    pub fn ask_cancel(&self, id: &str) {
+        self.known().jobs.get_mut(id).unwrap().cancel = Some(JobCancel {
+            cause: "person".to_owned(),
+            reason: "wrong host".to_owned(),
+            ..JobCancel::default()
+        });
     }
 
     pub fn status(&self, id: &str) -> String {
@@ -127,6 +163,8 @@ fn router(known: Shared) -> axum::Router {
         .route("/job-agents/{agent}/jobs/{job}/claim", post(claim))
         .route("/jobs/{job}", get(job))
         .route("/jobs/{job}/status", put(report))
+        .route("/jobs/{job}/heartbeat", post(heartbeat))
+        .route("/jobs/{job}/output", post(output))
         .layer(axum::middleware::from_fn(keyed))
         .with_state(known);
     axum::Router::new().nest("/api/v1/workspaces/w", workspace)
@@ -205,6 +243,9 @@ async fn claim(
     if job.runner.as_ref().is_some_and(|holder| *holder != runner) {
         return problem("job_claimed");
     }
+    if job.runner.is_none() {
+        job.epoch = job.epoch.map(|epoch| epoch + 1);
+    }
     job.runner = Some(runner);
     if job.status == "pending" {
         job.status = "queued".to_owned();
@@ -216,7 +257,7 @@ async fn claim(
             slug: "web".to_owned(),
             ..Deployment::default()
         }),
-        epoch: Some(1),
+        epoch: job.epoch,
         ..DispatchContext::default()
     });
     if known.claims_unanswered > 0 {
@@ -247,8 +288,8 @@ async fn report(
     let Some(job) = known.jobs.get_mut(&id) else {
         return problem("job_not_found");
     };
-    if job.runner != report.runner {
-        return problem("job_claimed");
+    if !job.has_ended() && (job.runner != report.runner || job.epoch != report.epoch) {
+        return problem("lease_lost");
     }
     // Late and repeated reports are accepted and change nothing.
     if !job.has_ended() {
@@ -258,4 +299,68 @@ async fn report(
     }
     let accepted = Accepted::new(id, "job status updated");
     (StatusCode::ACCEPTED, Json(accepted)).into_response()
+}
+
+/// Why a call of the job's holder is refused, if it is.
+fn refused(job: Option<&Job>, runner: &str, epoch: u64) -> Option<&'static str> {
+    match job {
+        None => Some("job_not_found"),
+        Some(job) if job.has_ended() => Some("job_ended"),
+        Some(job) if job.runner.as_deref() != Some(runner) || job.epoch != Some(epoch) => {
+            Some("lease_lost")
+        }
+        Some(_) => None,
+    }
+}
+
+async fn heartbeat(
+    State(known): State<Shared>,
+    Path(id): Path<String>,
+    Json(body): Json<JobHeartbeat>,
+) -> Response {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(body.wait.unwrap_or(0));
+    known.lock().unwrap().heartbeats_held += usize::from(body.wait.is_some());
+    loop {
+        {
+            let mut known = known.lock().unwrap();
+            if let Some(code) = refused(known.jobs.get(&id), &body.runner, body.epoch) {
+                return problem(code);
+            }
+            let job = known.jobs[&id].clone();
+            if job.cancel.is_some() || tokio::time::Instant::now() >= deadline {
+                known.heartbeats += 1;
+                return Json(JobHeartbeatAnswer {
+                    status: job.status,
+                    lease_seconds: job.limits.unwrap_or_default().lease_seconds,
+                    cancel: job.cancel,
+                })
+                .into_response();
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+async fn output(
+    State(known): State<Shared>,
+    Path(id): Path<String>,
+    Json(body): Json<AppendOutput>,
+) -> Response {
+    let mut known = known.lock().unwrap();
+    if let Some(code) = refused(known.jobs.get(&id), &body.runner, body.epoch) {
+        return problem(code);
+    }
+    let have = known.output.entry(id).or_default();
+    let offset = usize::try_from(body.offset).unwrap();
+    // Gaps are filled with dots, so that offsets are places in the text.
+    if have.len() < offset && !body.text.is_empty() {
+        *have += &".".repeat(offset - have.len());
+    }
+    let known_part = (have.len() - offset.min(have.len())).min(body.text.len());
+    have.push_str(&body.text[known_part..]);
+    let end = have.len() as u64;
+    if known_part < body.text.len() {
+        known.pieces.push(body);
+    }
+    Json(OutputEnd { end }).into_response()
 }

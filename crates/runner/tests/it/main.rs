@@ -1,6 +1,8 @@
 //! The runner against a small fake server, with real processes.
 
 mod fake;
+mod lease;
+mod output;
 
 use fake::{FakeServer, KEY};
 use stagegate_runner::{RunnerError, RunnerEvent, RunnerOptions, run};
@@ -55,7 +57,6 @@ impl TestRunner {
         let mut options = RunnerOptions::new(server.url(), KEY, "w", "shell", data_dir)
             .on_event(move |event| told.lock().unwrap().push(event.clone()));
         options.poll_wait_seconds = 2;
-        options.watch_interval_seconds = 1;
         change(&mut options);
         let runtime = Runtime::new().unwrap();
         let (shutdown, asked) = watch::channel(false);

@@ -49,7 +49,14 @@ impl World {
                 for (id, what) in self.chosen(filter)? {
                     self.tell(format!("{runner} claims the job of {what}"));
                     let runner = runner.clone();
-                    self.execute(Command::ClaimJob { job: id, runner }, Actor::System)?;
+                    self.execute(
+                        Command::ClaimJob {
+                            lease: false,
+                            job: id,
+                            runner,
+                        },
+                        Actor::System,
+                    )?;
                 }
                 Ok(())
             }
@@ -116,6 +123,7 @@ impl World {
         ));
         let actor = self.actor(act.by.as_deref())?;
         let new = NewVersion {
+            job_limits: Default::default(),
             id: self.new_id().into(),
             deployment,
             tag: act.tag.clone(),
@@ -243,6 +251,9 @@ impl World {
                 let who = act.runner.as_deref().unwrap_or("an agent");
                 self.tell(format!("{who} reports the job of {what}: {}", act.outcome));
                 let report = JobReport {
+                    epoch: None,
+                    exit: None,
+                    links: Default::default(),
                     job,
                     status: act.outcome,
                     message: act.message.clone(),

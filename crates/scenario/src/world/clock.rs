@@ -75,11 +75,21 @@ impl World {
             None => {
                 self.tell(format!("{agent} claims the job of {what}"));
                 let (job, runner) = (coming.job, agent);
-                self.execute(Command::ClaimJob { job, runner }, Actor::System)
+                self.execute(
+                    Command::ClaimJob {
+                        lease: false,
+                        job,
+                        runner,
+                    },
+                    Actor::System,
+                )
             }
             Some((status, message)) => {
                 self.tell(format!("{agent} reports the job of {what}: {status}"));
                 let report = JobReport {
+                    epoch: None,
+                    exit: None,
+                    links: Default::default(),
                     job: coming.job,
                     status,
                     message,

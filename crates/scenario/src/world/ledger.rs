@@ -60,6 +60,7 @@ impl Ledger {
             Fact::ResourcePut { resource } => (resource.id.0, &resource.identifier),
             Fact::JobAgentPut { agent } => (agent.id.0, &agent.name),
             Fact::PolicyPut { policy } => (policy.id.0, &policy.name),
+            Fact::NotifierPut { notifier } => (notifier.id.0, &notifier.name),
             Fact::VersionCreated { version } => (version.id.0, &version.tag),
             Fact::VersionChanged {
                 id, tag: Some(tag), ..

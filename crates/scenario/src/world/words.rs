@@ -2,7 +2,7 @@
 
 use super::Ledger;
 use crate::reader::spelled;
-use stagegate_model::{Fact, GateRecord, GateState, JobStatus, Timestamp};
+use stagegate_model::{Fact, GateRecord, GateState, JobStatus, StartKind, Timestamp};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
@@ -33,16 +33,13 @@ fn configured(fact: &Fact) -> Option<(&'static str, &str)> {
         Fact::ResourcePut { resource } => ("resource", &resource.identifier),
         Fact::JobAgentPut { agent } => ("job agent", &agent.name),
         Fact::PolicyPut { policy } => ("policy", &policy.name),
+        Fact::NotifierPut { notifier } => ("notifier", &notifier.name),
         _ => return None,
     })
 }
 
 fn line(ledger: &Ledger, fact: &Fact, start: Timestamp) -> Option<String> {
     let name = |id: Uuid| ledger.name(id);
-    let because = |reason: &str| match reason {
-        "" => String::new(),
-        reason => format!(": {reason}"),
-    };
     let names = |ids: &[stagegate_model::ResourceId]| {
         let mut names: Vec<&str> = ids.iter().map(|id| name(id.0)).collect();
         names.sort_unstable();
@@ -93,6 +90,7 @@ fn line(ledger: &Ledger, fact: &Fact, start: Timestamp) -> Option<String> {
         Fact::ResourceDeleted { id } => format!("deleted: resource {}", name(id.0)),
         Fact::JobAgentDeleted { id } => format!("deleted: job agent {}", name(id.0)),
         Fact::PolicyDeleted { id } => format!("deleted: policy {}", name(id.0)),
+        Fact::NotifierDeleted { id } => format!("deleted: notifier {}", name(id.0)),
         Fact::TargetsJoined {
             environment,
             deployment,
@@ -173,6 +171,12 @@ fn line(ledger: &Ledger, fact: &Fact, start: Timestamp) -> Option<String> {
             }
         }
         Fact::JobClaimed { id, runner, .. } => format!("the job of {} is {runner}'s", of_job(id)),
+        Fact::JobLost { id, .. } => format!("the runner of {} is lost", of_job(id)),
+        Fact::JobFound { id, .. } => format!("the runner of {} is back", of_job(id)),
+        Fact::JobRequeued { id, .. } => format!("the job of {} may be claimed anew", of_job(id)),
+        Fact::JobCancelRequested { id, reason, .. } => {
+            format!("the job of {} is to stop{}", of_job(id), because(reason))
+        }
         Fact::JobChanged {
             id,
             status,
@@ -232,9 +236,117 @@ fn line(ledger: &Ledger, fact: &Fact, start: Timestamp) -> Option<String> {
                 because(reason)
             )
         }
-        // A kind this file has no words for yet speaks for itself.
-        other => kind(other),
+        other => departure(ledger, other, start).unwrap_or_else(|| kind(other)),
     })
+}
+
+/// What departs from the ordinary course. A kind without words of its own speaks for itself.
+fn departure(ledger: &Ledger, fact: &Fact, start: Timestamp) -> Option<String> {
+    let name = |id: Uuid| ledger.name(id);
+    let place = |target: &stagegate_model::TargetKey| {
+        format!("{}/{}", name(target.environment.0), name(target.resource.0))
+    };
+    let at = |at: Timestamp| spelled(at.millis_since(start));
+    Some(match fact {
+        Fact::RetryScheduled {
+            release,
+            attempt,
+            at: due,
+            ..
+        } => {
+            let release = ledger.release(*release)?;
+            let tag = name(release.version.0);
+            let place = place(&release.target);
+            format!("{place}: attempt {attempt} of {tag} is due at {}", at(*due))
+        }
+        Fact::TargetOrdered { target, order } => {
+            let tag = name(order.version.0);
+            let what = match order.kind {
+                StartKind::Rollback => format!("goes back to {tag}"),
+                StartKind::BreakGlass => format!("gets {tag} past every gate"),
+                _ => format!("gets {tag} once more"),
+            };
+            format!("{} {what}{}", place(target), because(&order.reason))
+        }
+        Fact::OrderDropped { target, reason } => {
+            format!("{}: the order is dropped{}", place(target), because(reason))
+        }
+        Fact::HoldReleased { target, .. } => format!("{} is held no more", place(target)),
+        Fact::Quarantined {
+            version,
+            environment,
+            reason,
+        } => format!(
+            "{}: {} is quarantined{}",
+            name(environment.0),
+            name(version.0),
+            because(reason)
+        ),
+        Fact::QuarantineCleared {
+            version,
+            environment,
+            ..
+        } => format!(
+            "{}: {} is quarantined no more",
+            name(environment.0),
+            name(version.0)
+        ),
+        Fact::RolloutStarted {
+            version,
+            environment,
+            started_at,
+            waves,
+            ..
+        } => {
+            let targets: usize = waves.iter().map(Vec::len).sum();
+            format!(
+                "{}: the rollout of {} over {targets} targets begins, counted from {}",
+                name(environment.0),
+                name(version.0),
+                at(*started_at)
+            )
+        }
+        Fact::RolloutWaveStarted {
+            version,
+            environment,
+            wave,
+            ..
+        } => format!(
+            "{}: wave {} of {} begins",
+            name(environment.0),
+            wave + 1,
+            name(version.0)
+        ),
+        Fact::RolloutClock {
+            version,
+            environment,
+            running,
+            ..
+        } => format!(
+            "{}: the clock of {}'s rollout {}",
+            name(environment.0),
+            name(version.0),
+            if *running { "runs" } else { "stands still" }
+        ),
+        Fact::RolloutPaused {
+            version,
+            environment,
+            reason,
+        } => format!(
+            "{}: the rollout of {} is paused{}",
+            name(environment.0),
+            name(version.0),
+            because(reason)
+        ),
+        _ => return None,
+    })
+}
+
+fn because(reason: &str) -> String {
+    match reason {
+        "" => String::new(),
+        reason => format!(": {reason}"),
+    }
 }
 
 /// The kind of a fact, as it is in the log.

@@ -16,6 +16,16 @@ fn expectations_that_do_not_hold() {
 }
 
 #[test]
+fn departures_that_are_not_so() {
+    told("departures", 1);
+}
+
+#[test]
+fn orders_that_cannot_be_given() {
+    told("orders", 1);
+}
+
+#[test]
 fn acts_that_cannot_be_done() {
     told("acts", 1);
 }

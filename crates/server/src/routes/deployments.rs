@@ -93,8 +93,14 @@ async fn put(
                     .clone()
                     .unwrap_or_else(|| SELECTS_NOTHING.to_owned())
             };
+            let limits = known.map(|it| it.job_limits);
             let deployment = Deployment {
                 id,
+                job_limits: wire::read_limits(body.job_limits.as_ref(), limits)?,
+                // As with the limits: a client that does not know of it leaves it as it is.
+                redeploy_on_variable_change: body
+                    .redeploy_on_variable_change
+                    .unwrap_or_else(|| known.is_some_and(|it| it.redeploy_on_variable_change)),
                 name: body.name.clone(),
                 slug: body.slug.clone(),
                 description: body.description.clone().unwrap_or_default(),

@@ -46,9 +46,11 @@ pub(super) async fn upsert(
 ) -> Answer<Accepted<api::Accepted>> {
     let id: JobAgentId = scope.id("jobAgentId")?;
     scope
-        .configure(move |_| {
+        .configure(move |state| {
+            let known = state.agents().get(&id).map(|it| it.job_limits);
             let agent = JobAgent {
                 id,
+                job_limits: wire::read_limits(body.job_limits.as_ref(), known)?,
                 name: body.name.clone(),
                 kind: body.kind.clone(),
                 config: AnyJson::Object(body.config.clone()),
@@ -192,10 +194,10 @@ pub(super) async fn claim(
 ) -> Answer<Json<api::Job>> {
     let (agent, id): (JobAgentId, JobId) = (scope.id("jobAgentId")?, scope.id("jobId")?);
     // Who does not say which runner it is, is one runner for each key.
-    let runner = body
-        .runner
-        .filter(|runner| !runner.is_empty())
-        .unwrap_or_else(|| format!("key {}", scope.caller.key));
+    let named = body.runner.filter(|runner| !runner.is_empty());
+    // It knows nothing of heartbeats either.
+    let lease = named.is_some();
+    let runner = named.unwrap_or_else(|| format!("key {}", scope.caller.key));
     if runner.chars().count() > RUNNER_CHARS_MAX || runner.chars().any(char::is_control) {
         let message = format!(
             "a runner's name has at most {RUNNER_CHARS_MAX} characters, none of them a control character"
@@ -216,7 +218,11 @@ pub(super) async fn claim(
         }
         _ => {}
     }
-    let command = Command::ClaimJob { job: id, runner };
+    let command = Command::ClaimJob {
+        job: id,
+        runner,
+        lease,
+    };
     scope.submit(command, Vec::new()).await?;
     let job = scope
         .ask(move |engine| {

@@ -8,7 +8,7 @@ use crate::scope::Scope;
 use crate::wire;
 use stagegate_api as api;
 use stagegate_engine::{Job, Release};
-use stagegate_model::{Command, JobId, JobReport, JobStatus};
+use stagegate_model::{Command, JobExit, JobId, JobReport, JobStatus};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
@@ -105,24 +105,46 @@ pub(super) async fn report(
     Body(body): Body<api::JobReport>,
 ) -> Answer<Accepted<api::Accepted>> {
     let id: JobId = scope.id("jobId")?;
+    let said = status(&body.status)?;
+    let dropped = said.is_terminal() && body.output_tail.is_some();
     let report = JobReport {
         job: id,
-        status: status(&body.status)?,
+        status: said,
+        epoch: body.epoch,
+        exit: body.exit.map(|exit| JobExit {
+            code: exit.code,
+            signal: exit.signal,
+        }),
+        links: body.links,
         message: body.message.unwrap_or_default(),
         runner: body.runner,
         external_id: body.external_id,
         output_tail: body.output_tail,
     };
     match scope.submit(Command::ReportJob(report), Vec::new()).await {
-        Ok(_) => Ok(accepted(id, "the report was recorded")),
+        Ok(_) => {
+            // What was live is in the log now.
+            if dropped {
+                scope.app.outputs().drop_of((scope.workspace(), id));
+            }
+            Ok(accepted(id, "the report was recorded"))
+        }
         Err(failure) if failure.0.code == "job_not_found" => match archived(&scope, id).await? {
-            Some(job) => Ok(accepted(
-                id,
-                &format!(
-                    "the job ended before: {}; the report changed nothing",
-                    job.status
-                ),
-            )),
+            Some(job) => {
+                let late = Command::ReportArchivedJob {
+                    job: id,
+                    status: said,
+                    standing: job.status,
+                };
+                scope.submit(late, Vec::new()).await?;
+                Ok(accepted(
+                    id,
+                    &format!(
+                        "the job ended before: {}; the report changed nothing",
+                        job.status
+                    ),
+                ))
+            }
             None => Err(failure),
         },
         Err(failure) => Err(failure),

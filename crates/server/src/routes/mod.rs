@@ -6,11 +6,16 @@ mod deployments;
 mod environments;
 mod events;
 mod job_agents;
+mod job_runs;
 mod jobs;
 mod keys;
 mod me;
+mod notifiers;
+mod orders;
 mod policies;
+mod promotion_acts;
 mod promotions;
+mod quarantine;
 mod release_targets;
 mod releases;
 mod resources;
@@ -89,10 +94,12 @@ const ROUTES: &[Route] = routes! {
     put    "/workspaces/{workspaceId}/deployments/{deploymentId}" Admin deployments::upsert;
     delete "/workspaces/{workspaceId}/deployments/{deploymentId}" Admin deployments::delete;
 
+    get    "/workspaces/{workspaceId}/deployments/{deploymentId}/releases" Viewer releases::of_deployment;
     get    "/workspaces/{workspaceId}/deployments/{deploymentId}/versions" Viewer versions::list;
     post   "/workspaces/{workspaceId}/deployments/{deploymentId}/versions" Ci versions::create;
     patch  "/workspaces/{workspaceId}/deploymentversions/{deploymentVersionId}" Ci versions::update;
     put    "/workspaces/{workspaceId}/deployment-versions/{deploymentVersionId}/user-approval-records" Approver votes::cast;
+    get    "/workspaces/{workspaceId}/deployment-versions/{deploymentVersionId}/rejection" Viewer orders::rejection;
 
     get    "/workspaces/{workspaceId}/policies" Viewer policies::list;
     post   "/workspaces/{workspaceId}/policies" Admin policies::create;
@@ -112,20 +119,43 @@ const ROUTES: &[Route] = routes! {
     get    "/workspaces/{workspaceId}/job-agents/{jobAgentId}/jobs" Viewer job_agents::jobs;
     post   "/workspaces/{workspaceId}/job-agents/{jobAgentId}/jobs/{jobId}/claim" Agent job_agents::claim;
 
+    get    "/workspaces/{workspaceId}/notifiers" Viewer notifiers::list;
+    get    "/workspaces/{workspaceId}/notifiers/name/{name}" Viewer notifiers::get_by_name;
+    get    "/workspaces/{workspaceId}/notifiers/{notifierId}" Viewer notifiers::get;
+    put    "/workspaces/{workspaceId}/notifiers/{notifierId}" Admin notifiers::upsert;
+    delete "/workspaces/{workspaceId}/notifiers/{notifierId}" Admin notifiers::delete;
+    post   "/workspaces/{workspaceId}/notifiers/{notifierId}/test" Admin notifiers::test;
+
     get    "/workspaces/{workspaceId}/jobs" Viewer jobs::list;
     get    "/workspaces/{workspaceId}/jobs/{jobId}" Viewer jobs::get;
     get    "/workspaces/{workspaceId}/jobs/{jobId}/with-release" Viewer jobs::get_with_release;
     put    "/workspaces/{workspaceId}/jobs/{jobId}/status" Agent jobs::report;
+    post   "/workspaces/{workspaceId}/jobs/{jobId}/heartbeat" Agent job_runs::heartbeat;
+    post   "/workspaces/{workspaceId}/jobs/{jobId}/output" Agent job_runs::append_output;
+    get    "/workspaces/{workspaceId}/jobs/{jobId}/output" Viewer job_runs::output;
+    post   "/workspaces/{workspaceId}/jobs/{jobId}/cancel" Approver job_runs::cancel;
 
     post   "/workspaces/{workspaceId}/release-targets/state" Viewer release_targets::list;
     get    "/workspaces/{workspaceId}/release-targets/{releaseTargetKey}/state" Viewer release_targets::get;
     get    "/workspaces/{workspaceId}/release-targets/{releaseTargetKey}/jobs" Viewer release_targets::jobs;
+    get    "/workspaces/{workspaceId}/release-targets/{releaseTargetKey}/releases" Viewer releases::of_target;
+    post   "/workspaces/{workspaceId}/release-targets/redeploy" Approver orders::redeploy;
+    post   "/workspaces/{workspaceId}/release-targets/rollback" Approver orders::roll_back;
+    post   "/workspaces/{workspaceId}/release-targets/release-hold" Approver orders::release_hold;
+    post   "/workspaces/{workspaceId}/release-targets/break-glass" Admin orders::break_glass;
     get    "/workspaces/{workspaceId}/releases/{releaseId}" Viewer releases::get;
+    get    "/workspaces/{workspaceId}/releases/{releaseId}/diff" Viewer releases::diff;
+    get    "/workspaces/{workspaceId}/quarantine" Viewer quarantine::list;
+    post   "/workspaces/{workspaceId}/quarantine/clear" Approver quarantine::clear;
 
     post   "/workspaces/{workspaceId}/apply" Admin apply::apply;
     get    "/workspaces/{workspaceId}/export" Viewer apply::export;
     get    "/workspaces/{workspaceId}/promotions" Viewer promotions::list;
     get    "/workspaces/{workspaceId}/promotions/{promotionId}" Viewer promotions::get;
+    post   "/workspaces/{workspaceId}/promotions/{promotionId}/cancel" Approver promotion_acts::cancel;
+    post   "/workspaces/{workspaceId}/promotions/{promotionId}/reopen" Approver promotion_acts::reopen;
+    post   "/workspaces/{workspaceId}/promotions/{promotionId}/pause" Approver promotion_acts::pause;
+    post   "/workspaces/{workspaceId}/promotions/{promotionId}/resume" Approver promotion_acts::resume;
     get    "/workspaces/{workspaceId}/why" Viewer why::get;
     get    "/workspaces/{workspaceId}/status" Viewer status::get;
     get    "/workspaces/{workspaceId}/verifications/{verificationId}" Viewer verifications::get;

@@ -151,7 +151,7 @@ pub(super) async fn jobs(
 }
 
 /// A target without jobs is told apart from one that never was.
-async fn exists(scope: &Scope, key: TargetKey) -> Answer<()> {
+pub(super) async fn exists(scope: &Scope, key: TargetKey) -> Answer<()> {
     let there = scope
         .read(move |engine| {
             let lane = engine.state().lane(key.into());
@@ -169,7 +169,7 @@ async fn exists(scope: &Scope, key: TargetKey) -> Answer<()> {
     Ok(())
 }
 
-fn target_key(scope: &Scope) -> Answer<TargetKey> {
+pub(super) fn target_key(scope: &Scope) -> Answer<TargetKey> {
     let text = scope.text("releaseTargetKey");
     text.parse().map_err(|what| {
         Failure::new("invalid_id", format!("`{text}` is not a release target"))

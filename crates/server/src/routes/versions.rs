@@ -84,6 +84,7 @@ pub(super) async fn create(
     let tag = body.tag.clone();
     let object = |map: Option<api::JsonMap>| AnyJson::Object(map.unwrap_or_default());
     let new = NewVersion {
+        job_limits: wire::read_limits(body.job_limits.as_ref(), None)?,
         id: VersionId(Uuid::now_v7()),
         deployment,
         tag: body.tag,
@@ -112,7 +113,7 @@ pub(super) async fn create(
 pub(super) async fn update(
     scope: Scope,
     Body(body): Body<api::UpdateVersion>,
-) -> Answer<Accepted<api::DeploymentVersion>> {
+) -> Answer<Accepted<api::ChangedVersion>> {
     let id: VersionId = scope.id("deploymentVersionId")?;
     if let Some(sent) = created_at(body.created_at.as_deref())? {
         let known = scope
@@ -127,13 +128,27 @@ pub(super) async fn update(
             .hint("leave it out"));
         }
     }
+    let status = body.status.as_deref().map(version_status).transpose()?;
+    let rolled_back_targets = match status {
+        Some(VersionStatus::Rejected) => {
+            scope
+                .read(move |engine| {
+                    let known = engine.state().versions().get(&id);
+                    let news = known.is_some_and(|it| it.status != VersionStatus::Rejected);
+                    let undone = super::orders::undone_by_rejection(engine, id);
+                    Some(undone.targets.len()).filter(|_| news)
+                })
+                .await?
+        }
+        _ => None,
+    };
     let patch = VersionPatch {
         id,
         tag: body.tag,
         name: body.name,
         config: body.config.map(AnyJson::Object),
         job_agent_config: body.job_agent_config.map(AnyJson::Object),
-        status: body.status.as_deref().map(version_status).transpose()?,
+        status,
         message: body.message,
         metadata: body.metadata,
     };
@@ -148,7 +163,11 @@ pub(super) async fn update(
                 .ok_or_else(|| Failure::no_such("version", id))
         })
         .await?;
-    Ok((StatusCode::ACCEPTED, Json(version?)))
+    let changed = api::ChangedVersion {
+        version: version?,
+        rolled_back_targets,
+    };
+    Ok((StatusCode::ACCEPTED, Json(changed)))
 }
 
 fn version_status(text: &str) -> Answer<VersionStatus> {

@@ -62,6 +62,7 @@ fn told(engine: &Engine, it: &Explanation) -> api::Why {
                     other => other.as_str(),
                 }
                 .to_owned(),
+                kind: target.kind.and_then(wire::departure),
                 reason: Some(target.reason.clone()).filter(|reason| !reason.is_empty()),
             })
             .collect(),

@@ -41,6 +41,8 @@ struct Column {
     name: String,
     /// What runs there: `v1.2 on 3 of 5`.
     current: String,
+    /// What is not as usual there.
+    unusual: Vec<Chip>,
 }
 
 struct Row {
@@ -54,6 +56,7 @@ struct Row {
 
 struct Cell {
     chip: Chip,
+    marks: Vec<Chip>,
     /// `3/5 targets`; empty where there is nothing to count.
     counts: String,
     reason: String,
@@ -130,6 +133,7 @@ fn table<'n>(
         let opens = need.and_then(|need| need.earliest);
         Cell {
             chip: Chip::of(&it.status),
+            marks: it.marks.iter().map(|mark| Chip::of_mark(mark)).collect(),
             counts: counts(it),
             reason: it.reason.clone(),
             who: need.map(|need| need.who.join("; ")).unwrap_or_default(),
@@ -179,7 +183,23 @@ fn column(it: &EnvironmentStatus) -> Column {
     Column {
         name: it.name.clone(),
         current,
+        unusual: unusual(it),
     }
+}
+
+fn unusual(it: &EnvironmentStatus) -> Vec<Chip> {
+    let mut unusual = Vec::new();
+    for (count, what, mark) in [
+        (it.break_glass, "break-glass", "breakGlass"),
+        (it.held, "held after rollback", "held"),
+    ] {
+        if count > 0 {
+            let mut chip = Chip::of_mark(mark);
+            chip.word = format!("{count} {what}");
+            unusual.push(chip);
+        }
+    }
+    unusual
 }
 
 fn counts(cell: &StatusCell) -> String {

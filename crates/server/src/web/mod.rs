@@ -1,5 +1,6 @@
 //! The web pages: rendered here, readable without scripts, kept current by one small script.
 
+mod act;
 mod assets;
 mod board;
 mod documentation;
@@ -33,6 +34,7 @@ pub(crate) fn router() -> Router<App> {
         .route("/web/board", get(board::fragment))
         .route("/promotions/{promotionId}", get(promotion::page))
         .route("/web/promotions/{promotionId}", get(promotion::fragment))
+        .route("/web/promotions/{promotionId}/act", post(act::act))
         .route("/web/events", get(live::events))
         .route("/web/votes", post(vote::cast))
         .route("/login", get(sign_in::page).post(sign_in::sign_in))

@@ -40,6 +40,12 @@ struct Shown {
     environment_id: String,
     attempt: u32,
     chip: Chip,
+    marks: Vec<Chip>,
+    /// Since when and why it stands still, in sentences.
+    standstills: Vec<String>,
+    rollouts: Vec<ShownRollout>,
+    /// What the person may do to it.
+    acts: Vec<ShownAct>,
     reason: String,
     opened: String,
     ended: String,
@@ -55,6 +61,20 @@ struct Shown {
     summary: String,
 }
 
+struct ShownRollout {
+    released: usize,
+    total: usize,
+    /// `wave 2 of 3`; empty when there is one.
+    wave: String,
+    next: String,
+    failures: usize,
+}
+
+struct ShownAct {
+    verb: &'static str,
+    label: &'static str,
+}
+
 struct ShownGate {
     chip: Chip,
     kind: String,
@@ -68,8 +88,13 @@ struct ShownGate {
 struct ShownJob {
     chip: Chip,
     place: String,
+    mark: Option<Chip>,
     attempt: u32,
     message: String,
+    /// That it was asked to stop, or how its process ended.
+    notes: Vec<String>,
+    /// Label and address.
+    links: Vec<(String, String)>,
     runner: String,
     started: String,
     ended: String,
@@ -137,6 +162,14 @@ async fn shown(session: &Session, path: PathText) -> Answer<Shown> {
             chip.word,
             promotion.reason.as_deref().unwrap_or_default()
         ),
+        marks: marks(&promotion),
+        standstills: standstills(&promotion),
+        rollouts: promotion.rollouts.iter().map(rollout).collect(),
+        acts: if may_vote(session) {
+            acts(&promotion)
+        } else {
+            Vec::new()
+        },
         id: promotion.id,
         tag: promotion.version.tag,
         version_id: promotion.version.id,
@@ -157,8 +190,11 @@ async fn shown(session: &Session, path: PathText) -> Answer<Shown> {
             .map(|(job, place)| ShownJob {
                 chip: Chip::of(&job.status),
                 place,
+                mark: job.kind.as_deref().map(Chip::of_mark),
                 attempt: job.attempt.unwrap_or(1),
                 message: job.message.clone().unwrap_or_default(),
+                notes: notes(job),
+                links: job.links.clone().into_iter().collect(),
                 runner: job.runner.clone().unwrap_or_default(),
                 started: time(&job.started_at),
                 ended: time(&job.completed_at),
@@ -180,6 +216,86 @@ async fn shown(session: &Session, path: PathText) -> Answer<Shown> {
         cast,
         token: session.form_token.clone(),
     })
+}
+
+/// What is to be known of a job beside its status and message.
+fn notes(job: &api::Job) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let Some(cancel) = job.cancel.as_ref().filter(|_| !job.has_ended()) {
+        let at = short_time(cancel.requested_at.as_deref().unwrap_or_default());
+        let why = match cancel.reason.as_str() {
+            "" => String::new(),
+            reason => format!(": {reason}"),
+        };
+        notes.push(format!("asked to stop at {at}{why}"));
+    }
+    match &job.exit {
+        Some(api::JobExit {
+            signal: Some(signal),
+            ..
+        }) => notes.push(format!("its process was ended by the signal {signal}")),
+        Some(api::JobExit {
+            code: Some(code), ..
+        }) if *code != 0 => notes.push(format!("its process ended with the code {code}")),
+        _ => {}
+    }
+    notes
+}
+
+fn marks(promotion: &api::Promotion) -> Vec<Chip> {
+    let glass = promotion.break_glass.then_some("breakGlass");
+    let kind = promotion.kind.as_deref().filter(|it| *it != "breakGlass");
+    let quarantined = promotion.quarantined.as_ref().map(|_| "quarantined");
+    let paused = promotion.paused.as_ref().map(|_| "paused");
+    let all = [glass, kind, quarantined, paused].into_iter().flatten();
+    all.map(Chip::of_mark).collect()
+}
+
+fn standstills(promotion: &api::Promotion) -> Vec<String> {
+    let told = |it: &Option<api::Standstill>, what: &str| {
+        let it = it.as_ref()?;
+        let reason = if it.reason.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", it.reason)
+        };
+        Some(format!("{what} since {}{reason}", short_time(&it.since)))
+    };
+    let paused = told(&promotion.paused, "The rollout is paused");
+    let place = &promotion.environment.name;
+    let quarantined = format!("Nothing new starts with it in {place}, quarantined");
+    let all = [paused, told(&promotion.quarantined, &quarantined)];
+    all.into_iter().flatten().collect()
+}
+
+fn rollout(it: &api::RolloutProgress) -> ShownRollout {
+    ShownRollout {
+        released: it.released,
+        total: it.total,
+        wave: if it.waves > 1 {
+            format!("wave {} of {}", it.wave, it.waves)
+        } else {
+            String::new()
+        },
+        next: it.next_at.as_deref().map(exact_time).unwrap_or_default(),
+        failures: it.failures,
+    }
+}
+
+fn acts(promotion: &api::Promotion) -> Vec<ShownAct> {
+    let act = |verb, label| ShownAct { verb, label };
+    if promotion.status == "cancelled" {
+        return vec![act("reopen", "Reopen the promotion")];
+    }
+    if !promotion.is_open() {
+        return Vec::new();
+    }
+    let pause = if promotion.paused.is_some() {
+        act("resume", "Resume the rollout")
+    } else {
+        act("pause", "Pause the rollout")
+    };
+    vec![pause, act("cancel", "Cancel the promotion")]
 }
 
 fn gate(gate: &api::Gate) -> ShownGate {

@@ -120,6 +120,25 @@ impl Chip {
         }
     }
 
+    /// What else is to be known of a promotion.
+    pub fn of_mark(mark: &str) -> Self {
+        let (sign, word, class) = match mark {
+            "breakGlass" => ("⚠", "break-glass", "bad"),
+            "quarantined" => ("⊘", "quarantined", "bad"),
+            "paused" => ("‖", "paused", "wait"),
+            "held" => ("⚓", "held", "wait"),
+            "retry" | "retrying" => ("↻", "tried again", "busy"),
+            "rollback" => ("↩", "rollback", "wait"),
+            "redeploy" => ("↻", "redeploy", "quiet"),
+            other => ("·", other, "quiet"),
+        };
+        Self {
+            sign,
+            word: word.to_owned(),
+            class,
+        }
+    }
+
     /// How a gate stands.
     pub fn of_gate(gate: &stagegate_api::Gate) -> Self {
         let (sign, word, class) = match (gate.allowed, gate.action_type.as_str()) {

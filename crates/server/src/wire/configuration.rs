@@ -1,6 +1,7 @@
 //! Workspaces, systems, environments, deployments, resources, job agents, policies, versions.
 
 use super::{some, some_map};
+use crate::answer::{Answer, Failure};
 use stagegate_api as api;
 use stagegate_engine::{State, WorkspaceInfo};
 use stagegate_model as model;
@@ -61,6 +62,8 @@ pub(crate) fn environment(environment: &model::Environment) -> api::Environment 
 
 pub(crate) fn deployment(deployment: &model::Deployment) -> api::Deployment {
     api::Deployment {
+        job_limits: limits_spec(&deployment.job_limits),
+        redeploy_on_variable_change: deployment.redeploy_on_variable_change.then_some(true),
         id: deployment.id.to_string(),
         name: deployment.name.clone(),
         slug: deployment.slug.clone(),
@@ -90,6 +93,7 @@ pub(crate) fn resource(state: &State, resource: &model::Resource) -> api::Resour
 
 pub(crate) fn job_agent(agent: &model::JobAgent) -> api::JobAgent {
     api::JobAgent {
+        job_limits: limits_spec(&agent.job_limits),
         id: agent.id.to_string(),
         name: agent.name.clone(),
         kind: agent.kind.clone(),
@@ -132,6 +136,7 @@ pub(crate) fn policy(state: &State, policy: &model::Policy) -> api::Policy {
 
 pub(crate) fn version(version: &model::Version) -> api::DeploymentVersion {
     api::DeploymentVersion {
+        job_limits: limits_spec(&version.job_limits),
         id: version.id.to_string(),
         deployment_id: version.deployment.to_string(),
         tag: version.tag.clone(),
@@ -143,4 +148,39 @@ pub(crate) fn version(version: &model::Version) -> api::DeploymentVersion {
         metadata: some_map(&version.metadata),
         created_at: version.created_at.to_string(),
     }
+}
+
+/// What is said of limits; nothing when nothing is.
+fn limits_spec(spec: &model::JobLimitsSpec) -> Option<api::JobLimitsSpec> {
+    (!spec.is_empty()).then(|| api::JobLimitsSpec {
+        start_deadline_seconds: spec.start_deadline_seconds,
+        run_timeout_seconds: spec.run_timeout_seconds,
+        lease_seconds: spec.lease_seconds,
+        grace_seconds: spec.grace_seconds,
+        on_lost_lease: spec.on_lost_lease.map(|it| it.to_string()),
+    })
+}
+
+/// Limits as they were sent. Whoever does not speak of them leaves them as they are: v1 does not know them.
+pub(crate) fn read_limits(
+    sent: Option<&api::JobLimitsSpec>,
+    known: Option<model::JobLimitsSpec>,
+) -> Answer<model::JobLimitsSpec> {
+    let Some(sent) = sent else {
+        return Ok(known.unwrap_or_default());
+    };
+    let on_lost_lease = sent.on_lost_lease.as_deref().map(|text| {
+        model::OnLostLease::parse(text).ok_or_else(|| {
+            Failure::new("invalid_value", format!("`{text}` is not known"))
+                .at("jobLimits.onLostLease")
+                .hint("it is `requeue` or `fail`")
+        })
+    });
+    Ok(model::JobLimitsSpec {
+        start_deadline_seconds: sent.start_deadline_seconds,
+        run_timeout_seconds: sent.run_timeout_seconds,
+        lease_seconds: sent.lease_seconds,
+        grace_seconds: sent.grace_seconds,
+        on_lost_lease: on_lost_lease.transpose()?,
+    })
 }

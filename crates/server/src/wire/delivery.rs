@@ -13,11 +13,18 @@ pub(crate) fn release_target(target: model::TargetKey) -> api::ReleaseTarget {
     }
 }
 
+/// The word for what was not begun in the ordinary course.
+pub(crate) fn departure(kind: model::StartKind) -> Option<String> {
+    (kind != model::StartKind::Forward).then(|| kind.as_str().to_owned())
+}
+
 pub(crate) fn release(state: &State, release: &engine::Release) -> api::Release {
     api::Release {
         id: Some(release.id.to_string()),
         number: Some(release.number),
         status: Some(release.status.to_string()),
+        kind: departure(release.kind),
+        rollback_of: release.rollback_of.map(|id| id.to_string()),
         version: state
             .versions()
             .get(&release.version)
@@ -44,12 +51,38 @@ pub(crate) fn job(job: &engine::Job) -> api::Job {
         updated_at: job.updated_at.to_string(),
         started_at: job.started_at.map(|at| at.to_string()),
         completed_at: job.completed_at.map(|at| at.to_string()),
-        message: some(&job.message),
+        message: some(&job.standing_message()),
+        epoch: (job.epoch > 0).then_some(job.epoch),
+        limits: Some(api::JobLimits {
+            start_deadline_seconds: job.limits.start_deadline_seconds,
+            run_timeout_seconds: job.limits.run_timeout_seconds,
+            lease_seconds: job.limits.lease_seconds,
+            grace_seconds: job.limits.grace_seconds,
+            on_lost_lease: job.limits.on_lost_lease.to_string(),
+        }),
+        lost_at: job.lost.map(|it| it.at.to_string()),
+        cancel: job.cancel.as_ref().map(job_cancel),
+        exit: job.exit.as_ref().map(|it| api::JobExit {
+            code: it.code,
+            signal: it.signal.clone(),
+        }),
+        links: job.links.clone(),
         runner: job.runner.clone(),
         attempt: Some(job.attempt),
+        kind: departure(job.kind),
         promotion_id: Some(job.promotion.to_string()),
         output_tail: job.output_tail.clone(),
         ..Default::default()
+    }
+}
+
+/// That a job was asked to stop.
+pub(crate) fn job_cancel(cancel: &engine::Cancel) -> api::JobCancel {
+    api::JobCancel {
+        cause: cancel.cause.to_string(),
+        reason: cancel.reason.clone(),
+        requested_at: Some(cancel.at.to_string()),
+        requested_by: cancel.by.map(|it| it.to_string()),
     }
 }
 

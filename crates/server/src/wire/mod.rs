@@ -2,10 +2,14 @@
 
 mod configuration;
 mod delivery;
+mod notifier;
+mod orders;
 mod promotion;
 
 pub(crate) use configuration::*;
 pub(crate) use delivery::*;
+pub(crate) use notifier::*;
+pub(crate) use orders::*;
 pub(crate) use promotion::*;
 
 /// Absent on the wire where it is empty in the state.

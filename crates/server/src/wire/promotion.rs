@@ -103,6 +103,11 @@ pub(crate) fn standing_counts(targets: &[engine::TargetStanding]) -> api::Target
         ..Default::default()
     };
     for target in targets {
+        match target.state {
+            TargetState::Retrying => counts.retrying += 1,
+            TargetState::Held => counts.held += 1,
+            _ => {}
+        }
         let count = match target.state {
             TargetState::Running => &mut counts.running,
             TargetState::Verifying => &mut counts.verifying,
@@ -139,7 +144,43 @@ pub(crate) fn ended_counts(state: &State, promotion: &engine::Promotion) -> api:
         verifying,
         succeeded,
         failed,
+        retrying: as_count(promotion.retrying),
+        rolled_back: as_count(promotion.rolled_back),
+        held: 0,
     }
+}
+
+fn standstill(it: &engine::Standstill) -> api::Standstill {
+    api::Standstill {
+        since: it.since.to_string(),
+        reason: it.reason.clone(),
+    }
+}
+
+/// How far the gradual rollouts of an open promotion are.
+fn rollouts(
+    engine: &Engine,
+    lane: LaneKey,
+    it: &engine::Promotion,
+    now: model::Timestamp,
+) -> Vec<api::RolloutProgress> {
+    if !it.status.is_open() {
+        return Vec::new();
+    }
+    let track = engine.state().track(it.version, it.environment);
+    let failures = track.map_or(0, |track| track.failures.len());
+    let told = engine.rollouts(lane, it.version, now).into_iter();
+    told.map(|rollout| api::RolloutProgress {
+        rule_id: rollout.rule.to_string(),
+        released: rollout.due,
+        total: rollout.total,
+        wave: rollout.wave,
+        waves: rollout.waves.max(rollout.wave),
+        started_at: rollout.started_at.to_string(),
+        next_at: rollout.next.map(|at| at.to_string()),
+        failures,
+    })
+    .collect()
 }
 
 /// A promotion as it stands: decided anew while it is open, as recorded once it has ended.
@@ -158,14 +199,29 @@ pub(crate) fn promotion(
         .is_open()
         .then(|| engine.explain(lane, it.version, now))
         .flatten();
-    let (gates, targets) = match &explanation {
+    let (gates, mut targets) = match &explanation {
         Some(explanation) => (
             explanation.gates.iter().map(gate).collect(),
             standing_counts(&explanation.targets),
         ),
         None => (recorded_gates(state, it), ended_counts(state, it)),
     };
+    targets.rolled_back = usize::try_from(it.rolled_back).unwrap_or(usize::MAX);
+    // What stands still concerns the latest attempt.
+    let track = state
+        .track(it.version, it.environment)
+        .filter(|track| track.promotion == Some(it.id));
     api::Promotion {
+        kind: super::departure(it.kind),
+        break_glass: it.break_glass,
+        paused: track
+            .and_then(|track| track.paused.as_ref())
+            .filter(|_| it.status.is_open())
+            .map(standstill),
+        quarantined: track
+            .and_then(|track| track.quarantined.as_ref())
+            .map(standstill),
+        rollouts: rollouts(engine, lane, it, now),
         id: it.id.to_string(),
         version: version_ref(state, it.version),
         deployment: deployment_ref(state, it.deployment),

@@ -165,6 +165,7 @@ async fn what_is_not_there_is_a_problem_too() {
         ("deployments", "deployment_not_found"),
         ("policies", "policy_not_found"),
         ("job-agents", "job_agent_not_found"),
+        ("notifiers", "notifier_not_found"),
         ("jobs", "job_not_found"),
         ("releases", "release_not_found"),
         ("promotions", "promotion_not_found"),

@@ -195,7 +195,7 @@ async fn claims_and_reports() {
     world
         .call(Role::Agent, "PUT", &path, Some(foreign))
         .await
-        .refused(409, "job_claimed");
+        .refused(409, "lease_lost");
     world.report(&job, "successful").await.expect(202);
     // Late and repeated reports are answered alike and change nothing.
     world.report(&job, "failure").await.expect(202);

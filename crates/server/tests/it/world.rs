@@ -256,7 +256,10 @@ impl World {
 
     pub async fn report(&self, job: &Value, status: &str) -> Answer {
         let path = format!("/jobs/{}/status", job["id"].as_str().unwrap());
-        let body = json!({"status": status, "message": format!("said {status}")});
+        let body = json!({
+            "status": status, "message": format!("said {status}"),
+            "runner": job["runner"], "epoch": job["epoch"],
+        });
         self.call(Role::Agent, "PUT", &path, Some(body)).await
     }
 

@@ -59,7 +59,7 @@ impl Auditor {
     /// A command is on its way; `entry` is the id its entry would have.
     pub fn asked(&mut self, ticket: u64, entry: EntryId, command: &Command) {
         let runner = match command {
-            Command::ClaimJob { job, runner } => Some((*job, Some(runner.clone()))),
+            Command::ClaimJob { job, runner, .. } => Some((*job, Some(runner.clone()))),
             Command::ReportJob(report) => Some((report.job, report.runner.clone())),
             _ => None,
         };
@@ -303,6 +303,7 @@ impl Auditor {
             | Fact::PromotionEnded { .. } => self.promotion(fact),
             Fact::JobClaimed { .. }
             | Fact::JobChanged { .. }
+            | Fact::JobRequeued { .. }
             | Fact::ReportIgnored { .. }
             | Fact::ReleaseEnded { .. } => self.job(fact),
             Fact::VerificationStarted { .. }
@@ -533,6 +534,17 @@ impl Auditor {
                     let record = ledger.targets.entry(target).or_default();
                     record.deployed.push((now, version));
                 }
+                Ok(())
+            }
+            Fact::JobRequeued { id, .. } => {
+                let Some(job) = ledger.jobs.get_mut(id) else {
+                    return Err(Violation::new("jobs", "an unknown job was requeued"));
+                };
+                require(!job.status.is_terminal(), "terminal", || {
+                    format!("{id} was requeued as {}", job.status)
+                })?;
+                job.runner = None;
+                job.status = JobStatus::Pending;
                 Ok(())
             }
             Fact::ReportIgnored { job, standing, .. } => {

@@ -104,6 +104,7 @@ impl Maker<'_> {
             _ => VersionStatus::Ready,
         };
         Some(Command::CreateVersion(NewVersion {
+            job_limits: Default::default(),
             id: self.ids.next(self.now.0, self.stream).into(),
             deployment,
             tag,
@@ -336,6 +337,7 @@ impl Maker<'_> {
         let job = self.dice.any(recent)?;
         if self.dice.chance(25) {
             return Some(Command::ClaimJob {
+                lease: false,
                 job,
                 runner: "stranger".to_owned(),
             });
@@ -348,6 +350,9 @@ impl Maker<'_> {
             JobStatus::Cancelled,
         ]);
         Some(Command::ReportJob(JobReport {
+            epoch: None,
+            exit: None,
+            links: Default::default(),
             job,
             status,
             message: "out of nowhere".to_owned(),

@@ -99,6 +99,7 @@ fn configuration(dice: &mut Dice, ids: &mut Ids, now: Timestamp) -> Vec<Change> 
         some
     };
     changes.push(Change::PutJobAgent(JobAgent {
+        job_limits: Default::default(),
         id: ids.next(now.0, 2).into(),
         name: "runner".to_owned(),
         kind: "exec".to_owned(),
@@ -107,6 +108,8 @@ fn configuration(dice: &mut Dice, ids: &mut Ids, now: Timestamp) -> Vec<Change> 
     }));
     for index in 0..dice.between(1, 3) {
         changes.push(Change::PutDeployment(Deployment {
+            redeploy_on_variable_change: false,
+            job_limits: Default::default(),
             id: ids.next(now.0, 2).into(),
             name: format!("app {index}"),
             slug: format!("app-{index}"),

@@ -2,14 +2,14 @@
 
 use stagegate_engine::{LaneKey, State};
 use stagegate_model::*;
-use stagegate_sim::{Saboteur, Tampering, plan, run_steps};
+use stagegate_sim::{Saboteur, Step, Tampering, plan, run_steps, shrink};
 
 /// Within so many seeds a mutant must be caught; most are in the first few.
 const SEEDS_MAX: u64 = 2_000;
 const STEPS: usize = 40;
 
-/// Runs seeds with a mutant until one fails; it must be for one of the `rules`.
-fn caught<S: Saboteur>(rules: &[&str], mutant: impl Fn() -> S) {
+/// Runs seeds with a mutant until one fails; it must be for one of the `rules`. Says after how many, and gives that.
+fn caught<S: Saboteur>(rules: &[&str], mutant: impl Fn() -> S) -> u64 {
     for seed in 1..=SEEDS_MAX {
         let run = run_steps(seed, &plan::draw(seed, STEPS), &mut mutant(), false);
         if let Some(violation) = run.violation {
@@ -17,7 +17,8 @@ fn caught<S: Saboteur>(rules: &[&str], mutant: impl Fn() -> S) {
                 rules.contains(&violation.rule),
                 "seed {seed}: caught as {violation}"
             );
-            return;
+            println!("caught by seed {seed} as {violation}");
+            return seed;
         }
     }
     panic!("{SEEDS_MAX} seeds did not catch it");
@@ -68,6 +69,7 @@ fn a_gate_that_is_ignored() {
                 return false;
             };
             facts.push(Fact::JobsCreated {
+                limits: Default::default(),
                 promotion: promotion.id,
                 version: version.id,
                 environment: promotion.environment,
@@ -167,6 +169,8 @@ fn a_terminal_state_that_is_overwritten() {
             for fact in facts {
                 if let Fact::ReportIgnored { job, status, .. } = fact {
                     *fact = Fact::JobChanged {
+                        exit: None,
+                        links: Default::default(),
                         id: *job,
                         status: *status,
                         message: String::new(),
@@ -270,4 +274,23 @@ impl Saboteur for Sleeper {
 #[test]
 fn a_wake_up_that_is_lost() {
     caught(&["waits", "stuck"], || Sleeper);
+}
+
+#[test]
+fn a_run_that_fails_replays_exactly_and_shrinks() {
+    let seed = caught(&["foreign"], || Credulous);
+    let play = |steps: &[Step]| run_steps(seed, steps, &mut Credulous, false);
+    let steps = plan::draw(seed, STEPS);
+    let (first, second) = (play(&steps), play(&steps));
+    assert_eq!(first.hash, second.hash);
+    assert_eq!(first.violation, second.violation);
+    assert_eq!(first.counts, second.counts);
+
+    let fails = |steps: &[Step]| play(steps).violation.is_some_and(|it| it.rule == "foreign");
+    let small = shrink::shrink(&steps, 200, fails);
+    assert!(small.len() * 2 < steps.len(), "{} steps left", small.len());
+    let (first, second) = (play(&small), play(&small));
+    assert_eq!(first.violation.as_ref().map(|it| it.rule), Some("foreign"));
+    assert_eq!(first.hash, second.hash);
+    assert!(!first.tail.is_empty(), "its end can be shown");
 }

@@ -1,5 +1,6 @@
 //! Runs of the real thing.
 
+use stagegate_sim::counts::{Counts, EXPECTED};
 use stagegate_sim::run;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,6 +23,7 @@ fn a_seed_always_gives_the_same_run() {
 fn every_seed_holds() {
     let next = AtomicU64::new(1);
     let jobs = AtomicU64::new(0);
+    let counts: Mutex<Counts> = Mutex::default();
     let failed: Mutex<Vec<String>> = Mutex::default();
     std::thread::scope(|scope| {
         for _ in 0..2 {
@@ -33,6 +35,7 @@ fn every_seed_holds() {
                     }
                     let run = run(seed, STEPS);
                     jobs.fetch_add(run.jobs as u64, Ordering::Relaxed);
+                    counts.lock().unwrap().merge(&run.counts);
                     if let Some(violation) = run.violation {
                         let told = format!(
                             "seed {seed}: {violation}; look with `cargo xtask sim --seed {seed} --steps {STEPS}`"
@@ -49,4 +52,8 @@ fn every_seed_holds() {
         jobs.into_inner() > SEEDS,
         "the workload deploys next to nothing"
     );
+    // A fault that is planned and never met would test nothing.
+    let counts = counts.into_inner().unwrap();
+    let never: Vec<_> = EXPECTED.iter().filter(|it| counts.of(it) == 0).collect();
+    assert!(never.is_empty(), "never happened: {never:?}");
 }

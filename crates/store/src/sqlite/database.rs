@@ -2,6 +2,7 @@
 
 use super::fault::{self, Fault};
 use crate::StoreError;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -279,7 +280,14 @@ fn not_ours(path: &Path) -> StoreError {
     ))
 }
 
+/// Plans do not depend on the values that are bound; else a statement with a range is compiled anew at each use.
+fn plan_once(connection: &Connection) -> rusqlite::Result<()> {
+    let done = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true);
+    done.map(|_| ())
+}
+
 fn configure(connection: &Connection, schema: &Schema) -> rusqlite::Result<()> {
+    plan_once(connection)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
     connection.pragma_update(None, "synchronous", schema.synchronous)?;
     connection.pragma_update(None, "foreign_keys", true)?;
@@ -298,6 +306,7 @@ fn connect_reader(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
+    plan_once(&connection)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.pragma_update(None, "cell_size_check", true)?;
@@ -466,6 +475,29 @@ mod tests {
             assert!(panicked.is_err());
             put(&database, "whole").unwrap();
             assert_eq!(count(&database).unwrap(), 1);
+        }
+    }
+
+    #[test]
+    fn a_range_is_planned_once_whatever_is_asked_for() {
+        let dir = tempfile::tempdir().unwrap();
+        for database in [
+            Database::in_memory(&SCHEMA).unwrap(),
+            Database::open(&dir.path().join("a.db"), &SCHEMA).unwrap(),
+        ] {
+            put(&database, "one").unwrap();
+            for _ in 0..2 {
+                let planned = database.read("x", |connection| {
+                    let mut statement = connection.prepare_cached(
+                        "SELECT text FROM note WHERE rowid > ?1 AND rowid <= ?2 LIMIT ?3",
+                    )?;
+                    for to in 1..4 {
+                        assert!(statement.query((0, to, 10))?.next()?.is_some());
+                    }
+                    Ok(statement.get_status(rusqlite::StatementStatus::RePrepare))
+                });
+                assert_eq!(planned.unwrap(), 0);
+            }
         }
     }
 

@@ -8,6 +8,7 @@ mod archive;
 mod body;
 mod column;
 mod database;
+mod delivery;
 mod fault;
 mod lock;
 mod log;
@@ -16,19 +17,22 @@ mod snapshots;
 mod workspace;
 
 use crate::{
-    ApiKey, Append, ArchiveRecord, Cursor, EntityRef, Hash, Head, Lease, Row, Session, SideWrite,
-    Snapshot, Store, StoreError, User,
+    ApiKey, Append, ArchiveRecord, Cursor, Delivery, DeliveryRecord, EntityRef, Hash, Head, Lease,
+    Row, Session, SideWrite, Snapshot, Store, StoreError, User,
 };
 use database::{Database, Schema};
 use lock::DirLock;
 use snapshots::Snapshots;
-use stagegate_model::{KeyId, Timestamp, UserId, WorkspaceId};
+use stagegate_model::{KeyId, NotifierId, Timestamp, UserId, WorkspaceId};
 use std::path::Path;
 use uuid::Uuid;
 
 const SCHEMA: Schema = Schema {
     application_id: 0x5347_4c31,
-    migrations: &[include_str!("migrations/0001_log.sql")],
+    migrations: &[
+        include_str!("migrations/0001_log.sql"),
+        include_str!("migrations/0002_delivery.sql"),
+    ],
     synchronous: "full",
     secure_delete: true,
 };
@@ -154,6 +158,7 @@ const READ_LOG: &str = "the log cannot be read";
 const WRITE_LEASE: &str = "the lease cannot be written";
 const READ_ARCHIVE: &str = "the archive cannot be read";
 const READ_KEYS: &str = "the API keys cannot be read";
+const READ_DELIVERIES: &str = "the deliveries to notifiers cannot be read";
 const READ_USERS: &str = "the users cannot be read";
 const WRITE_SIDE: &str = "keys, users or sessions cannot be written";
 
@@ -380,6 +385,43 @@ impl Store for SqliteStore {
             .read("the sessions cannot be read", |connection| {
                 side::session(connection, hash, now)
             })
+    }
+
+    fn notify_cursor(&self, workspace: WorkspaceId) -> Result<Option<u64>, StoreError> {
+        self.database.read(READ_DELIVERIES, |connection| {
+            delivery::cursor(connection, workspace)
+        })
+    }
+
+    fn deliveries(
+        &self,
+        workspace: WorkspaceId,
+        notifier: NotifierId,
+        limit: usize,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        self.database.read(READ_DELIVERIES, |connection| {
+            delivery::due(connection, workspace, notifier, limit)
+        })
+    }
+
+    fn delivery_count(
+        &self,
+        workspace: WorkspaceId,
+        notifier: NotifierId,
+    ) -> Result<u64, StoreError> {
+        self.database.read(READ_DELIVERIES, |connection| {
+            delivery::count(connection, workspace, notifier)
+        })
+    }
+
+    fn delivery_record(
+        &self,
+        workspace: WorkspaceId,
+        notifier: NotifierId,
+    ) -> Result<Option<DeliveryRecord>, StoreError> {
+        self.database.read(READ_DELIVERIES, |connection| {
+            delivery::record(connection, workspace, notifier)
+        })
     }
 
     fn purge_sessions(&self, now: Timestamp) -> Result<u64, StoreError> {

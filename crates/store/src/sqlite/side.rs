@@ -1,6 +1,6 @@
 //! API keys, persons and sessions.
 
-use super::{column, fault, fault::Fault, workspace};
+use super::{column, delivery, fault, fault::Fault, workspace};
 use crate::{ApiKey, Hash, Session, SideWrite, StoreError, User};
 use rusqlite::{Connection, OptionalExtension as _, Row};
 use stagegate_model::{KeyId, Timestamp, UserId, WorkspaceId};
@@ -17,6 +17,21 @@ pub(super) fn write(connection: &Connection, writes: &[SideWrite]) -> Result<(),
             }
             SideWrite::PutUser(user) => put_user(connection, user)?,
             SideWrite::EraseUser { workspace, id } => erase_user(connection, *workspace, *id)?,
+            SideWrite::MoveNotifyCursor { workspace, seq } => {
+                delivery::move_cursor(connection, *workspace, *seq)?;
+            }
+            SideWrite::PutDelivery(it) => delivery::put(connection, it)?,
+            SideWrite::EndDelivery {
+                workspace,
+                notifier,
+                seq,
+                subject,
+            } => delivery::end(connection, *workspace, *notifier, *seq, *subject)?,
+            SideWrite::PutDeliveryRecord(record) => delivery::put_record(connection, record)?,
+            SideWrite::ForgetNotifier {
+                workspace,
+                notifier,
+            } => delivery::forget(connection, *workspace, *notifier)?,
             SideWrite::PutSession(session) => put_session(connection, session)?,
             SideWrite::DeleteSession { hash } => {
                 connection

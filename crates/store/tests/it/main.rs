@@ -4,6 +4,7 @@
 //! `conformance!`. A new backend is one more line at the bottom of this file.
 
 mod archive;
+mod delivery;
 mod fixture;
 mod leases;
 mod log;
@@ -69,6 +70,10 @@ macro_rules! backend {
                 sessions_end,
                 a_revoked_key_ends_its_sessions,
                 rides_along_with_an_append;
+            delivery:
+                what_is_due_first_comes_first,
+                the_cursor_moves_with_what_was_found,
+                a_notifier_is_recorded_and_forgotten;
             verify:
                 a_sound_log_verifies,
                 goes_on_from_a_known_head,

@@ -8,15 +8,20 @@ use crate::session::{self, Session};
 use crate::stopping;
 use anyhow::Result;
 use serde_json::json;
-use stagegate_api::client::ClientError;
+use stagegate_api::client::{ClientError, Workspace};
 use stagegate_runner::{RunnerError, RunnerEvent, RunnerOptions};
 use std::path::PathBuf;
+use std::time::Duration;
 use tokio::sync::watch;
+
+/// How long to wait for a server before it is looked for again.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Run the jobs of an agent of type `exec` on this machine, until told to stop.
 ///
 /// What the deployments' configurations say is executed here, as this user: start a runner only where that is meant.
-/// A runner that was stopped takes up its jobs again at its next start with the same data folder.
+/// A runner that was stopped takes up its jobs again at its next start with the same data folder. The server waits for
+/// it as long as the agent's `jobLimits` say; then its jobs fail, or another runner gets them.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Example:
@@ -52,7 +57,18 @@ impl Args {
     async fn serve(self, asking: &Asking) -> Result<Answer> {
         let session = Session::new(&asking.global, asking.out.clone())?;
         let key = session::key(&asking.global)?;
-        let workspace = session.workspace().await?;
+        let (stop, mut stopped) = watch::channel(false);
+        let signals = stopping::told(self.until_stdin_closes)?;
+        tokio::spawn(async move {
+            signals.await;
+            stop.send_replace(true);
+            // Held until the process ends; a sender that is gone says the same.
+            stop.closed().await;
+        });
+        let workspace = tokio::select! {
+            workspace = workspace(&session, &asking.out) => workspace?,
+            _ = stopped.wait_for(|stop| *stop) => return Ok(Answer::Yes),
+        };
         let mut options = RunnerOptions::new(
             session.client.url(),
             key,
@@ -68,18 +84,32 @@ impl Args {
         }
         let out = asking.out.clone();
         let options = options.on_event(move |event| tell(&out, event));
-        let (stop, stopped) = watch::channel(false);
-        let signals = stopping::told(self.until_stdin_closes)?;
-        tokio::spawn(async move {
-            signals.await;
-            stop.send_replace(true);
-            // Held until the process ends; a sender that is gone says the same.
-            stop.closed().await;
-        });
         stagegate_runner::run(options, stopped)
             .await
             .map_err(failed)?;
         Ok(Answer::Yes)
+    }
+}
+
+/// The workspace, once there is a server that can be asked: runner and server may be started in any order.
+async fn workspace(session: &Session, out: &Output) -> Result<Workspace> {
+    let mut told = false;
+    loop {
+        let error = match session.workspace().await {
+            Ok(workspace) => return Ok(workspace),
+            Err(error) => error,
+        };
+        let is_temporary = error
+            .downcast_ref::<ClientError>()
+            .is_some_and(ClientError::is_temporary);
+        if !is_temporary {
+            return Err(error);
+        }
+        if !std::mem::replace(&mut told, true) {
+            let reason = error.to_string();
+            tell(out, &RunnerEvent::ServerLost { reason });
+        }
+        tokio::time::sleep(ASK_AGAIN).await;
     }
 }
 

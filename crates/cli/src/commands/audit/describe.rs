@@ -45,6 +45,7 @@ impl Names {
                 ("environment", "name"),
                 ("deployment", "slug"),
                 ("policy", "name"),
+                ("notifier", "name"),
             ] {
                 let it = &fact[member];
                 if let (Some(id), Some(name)) = (it["id"].as_str(), it[name].as_str()) {
@@ -86,14 +87,14 @@ pub fn describe(fact: &Json, names: &Names) -> String {
         }
         "keyRevoked" => format!("key {} was revoked", text("id")),
         "systemPut" | "environmentPut" | "deploymentPut" | "resourcePut" | "jobAgentPut"
-        | "policyPut" => {
+        | "policyPut" | "notifierPut" => {
             let noun = kind.trim_end_matches("Put");
             let member = if noun == "jobAgent" { "agent" } else { noun };
             let named = fact[member]["name"].as_str().unwrap_or_default();
             format!("{} {named} was set", spaced(noun))
         }
         "systemDeleted" | "environmentDeleted" | "deploymentDeleted" | "resourceDeleted"
-        | "jobAgentDeleted" | "policyDeleted" => {
+        | "jobAgentDeleted" | "policyDeleted" | "notifierDeleted" => {
             let noun = kind.trim_end_matches("Deleted");
             format!("{} {} was deleted", spaced(noun), name("id"))
         }
@@ -160,8 +161,13 @@ pub fn describe(fact: &Json, names: &Names) -> String {
         }
         "jobsCreated" => {
             let (version, environment) = (name("version"), name("environment"));
+            let kind = match fact["kind"].as_str() {
+                Some("breakGlass") => " (BREAK-GLASS)".to_owned(),
+                Some(kind) => format!(" ({kind})"),
+                None => String::new(),
+            };
             format!(
-                "{} created for {version} in {environment}",
+                "{} created for {version} in {environment}{kind}",
                 counted(count("jobs"), "job")
             )
         }
@@ -197,6 +203,79 @@ pub fn describe(fact: &Json, names: &Names) -> String {
                 None => String::new(),
             };
             format!("verification {id} ended: {status}{by}{}", because("reason"))
+        }
+        "retryScheduled" => {
+            let (job, at) = (text("job"), text("at"));
+            let attempt = fact["attempt"].as_u64().unwrap_or_default();
+            format!("job {job} is tried again: attempt {attempt} at {at}")
+        }
+        "targetOrdered" => {
+            let order = &fact["order"];
+            let part = |member: &str| order[member].as_str().unwrap_or_default();
+            let version = names.name(part("version"));
+            let what = match part("kind") {
+                "rollback" => format!("a target is rolled back to {version}"),
+                "breakGlass" => {
+                    format!("BREAK-GLASS: a target is to get {version} past every gate")
+                }
+                _ => format!("a target is to get {version} once more"),
+            };
+            let place = names.name(fact["target"]["environment"].as_str().unwrap_or_default());
+            let by = match order["by"].as_str() {
+                Some(user) => format!(" by {}", names.name(user)),
+                None => format!(" ({})", part("cause")),
+            };
+            let reason = match part("reason") {
+                "" => String::new(),
+                reason => format!(": {reason}"),
+            };
+            format!("{what} in {place}{by}{reason}")
+        }
+        "orderDropped" => format!("an order for a target is void{}", because("reason")),
+        "holdReleased" => format!("a target is no longer held{}", because("reason")),
+        "quarantined" | "quarantineCleared" => {
+            let stands = if kind == "quarantined" {
+                "is"
+            } else {
+                "is no longer"
+            };
+            let (version, environment) = (name("version"), name("environment"));
+            format!(
+                "{version} {stands} quarantined in {environment}{}",
+                because("reason")
+            )
+        }
+        "promotionCancelRequested" => {
+            format!("promotion {} is cancelled{}", text("id"), because("reason"))
+        }
+        "promotionReopened" => {
+            let (version, environment) = (name("version"), name("environment"));
+            format!(
+                "{version} may go into {environment} again{}",
+                because("reason")
+            )
+        }
+        "rolloutStarted" | "rolloutWaveStarted" | "rolloutPaused" | "rolloutResumed" => {
+            let (version, environment) = (name("version"), name("environment"));
+            let what = match kind {
+                "rolloutStarted" => "begins".to_owned(),
+                "rolloutPaused" => "is paused".to_owned(),
+                "rolloutResumed" => "is resumed".to_owned(),
+                _ => {
+                    let wave = fact["wave"].as_u64().unwrap_or_default() + 1;
+                    format!("comes to wave {wave}")
+                }
+            };
+            format!(
+                "the rollout of {version} into {environment} {what}{}",
+                because("reason")
+            )
+        }
+        "rolloutClock" => {
+            let (version, environment) = (name("version"), name("environment"));
+            let runs = fact["running"].as_bool().unwrap_or_default();
+            let stands = if runs { "runs" } else { "stands still" };
+            format!("the clock of the rollout of {version} into {environment} {stands}")
         }
         // A later server's facts.
         _ => fact.to_string().chars().take(UNKNOWN_CHARS_MAX).collect(),
@@ -237,6 +316,14 @@ mod tests {
         );
         let put = json!({"type": "jobAgentPut", "agent": {"name": "local"}});
         assert_eq!(describe(&put, &names), "job agent local was set");
+        let order = json!({
+            "type": "targetOrdered", "target": {"environment": "e"},
+            "order": {"kind": "breakGlass", "version": "v", "cause": "person", "by": "u", "reason": "all down"},
+        });
+        assert_eq!(
+            describe(&order, &names),
+            "BREAK-GLASS: a target is to get v1.2.3 past every gate in production by u: all down"
+        );
         let later = json!({"type": "notYetKnown", "a": 1});
         assert!(describe(&later, &names).contains("notYetKnown"));
         assert_eq!(names.actor(&json!({"kind": "system"})), "stagegate");

@@ -3,11 +3,14 @@
 
 mod processes;
 mod progress;
+mod rollback;
+mod watch;
 mod workload;
 
 use crate::Answer;
 use crate::commands::lasting_runtime;
 use crate::stopping;
+use crate::values;
 use anyhow::{Context as _, Result, bail};
 use processes::Processes;
 use progress::Progress;
@@ -29,12 +32,19 @@ const BAD: &str = "v1.2.4";
 
 /// See a version go through staging, verification and approval to production, and a bad one stopped.
 ///
+/// With `--story rollback`: see a version turn bad in production, and production back on the one before in seconds.
 /// Everything runs on this machine and is stopped at the end.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  stagegate demo\n  stagegate demo --auto-approve\n  stagegate demo --keep --data ./demo-data"
+    after_help = "Examples:\n  stagegate demo\n  stagegate demo --auto-approve\n  stagegate demo --story rollback\n  stagegate demo --keep --data ./demo-data"
 )]
 pub struct Args {
+    /// What to see.
+    #[arg(long, value_enum, default_value_t = Story::Promotion)]
+    story: Story,
+    /// With `--story rollback`: how long after the failing check the last service may be back.
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = values::duration)]
+    within: Duration,
     /// Approve production without asking (for scripts).
     #[arg(long)]
     auto_approve: bool,
@@ -47,6 +57,24 @@ pub struct Args {
     /// Where the server listens; port 0 takes any free one.
     #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDR")]
     listen: String,
+}
+
+/// What the demo tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Story {
+    /// A good version goes to production, and a bad one is stopped in staging
+    Promotion,
+    /// A version turns bad in production and is rolled back
+    Rollback,
+}
+
+impl Story {
+    fn documents(self) -> &'static workload::Documents {
+        match self {
+            Self::Promotion => &workload::PROMOTION,
+            Self::Rollback => &workload::ROLLBACK,
+        }
+    }
 }
 
 impl Args {
@@ -114,11 +142,12 @@ async fn story(args: &Args, processes: &mut Processes, finished: &AtomicBool) ->
         .context("the server has no workspace")?;
     let workspace = client.workspace(workspace.id.clone());
 
-    let workload = workload::prepare()?;
+    let workload = workload::prepare(args.story.documents())?;
     let report = workspace.apply(&workload.documents, false).await?;
     println!(
-        "  applied    {} documents of examples/demo",
-        report.documents.len()
+        "  applied    {} documents of {}",
+        report.documents.len(),
+        workload.folder
     );
     let runner_key = workspace
         .create_key(&stagegate_api::CreateKey {
@@ -129,33 +158,53 @@ async fn story(args: &Args, processes: &mut Processes, finished: &AtomicBool) ->
         .await?;
     processes.start_runner(&server.url, &runner_key.key, workspace.id())?;
     println!("  runner     takes jobs for the agent `local`");
-    println!(
-        "  services   staging on {}, production on {}\n",
-        workload.staging, workload.production
-    );
+    let services: Vec<String> = workload
+        .services
+        .iter()
+        .map(|it| format!("{} on {}", it.name, it.address))
+        .collect();
+    println!("  services   {}\n", services.join(", "));
 
     let started = Instant::now();
     let mut progress = Progress::new(workspace.clone(), started);
-    good_version(args, &server, &workspace, &mut progress).await?;
-    workload::expect_served(&workload.production, GOOD).await?;
+    match args.story {
+        Story::Promotion => {
+            promotion(args, &server, &workspace, &mut progress, &workload).await?;
+        }
+        Story::Rollback => {
+            let services = &workload.services;
+            rollback::tell(&workspace, &mut progress, services, args.within).await?;
+        }
+    }
     println!(
-        "\n{GOOD} is verified in production: http://{} answers with it.",
-        workload.production
-    );
-
-    bad_version(&workspace, &mut progress).await?;
-    workload::expect_served(&workload.production, GOOD).await?;
-    println!(
-        "\nProduction still answers with {GOOD}. All went as it should, in {:.0} s.",
+        "All went as it should, in {:.0} s.",
         started.elapsed().as_secs_f64()
     );
-    next_steps(&server, args.keep);
+    next_steps(&server, args);
     if args.keep {
         finished.store(true, Ordering::Relaxed);
         // Until told to stop, which ends this wait from outside.
         std::future::pending::<()>().await;
     }
     Ok(Answer::Yes)
+}
+
+/// A good version goes to production, and a bad one is stopped.
+async fn promotion(
+    args: &Args,
+    server: &processes::Server,
+    workspace: &Workspace,
+    progress: &mut Progress,
+    workload: &workload::Workload,
+) -> Result<()> {
+    let production = workload.address("production");
+    good_version(args, server, workspace, progress).await?;
+    workload::expect_served(production, GOOD).await?;
+    println!("\n{GOOD} is verified in production: http://{production} answers with it.");
+    bad_version(workspace, progress).await?;
+    workload::expect_served(production, GOOD).await?;
+    println!("\nProduction still answers with {GOOD}.");
+    Ok(())
 }
 
 async fn create(workspace: &Workspace, tag: &str) -> Result<()> {
@@ -328,25 +377,45 @@ async fn approve(
     Ok(())
 }
 
-fn next_steps(server: &processes::Server, kept: bool) {
+fn next_steps(server: &processes::Server, args: &Args) {
+    let bad = match args.story {
+        Story::Promotion => BAD,
+        Story::Rollback => "v2",
+    };
     println!("\nWhat to try next:");
-    if kept {
-        println!(
-            "  open {} in a browser and sign in with the API key",
-            server.url
-        );
-        println!(
-            "  export STAGEGATE_URL={} STAGEGATE_API_KEY={}",
-            server.url, server.key
-        );
-        println!("  stagegate status");
-        println!("  stagegate why production --deployment api --version {BAD}");
-        println!("  stagegate version create --deployment api --tag v1.2.5 --metadata hotfix=true");
-        println!("  stagegate audit verify");
-        println!("\nIt runs until Ctrl-C.");
-    } else {
+    if !args.keep {
         println!("  stagegate demo --keep                the same, and stay up to look around");
+        if args.story == Story::Promotion {
+            println!(
+                "  stagegate demo --story rollback      a version that turns bad in production"
+            );
+        }
         println!("  stagegate serve --data ./data        a server of your own");
-        println!("  stagegate apply -f examples/demo     its environments and policies");
+        let folder = args.story.documents().folder();
+        println!("  stagegate apply -f {folder:<18} its environments and policies");
+        return;
     }
+    println!(
+        "  open {} in a browser and sign in with the API key",
+        server.url
+    );
+    println!(
+        "  export STAGEGATE_URL={} STAGEGATE_API_KEY={}",
+        server.url, server.key
+    );
+    println!("  stagegate status");
+    println!("  stagegate why production --deployment api --version {bad}");
+    match args.story {
+        Story::Promotion => {
+            println!(
+                "  stagegate version create --deployment api --tag v1.2.5 --metadata hotfix=true"
+            );
+        }
+        Story::Rollback => {
+            println!("  stagegate releases api --environment production");
+            println!("  stagegate quarantine list");
+        }
+    }
+    println!("  stagegate audit verify");
+    println!("\nIt runs until Ctrl-C.");
 }

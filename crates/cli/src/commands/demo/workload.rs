@@ -6,38 +6,88 @@ use std::net::TcpListener;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-const SHOP: &str = include_str!("../../../../../examples/demo/1-shop.yaml");
-const POLICIES: &str = include_str!("../../../../../examples/demo/2-policies.yaml");
+/// The documents of a story: their folder, their files, and the ports of its services.
+pub(super) struct Documents {
+    folder: &'static str,
+    shop: &'static str,
+    policies: &'static str,
+    services: &'static [(&'static str, u16)],
+}
+
+pub(super) const PROMOTION: Documents = Documents {
+    folder: "examples/demo",
+    shop: include_str!("../../../../../examples/demo/1-shop.yaml"),
+    policies: include_str!("../../../../../examples/demo/2-policies.yaml"),
+    services: &[("staging", 18_081), ("production", 18_082)],
+};
+
+pub(super) const ROLLBACK: Documents = Documents {
+    folder: "examples/rollback",
+    shop: include_str!("../../../../../examples/rollback/1-shop.yaml"),
+    policies: include_str!("../../../../../examples/rollback/2-policies.yaml"),
+    services: &[
+        ("staging-1", 18_091),
+        ("production-1", 18_092),
+        ("production-2", 18_093),
+        ("production-3", 18_094),
+    ],
+};
 
 pub(super) struct Workload {
+    pub folder: &'static str,
     pub documents: Apply,
-    /// Host and port of each environment's service.
-    pub staging: String,
-    pub production: String,
+    pub services: Vec<Service>,
+}
+
+/// What is deployed, and where it answers.
+pub(super) struct Service {
+    pub name: &'static str,
+    /// Host and port.
+    pub address: String,
+}
+
+impl Documents {
+    /// Where they stand in the repository.
+    pub fn folder(&self) -> &'static str {
+        self.folder
+    }
+}
+
+impl Workload {
+    /// Where a service answers.
+    pub fn address(&self, name: &str) -> &str {
+        let mut named = self.services.iter().filter(|it| it.name == name);
+        named.next().map_or("", |it| &it.address)
+    }
 }
 
 /// The documents, with other ports where those they name are taken.
-pub(super) fn prepare() -> Result<Workload> {
-    let mut shop = SHOP.to_owned();
-    let (staging, production) = (free_port(18_081)?, free_port(18_082)?);
-    for (written, port) in [(18_081, staging), (18_082, production)] {
+pub(super) fn prepare(documents: &Documents) -> Result<Workload> {
+    let mut shop = documents.shop.to_owned();
+    let mut services = Vec::new();
+    for &(name, written) in documents.services {
+        let port = free_port(written)?;
         if written != port {
             println!("  note       port {written} is taken, so {port} is used");
             shop = shop.replace(&written.to_string(), &port.to_string());
         }
+        services.push(Service {
+            name,
+            address: format!("127.0.0.1:{port}"),
+        });
     }
     let file = |name: &str, text: String| ApplyFile {
-        name: format!("examples/demo/{name}"),
+        name: format!("{}/{name}", documents.folder),
         text,
     };
     let files = vec![
         file("1-shop.yaml", shop),
-        file("2-policies.yaml", POLICIES.to_owned()),
+        file("2-policies.yaml", documents.policies.to_owned()),
     ];
     Ok(Workload {
+        folder: documents.folder,
         documents: Apply { files },
-        staging: format!("127.0.0.1:{staging}"),
-        production: format!("127.0.0.1:{production}"),
+        services,
     })
 }
 
@@ -52,6 +102,15 @@ fn free_port(wanted: u16) -> Result<u16> {
 
 /// Asks a service which version it is.
 pub(super) async fn expect_served(address: &str, tag: &str) -> Result<()> {
+    let version = served(address).await?;
+    if version != tag {
+        bail!("http://{address} should be {tag}, but it answers with {version}");
+    }
+    Ok(())
+}
+
+/// The version that a service says it is.
+pub(super) async fn served(address: &str) -> Result<String> {
     let mut stream = TcpStream::connect(address)
         .await
         .with_context(|| format!("{address} does not answer"))?;
@@ -59,8 +118,11 @@ pub(super) async fn expect_served(address: &str, tag: &str) -> Result<()> {
     stream.write_all(request.as_bytes()).await?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await?;
-    if !answer.contains(tag) {
-        bail!("http://{address} should be {tag}, but it answers: {answer}");
-    }
-    Ok(())
+    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    let body: serde_json::Value = serde_json::from_str(body)
+        .with_context(|| format!("http://{address}/version answers: {answer}"))?;
+    let version = body.get("version").and_then(serde_json::Value::as_str);
+    version
+        .map(str::to_owned)
+        .with_context(|| format!("http://{address}/version names no version: {body}"))
 }

@@ -45,6 +45,8 @@ enum Kind {
     Agents,
     #[value(alias = "policy")]
     Policies,
+    #[value(alias = "notifier")]
+    Notifiers,
     #[value(alias = "version")]
     Versions,
     #[value(alias = "promotion")]
@@ -121,6 +123,16 @@ impl Args {
                     &all,
                     |it| vec![&it.name, &it.id],
                     rows::policies,
+                )
+            }
+            Kind::Notifiers => {
+                let all = workspace.notifiers().all().await?;
+                self.show(
+                    out,
+                    "notifier",
+                    &all,
+                    |it| vec![&it.name, &it.id],
+                    rows::notifiers,
                 )
             }
             Kind::Versions => {

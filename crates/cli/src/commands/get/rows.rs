@@ -2,7 +2,7 @@
 
 use crate::output::{Cell, Paint, Table};
 use stagegate_api::{
-    DeploymentAndSystems, Environment, JobAgent, Metadata, Policy, Resource, System,
+    DeploymentAndSystems, Environment, JobAgent, Metadata, Notifier, Policy, Resource, System,
 };
 
 /// How much of a selector a table shows, in characters.
@@ -77,6 +77,36 @@ pub fn job_agents(all: &[JobAgent], paint: Paint) -> String {
         ]);
     }
     or_none(all.len(), "job agents", table.render(paint))
+}
+
+pub fn notifiers(all: &[Notifier], paint: Paint) -> String {
+    let mut table = Table::new([
+        "NAME",
+        "TYPE",
+        "EVENTS",
+        "IN",
+        "DELIVERED",
+        "PENDING",
+        "LAST ERROR",
+    ]);
+    let any = |all: &[String]| match all {
+        [] => "all".to_owned(),
+        some => some.join(", "),
+    };
+    for it in all {
+        let status = &it.status;
+        let error = status.last_error.as_ref();
+        table.row([
+            Cell::strong(&it.name),
+            Cell::from(&it.kind),
+            Cell::from(any(&it.events)),
+            Cell::from(any(&it.environments)),
+            Cell::from(status.delivered.to_string()),
+            Cell::from(status.pending.to_string()),
+            Cell::dim(error.map_or(String::new(), |it| format!("{} ({})", it.message, it.at))),
+        ]);
+    }
+    or_none(all.len(), "notifiers", table.render(paint))
 }
 
 pub fn policies(all: &[Policy], paint: Paint) -> String {

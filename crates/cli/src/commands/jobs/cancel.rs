@@ -1,13 +1,14 @@
 //! `stagegate jobs cancel`
 
 use crate::Answer;
-use crate::failure::Failure;
-use crate::output::status_word;
 use crate::session::Session;
 use anyhow::Result;
-use stagegate_api::JobReport;
+use stagegate_api::{CancelJob, Job};
 
-/// Cancel a job that has not ended. Its runner stops it when it next looks.
+/// Cancel a job that has not ended.
+///
+/// One that no runner has is cancelled at once. Otherwise its runner is told at once; it stops the process and reports
+/// when that is done. `stagegate jobs logs -f` waits for that.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Example:
@@ -23,29 +24,20 @@ pub struct Args {
 impl Args {
     pub async fn run(self, session: Session) -> Result<Answer> {
         let workspace = session.workspace().await?;
-        let before = workspace.job(&self.id).await?;
-        if before.has_ended() {
-            return Err(ended(&before.status).into());
-        }
-        let report = JobReport {
-            status: "cancelled".to_owned(),
-            message: self.reason.clone(),
-            ..JobReport::default()
+        let body = CancelJob {
+            reason: self.reason,
         };
-        workspace.report_job(&self.id, &report).await?;
+        workspace.cancel_job(&self.id, &body).await?;
         let job = workspace.job(&self.id).await?;
-        // It may have ended in between; a late report changes nothing.
-        if job.status != "cancelled" {
-            return Err(ended(&job.status).into());
-        }
-        session
-            .out
-            .show(&job, |job, _| format!("job {} is cancelled", job.id))?;
+        session.out.show(&job, |job, _| told(job))?;
         Ok(Answer::Yes)
     }
 }
 
-fn ended(status: &str) -> Failure {
-    let status = status_word(status);
-    Failure::refused("job_ended", format!("the job has ended already: {status}"))
+fn told(job: &Job) -> String {
+    if job.has_ended() {
+        return format!("job {} is {}", job.id, job.status);
+    }
+    let runner = job.runner.as_deref().unwrap_or("its runner");
+    format!("job {}: {runner} is told to stop it", job.id)
 }

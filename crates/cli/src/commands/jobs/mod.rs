@@ -2,13 +2,14 @@
 
 mod cancel;
 mod list;
+mod logs;
 mod show;
 
 use crate::Answer;
 use crate::session::Session;
 use anyhow::Result;
 
-/// List jobs, newest first; look into one, or cancel one.
+/// List jobs, newest first; look into one, watch its output, or cancel it.
 #[derive(clap::Args, Debug)]
 #[command(
     args_conflicts_with_subcommands = true,
@@ -16,6 +17,7 @@ use anyhow::Result;
 Examples:
   stagegate jobs --environment production --status failure
   stagegate jobs show 0193e5a2-7c1f-7d3e-8a44-0f8e2b6c9d10
+  stagegate jobs logs -f 0193e5a2-7c1f-7d3e-8a44-0f8e2b6c9d10
   stagegate jobs cancel 0193e5a2-7c1f-7d3e-8a44-0f8e2b6c9d10 --reason 'wrong host'"
 )]
 pub struct Args {
@@ -27,7 +29,9 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    #[command(visible_alias = "get")]
     Show(show::Args),
+    Logs(logs::Args),
     Cancel(cancel::Args),
 }
 
@@ -36,6 +40,7 @@ impl Args {
         match self.command {
             None => self.list.run(session).await,
             Some(Command::Show(args)) => args.run(session).await,
+            Some(Command::Logs(args)) => args.run(session).await,
             Some(Command::Cancel(args)) => args.run(session).await,
         }
     }

@@ -1,10 +1,11 @@
 //! `stagegate jobs show`
 
 use crate::Answer;
-use crate::output::{Cell, Paint, Table, clean, when};
+use crate::output::{Cell, Paint, Table, Tone, clean, when};
 use crate::session::Session;
 use anyhow::Result;
-use stagegate_api::JobWithRelease;
+use stagegate_api::{Job, JobLimits, JobWithRelease};
+use stagegate_model::Timestamp;
 
 /// Look into a job: what it is about, how it stands, the end of its output.
 #[derive(clap::Args, Debug)]
@@ -70,6 +71,9 @@ fn render(it: &JobWithRelease, paint: Paint) -> String {
     if let Some(external) = &job.external_id {
         row("external id", Cell::from(external));
     }
+    if let Some(limits) = &job.limits {
+        row("limits", Cell::from(limits_said(limits)));
+    }
     for (label, time) in [
         ("created", Some(&job.created_at)),
         ("started", job.started_at.as_ref()),
@@ -79,6 +83,7 @@ fn render(it: &JobWithRelease, paint: Paint) -> String {
             row(label, Cell::from(when::both(time, now)));
         }
     }
+    standing(job, now, &mut row);
     let mut text = table.render(paint).trim_start().to_owned();
     if let Some(tail) = job.output_tail.as_deref().filter(|tail| !tail.is_empty()) {
         text.push_str(&format!(
@@ -88,4 +93,55 @@ fn render(it: &JobWithRelease, paint: Paint) -> String {
         ));
     }
     text
+}
+
+/// What a person may have to act on, and how it ended.
+fn standing(job: &Job, now: Timestamp, row: &mut impl FnMut(&str, Cell)) {
+    if let Some(lost) = &job.lost_at {
+        let since = format!(
+            "nothing is heard of the runner since {}; the outcome is unknown",
+            when::both(lost, now)
+        );
+        row("lost", Cell::new(since, Tone::Open));
+    }
+    if let Some(cancel) = &job.cancel {
+        let mut said = match (cancel.cause.as_str(), &cancel.requested_by) {
+            ("timeout", _) => "it ran longer than it may".to_owned(),
+            (_, Some(person)) => format!("asked for by {person}"),
+            _ => "asked for".to_owned(),
+        };
+        if let Some(at) = &cancel.requested_at {
+            said += &format!(", {}", when::both(at, now));
+        }
+        if !cancel.reason.is_empty() {
+            said += &format!(": {}", cancel.reason);
+        }
+        row("cancel", Cell::from(said));
+    }
+    if let Some(exit) = &job.exit {
+        let said = match (&exit.signal, exit.code) {
+            (Some(signal), _) => format!("ended by {signal}"),
+            (None, Some(code)) => format!("code {code}"),
+            (None, None) => return,
+        };
+        row("exit", Cell::from(said));
+    }
+    for (label, url) in &job.links {
+        row(label, Cell::from(url));
+    }
+}
+
+fn limits_said(limits: &JobLimits) -> String {
+    let then = if limits.on_lost_lease == "requeue" {
+        "another runner gets it"
+    } else {
+        "it fails"
+    };
+    format!(
+        "claimed within {}, runs {} at most; a runner silent for {} and {} more has lost it: {then}",
+        when::length(limits.start_deadline_seconds),
+        when::length(limits.run_timeout_seconds),
+        when::length(limits.lease_seconds),
+        when::length(limits.grace_seconds),
+    )
 }

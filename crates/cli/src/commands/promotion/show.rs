@@ -6,7 +6,7 @@ use crate::output::{
 };
 use crate::session::Session;
 use anyhow::Result;
-use stagegate_api::PromotionDetail;
+use stagegate_api::{Job, Promotion, PromotionDetail};
 
 /// Tell a promotion's story: what happened when, who did it, and why.
 #[derive(clap::Args, Debug)]
@@ -25,6 +25,56 @@ impl Args {
         session.out.show(&promotion, render)?;
         Ok(Answer::Yes)
     }
+}
+
+/// What is not in the ordinary course, and how far rollouts are.
+fn departures(it: &Promotion, paint: Paint) -> String {
+    let mut text = String::new();
+    if it.break_glass {
+        let what = "BREAK-GLASS: it went past every gate";
+        text.push_str(&format!("{}\n", paint.bad(what)));
+    } else if let Some(kind) = &it.kind {
+        text.push_str(&format!("opened by a {}\n", one_line(kind)));
+    }
+    for (what, since) in [("paused", &it.paused), ("quarantined", &it.quarantined)] {
+        if let Some(since) = since {
+            text.push_str(&one_line(&format!(
+                "{what} since {}: {}",
+                when::moment(&since.since),
+                since.reason
+            )));
+            text.push('\n');
+        }
+    }
+    for rollout in &it.rollouts {
+        let mut parts = vec![format!(
+            "rollout: {} of {} targets released",
+            rollout.released, rollout.total
+        )];
+        if rollout.waves > 1 {
+            parts.push(format!("wave {} of {}", rollout.wave, rollout.waves));
+        }
+        if let Some(next) = &rollout.next_at {
+            parts.push(format!("next at {}", when::both(next, when::now())));
+        }
+        if rollout.failures > 0 {
+            parts.push(format!("{} failed", rollout.failures));
+        }
+        text.push_str(&format!("{}\n", parts.join(", ")));
+    }
+    let counts = [
+        (it.targets.retrying, "tried again"),
+        (it.targets.rolled_back, "rolled back"),
+        (it.targets.held, "held"),
+    ];
+    let told = counts.iter().filter(|(count, _)| *count > 0);
+    let told: Vec<String> = told
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    if !told.is_empty() {
+        text.push_str(&format!("targets: {}\n", told.join(", ")));
+    }
+    text
 }
 
 fn render(detail: &PromotionDetail, paint: Paint) -> String {
@@ -53,6 +103,7 @@ fn render(detail: &PromotionDetail, paint: Paint) -> String {
     if let Some(reason) = it.reason.as_deref().filter(|reason| !reason.is_empty()) {
         text.push_str(&format!("{}\n", one_line(reason)));
     }
+    text.push_str(&departures(it, paint));
     if let Some(tag) = &it.superseded_by {
         text.push_str(&format!("superseded by {}\n", one_line(tag)));
     }
@@ -80,11 +131,13 @@ fn render(detail: &PromotionDetail, paint: Paint) -> String {
         ));
     }
     if !detail.jobs.is_empty() {
-        let mut table = Table::new(["ID", "STATUS", "RUNNER", "UPDATED", "MESSAGE"]).indent(2);
+        let mut table =
+            Table::new(["ID", "STATUS", "ATTEMPT", "RUNNER", "UPDATED", "MESSAGE"]).indent(2);
         for job in &detail.jobs {
             table.row([
                 Cell::from(&job.id),
                 Cell::status(&job.status),
+                Cell::from(attempt_of(job)),
                 Cell::from(job.runner.as_deref().unwrap_or("–")),
                 Cell::dim(when::distance(&job.updated_at, now)),
                 Cell::from(job.message.as_deref().unwrap_or_default()),
@@ -114,4 +167,14 @@ fn render(detail: &PromotionDetail, paint: Paint) -> String {
         ));
     }
     text
+}
+
+/// `2`, `1, rollback`.
+fn attempt_of(job: &Job) -> String {
+    let attempt = job.attempt.unwrap_or(1);
+    match job.kind.as_deref() {
+        Some("breakGlass") => format!("{attempt}, BREAK-GLASS"),
+        Some("retry") | None => attempt.to_string(),
+        Some(kind) => format!("{attempt}, {kind}"),
+    }
 }

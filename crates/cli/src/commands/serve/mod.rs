@@ -47,6 +47,9 @@ pub struct Args {
     /// Browsers are to send their session over HTTPS only; set it behind a proxy that does TLS
     #[arg(long, env = "STAGEGATE_SECURE_COOKIES")]
     secure_cookies: bool,
+    /// Where people reach this server's pages, for the links in messages; by default the address it listens on
+    #[arg(long, env = "STAGEGATE_PUBLIC_URL", value_name = "URL")]
+    public_url: Option<String>,
     /// Also stop when standard input closes: for whoever starts it as a child
     #[arg(long, hide = true)]
     until_stdin_closes: bool,
@@ -67,9 +70,14 @@ impl Args {
         );
         let listener = listen(&self.listen).await?;
         let address = listener.local_addr()?;
-        let controller = Controller::start(store, Arc::new(SystemClock))
-            .map_err(|error| load_failure(&error, &self.data))?;
         let url = url(address);
+        let base_url = public_url(self.public_url.as_deref())?.unwrap_or_else(|| url.clone());
+        let behaviour = stagegate_controller::Options {
+            base_url: Some(base_url),
+            ..stagegate_controller::Options::default()
+        };
+        let controller = Controller::start_with(store, Arc::new(SystemClock), behaviour)
+            .map_err(|error| load_failure(&error, &self.data))?;
         let options = ServerOptions {
             secure_cookies: self.secure_cookies,
             ..ServerOptions::default()
@@ -167,6 +175,21 @@ fn url(address: SocketAddr) -> String {
         SocketAddr::V6(it) if it.ip().is_unspecified() => format!("http://[::1]:{port}"),
         it => format!("http://{it}"),
     }
+}
+
+/// The address that messages link to.
+fn public_url(given: Option<&str>) -> Result<Option<String>> {
+    let Some(given) = given.map(str::trim).filter(|it| !it.is_empty()) else {
+        return Ok(None);
+    };
+    let is_web = given.starts_with("https://") || given.starts_with("http://");
+    if !is_web || given.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        let what = format!("--public-url: `{given}` is not the address of a web page");
+        return Err(Failure::usage("invalid_value", what)
+            .hint("write it like `https://stagegate.example.org`")
+            .into());
+    }
+    Ok(Some(given.trim_end_matches('/').to_owned()))
 }
 
 fn store_failure(error: &StoreError, data: &Path) -> Failure {

@@ -2,6 +2,7 @@
 
 mod create;
 mod list;
+mod reject;
 mod set_status;
 
 pub use list::render;
@@ -15,6 +16,7 @@ pub enum Command {
     Create(Box<create::Args>),
     List(list::Args),
     SetStatus(set_status::Args),
+    Reject(reject::Args),
 }
 
 impl Command {
@@ -23,6 +25,7 @@ impl Command {
             Self::Create(args) => args.run(session).await,
             Self::List(args) => args.run(session).await,
             Self::SetStatus(args) => args.run(session).await,
+            Self::Reject(args) => args.run(session).await,
         }
     }
 }

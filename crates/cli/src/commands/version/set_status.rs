@@ -1,14 +1,14 @@
 //! `stagegate version set-status`
 
 use crate::Answer;
-use crate::failure::Failure;
+use crate::commands::confirm;
 use crate::output::{counted, one_line};
 use crate::resolve;
 use crate::session::Session;
 use anyhow::Result;
 use stagegate_api::client::Workspace;
 use stagegate_api::{DeploymentVersion, UpdateVersion};
-use std::io::{self, IsTerminal as _, Write as _};
+use std::collections::BTreeMap;
 
 /// Say that a version is good, or no longer.
 ///
@@ -21,18 +21,18 @@ Examples:
   stagegate version set-status v1.2.3 rejected --deployment api --message 'loses orders'")]
 pub struct Args {
     /// The version's tag or id
-    tag: String,
+    pub(super) tag: String,
     /// `ready`, `building`, `failed`, `paused` or `rejected`
-    status: String,
+    pub(super) status: String,
     /// The deployment's slug, name or id; may be left out when there is only one
     #[arg(long, short, value_name = "DEPLOYMENT")]
-    deployment: Option<String>,
+    pub(super) deployment: Option<String>,
     /// Why
     #[arg(long, short)]
-    message: Option<String>,
+    pub(super) message: Option<String>,
     /// Do not ask before rejecting a version that runs somewhere
     #[arg(long, short)]
-    yes: bool,
+    pub(super) yes: bool,
 }
 
 impl Args {
@@ -52,50 +52,56 @@ impl Args {
         };
         let changed = workspace.update_version(&version.id, &body).await?;
         out.show(&changed, |changed, _| {
-            let tag = one_line(&changed.tag);
+            let tag = one_line(&changed.version.tag);
+            let back = match changed.rolled_back_targets {
+                Some(count @ 1..) => format!("; {} rolled back", counted(count, "target")),
+                _ => String::new(),
+            };
             format!(
-                "version {tag} of {} is {}",
+                "version {tag} of {} is {}{back}",
                 one_line(&deployment.slug),
-                changed.status
+                changed.version.status
             )
         })?;
         Ok(Answer::Yes)
     }
 }
 
-/// Says where the version runs and asks; without targets that run it there is nothing to ask.
+/// Says what would be rolled back and asks; where the version runs nowhere there is nothing to ask.
 async fn confirmed(workspace: &Workspace, version: &DeploymentVersion) -> Result<bool> {
-    let status = workspace.status(Some(&version.deployment_id)).await?;
-    let running: Vec<(String, usize)> = status
-        .deployments
-        .iter()
-        .flat_map(|it| &it.environments)
-        .flat_map(|it| it.current.iter().map(move |current| (it, current)))
-        .filter(|(_, current)| current.tag == version.tag && current.count > 0)
-        .map(|(environment, current)| (environment.name.clone(), current.count))
-        .collect();
-    if running.is_empty() {
+    let preview = workspace.rejection_preview(&version.id).await?;
+    if preview.targets.is_empty() && preview.left.is_empty() {
         return Ok(true);
     }
-    let places: Vec<String> = running
-        .iter()
+    let tag = one_line(&version.tag);
+    let mut parts = Vec::new();
+    let back = places(preview.targets.iter().map(|it| &it.environment.name));
+    if !back.is_empty() {
+        parts.push(format!(
+            "{back} would be rolled back to the last good release"
+        ));
+    }
+    let stuck = places(preview.left.iter().map(|it| &it.environment.name));
+    if !stuck.is_empty() {
+        parts.push(format!(
+            "{stuck} would keep it: there is no earlier good release"
+        ));
+    }
+    let what = format!("{tag} is in use; {}", parts.join(", and "));
+    confirm::confirmed(&what, "Reject it?")
+}
+
+/// `2 targets in Staging, 1 target in Production`.
+fn places<'a>(environments: impl Iterator<Item = &'a String>) -> String {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for environment in environments {
+        *counts.entry(environment).or_default() += 1;
+    }
+    let told: Vec<String> = counts
+        .into_iter()
         .map(|(environment, count)| {
-            format!("{} in {}", counted(*count, "target"), one_line(environment))
+            format!("{} in {}", counted(count, "target"), one_line(environment))
         })
         .collect();
-    let what = format!("{} runs on {}", one_line(&version.tag), places.join(", "));
-    if !io::stdin().is_terminal() {
-        return Err(Failure::usage(
-            "missing_field",
-            format!("{what}; rejecting it needs a person's yes"),
-        )
-        .hint("add `--yes`")
-        .into());
-    }
-    let mut stderr = io::stderr().lock();
-    write!(stderr, "{what}. Reject it? [y/N] ")?;
-    stderr.flush()?;
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer)?;
-    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+    told.join(", ")
 }

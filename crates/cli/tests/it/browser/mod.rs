@@ -275,3 +275,74 @@ fn the_board_is_readable_in_every_state_by_day_by_night_and_on_a_phone() {
         "{complaints:?}"
     );
 }
+
+/// Three hosts that get a version one after the other.
+const ROLLOUT: &str = r#"type: System
+name: Shop
+---
+type: JobAgent
+name: local
+agentType: exec
+---
+type: Environment
+name: Production
+resourceSelector: "true"
+---
+type: Resource
+name: host-1
+identifier: host-1
+kind: ProcessHost
+version: stagegate/v1
+---
+type: Resource
+name: host-2
+identifier: host-2
+kind: ProcessHost
+version: stagegate/v1
+---
+type: Deployment
+name: API
+slug: api
+jobAgent: { name: local, config: { command: "test {{ version.tag }} != bad" } }
+---
+type: Policy
+name: One By One
+rules:
+  - gradualRollout: { rolloutType: linear, timeScaleInterval: 0, waves: [{ count: 1 }] }
+  - retry: { maxRetries: 1 }
+  - rollback: {}
+"#;
+
+#[test]
+fn a_person_pauses_a_rollout_on_its_page_and_sees_what_was_rolled_back() {
+    let (_dir, server) = server();
+    server.run_with_input(&["apply", "-f", "-"], ROLLOUT).ok();
+    let browser = Browser::start();
+    browser.sign_in(&server, &server.key);
+    server.run(&["version", "create", "--tag", "good"]).ok();
+    browser.see("good", "Production", &["deploying", "0/2 targets"]);
+    browser.click("a.details");
+    browser.see_text("Rollout: 1 of 2 targets are released, wave 1 of 2");
+    browser.type_into("#act-reason", "looking into it");
+    browser.click("#act-pause");
+    browser.see_text("The rollout is paused since");
+    browser.see_text("the rollout is paused: looking into it");
+
+    let key = server.user("runner", "agent");
+    let data = server.data.with_file_name("runner");
+    let mut command = server.command_as(&key, &["agent", "run", "--name", "local", "--data"]);
+    let _runner = Runner(command.arg(data).stdout(Stdio::null()).spawn().unwrap());
+    browser.see_text("1/2 targets");
+    browser.click("#act-resume");
+    browser.see_text("2/2 targets");
+
+    server.run(&["version", "create", "--tag", "bad"]).ok();
+    browser.open(&server.url);
+    browser.see("bad", "Production", &["rolled back", "quarantined"]);
+    browser.see_text("1 held after rollback");
+    browser.see("good", "Production", &["rollback"]);
+    browser.click("a.details");
+    browser.see_text("is tried again: attempt 2");
+    browser.see_text("is rolled back from bad to good");
+    assert_eq!(browser.complaints(), [""; 0]);
+}

@@ -32,7 +32,9 @@ pub(super) fn soak(
     }
     // Arrivals before departures at the same instant would hide a break; departures first.
     let mut events: Vec<(Timestamp, i32)> = Vec::with_capacity(stays.len() * 2);
-    for (from, to) in stays {
+    // Who left at the very moment of arriving was never there; in this order they would leave before they came.
+    let real = |(from, to): &&(Timestamp, Option<Timestamp>)| to.is_none_or(|to| to > *from);
+    for (from, to) in stays.iter().filter(real) {
         events.push((*from, 1));
         events.extend(to.map(|to| (to, -1)));
     }
@@ -107,6 +109,18 @@ mod tests {
         );
         let stays = [(t(0), Some(t(60)))];
         assert_eq!(soak(&stays, t(0), 1, 50, t(1000)), Soak::Done { at: t(50) });
+    }
+
+    #[test]
+    fn who_left_on_arriving_breaks_nothing() {
+        let stays = [(t(0), None), (t(30), Some(t(30)))];
+        assert_eq!(
+            soak(&stays, t(0), 1, 50, t(40)),
+            Soak::Running {
+                since: t(0),
+                until: t(50)
+            }
+        );
     }
 
     #[test]

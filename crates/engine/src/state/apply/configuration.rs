@@ -21,6 +21,9 @@ impl State {
                     .insert(environment.id, Arc::new(environment.clone()));
                 // A policy may look at any environment's name or metadata.
                 self.dirty.lanes.extend(self.lanes.keys().copied());
+                let lanes = self.lanes.keys();
+                let lanes = lanes.filter(|key| key.environment == environment.id);
+                self.dirty.configured.extend(lanes.copied());
             }
             Fact::EnvironmentDeleted { id } => {
                 self.environments.remove(id);
@@ -34,6 +37,9 @@ impl State {
                 self.deployments
                     .insert(deployment.id, Arc::new(deployment.clone()));
                 self.touch_deployment(deployment.id);
+                let lanes = self.lanes.keys();
+                let lanes = lanes.filter(|key| key.deployment == deployment.id);
+                self.dirty.configured.extend(lanes.copied());
             }
             Fact::DeploymentDeleted { id } => {
                 self.deployments.remove(id);
@@ -67,7 +73,9 @@ impl State {
                         .lanes
                         .iter()
                         .filter(|(_, lane)| lane.targets.contains_key(&resource.id));
-                    self.dirty.lanes.extend(lanes.map(|(key, _)| *key));
+                    let lanes: Vec<_> = lanes.map(|(key, _)| *key).collect();
+                    self.dirty.configured.extend(&lanes);
+                    self.dirty.lanes.extend(lanes);
                 }
             }
             Fact::ResourceDeleted { id } => {
@@ -84,6 +92,7 @@ impl State {
             Fact::JobAgentPut { agent } => {
                 self.agents.insert(agent.id, Arc::new(agent.clone()));
                 self.dirty.lanes.extend(self.lanes.keys().copied());
+                self.dirty.configured.extend(self.lanes.keys().copied());
             }
             Fact::JobAgentDeleted { id } => {
                 self.agents.remove(id);
@@ -120,6 +129,14 @@ impl State {
             Fact::FreezeDeleted { id, .. } => {
                 self.freezes.remove(id);
                 self.dirty.lanes.extend(self.lanes.keys().copied());
+            }
+            // Nothing is decided by who is told.
+            Fact::NotifierPut { notifier } => {
+                self.notifiers
+                    .insert(notifier.id, Arc::new(notifier.clone()));
+            }
+            Fact::NotifierDeleted { id } => {
+                self.notifiers.remove(id);
             }
             _ => {}
         }

@@ -1,7 +1,7 @@
 //! Folding what happens to lanes: targets, promotions, latches.
 
 use super::super::runs::Archive;
-use super::super::{Lane, LaneKey, Promotion, Standstill, State, Target};
+use super::super::{Clock, Lane, LaneKey, Promotion, Standstill, State, Target};
 use stagegate_model::{
     DeploymentId, EnvironmentId, PromotionId, PromotionStatus, ResourceId, RuleId, StartKind,
     VersionId, VersionOrder,
@@ -138,6 +138,7 @@ impl State {
             reason: String::new(),
             superseded_by: None,
             kind,
+            break_glass: false,
             running: 0,
             verifying: 0,
             retrying: 0,
@@ -181,6 +182,20 @@ impl State {
                 since: now,
                 reason: reason.to_owned(),
             });
+        }
+        // What took its place may fail: its rollout then goes on where it was, and not with all that time would have
+        // released since.
+        if status == PromotionStatus::Superseded {
+            let track = self
+                .tracks
+                .get_mut(&(promotion.version, promotion.environment));
+            if let Some(clock) = track.and_then(|track| track.clock.as_mut()) {
+                *clock = Clock {
+                    elapsed: clock.reading(now),
+                    running_since: None,
+                    until: None,
+                };
+            }
         }
         let key = LaneKey {
             deployment: promotion.deployment,

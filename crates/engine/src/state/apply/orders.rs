@@ -58,6 +58,7 @@ impl State {
                 let track = self.touched_track(*version, *environment);
                 track.cancelled = None;
                 track.expired = None;
+                self.let_cancelled_start(*version, *environment);
             }
             Fact::RolloutStarted {
                 version,
@@ -227,6 +228,39 @@ impl State {
             result.rolled_back = true;
         }
         self.touch_deployment(key.deployment);
+    }
+
+    /// Targets whose job of the version was cancelled may start it again, and nothing older.
+    fn let_cancelled_start(&mut self, version: VersionId, environment: EnvironmentId) {
+        let Some(version) = self.versions.get(&version).cloned() else {
+            return;
+        };
+        let order = version.order();
+        let older = self.version_order.get(&version.deployment);
+        let before = older.and_then(|orders| orders.range(..order).next_back().copied());
+        let key = LaneKey {
+            deployment: version.deployment,
+            environment,
+        };
+        let releases = &self.releases;
+        let Some(lane) = self.lanes.get_mut(&key) else {
+            return;
+        };
+        let cancelled: Vec<ResourceId> = lane
+            .targets
+            .iter()
+            .filter(|(_, target)| target.active.is_none() && target.floor == Some(order))
+            .filter(|(_, target)| {
+                let latest = target.latest.and_then(|id| releases.get(&id));
+                latest.is_some_and(|it| {
+                    it.version == version.id && it.status == ReleaseStatus::Cancelled
+                })
+            })
+            .map(|(resource, _)| *resource)
+            .collect();
+        for resource in cancelled {
+            set_floor(lane, resource, before);
+        }
     }
 
     fn release_hold(&mut self, key: TargetKey) {

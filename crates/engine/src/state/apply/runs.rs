@@ -2,13 +2,15 @@
 
 use super::super::runs::Archive;
 use super::super::{
-    Good, Job, LaneKey, Measurement, MetricRun, Release, State, Success, Target, Verified,
+    Good, Held, Job, LaneKey, Measurement, MetricRun, Ordered, Release, State, Success, Target,
+    Verified,
 };
 use super::orders::set_floor;
 use stagegate_model::{
     Fact, JobId, JobStatus, MeasurementStatus, NewJob, PromotionId, ReleaseId, ReleaseStatus,
-    ResourceId, StartKind, VerificationId, VerificationStatus, VersionId,
+    ResourceId, StartKind, VerificationId, VerificationStatus, VersionId, VersionOrder,
 };
+use std::collections::BTreeMap;
 
 impl State {
     pub(super) fn create_job(
@@ -22,6 +24,7 @@ impl State {
             environment,
             agent,
             kind,
+            limits,
             ..
         } = fact
         else {
@@ -48,6 +51,9 @@ impl State {
         if let Some((before, _)) = again {
             self.archive_job(before);
         } else {
+            let order = self.lanes.get(&key);
+            let order = order.and_then(|lane| lane.orders.get(&new.resource));
+            let ordered = order.filter(|order| order.kind == *kind);
             let release = Release {
                 id: new.release,
                 target,
@@ -57,6 +63,11 @@ impl State {
                 job: new.job,
                 kind: *kind,
                 rollback_of: new.rollback_of,
+                ordered: ordered.map(|order| Ordered {
+                    cause: order.cause,
+                    reason: order.reason.clone(),
+                    by: order.by,
+                }),
                 status: ReleaseStatus::Pending,
                 created_at: now,
                 ended_at: None,
@@ -74,23 +85,36 @@ impl State {
                 version,
                 agent: *agent,
                 attempt: new.attempt,
+                kind: *kind,
                 status: JobStatus::Pending,
+                limits: *limits,
                 runner: None,
                 epoch: 0,
+                lease: false,
+                lost: None,
+                requeues: 0,
+                cancel: None,
                 config: new.config.clone(),
                 message: String::new(),
                 external_id: None,
                 output_tail: None,
+                exit: None,
+                links: BTreeMap::new(),
                 created_at: now,
                 updated_at: now,
                 started_at: None,
+                waiting_since: now,
+                running_since: None,
+                wake_at: None,
                 completed_at: None,
                 verifications: Vec::new(),
             },
         );
         let retried = again.is_some();
+        self.time_job(new.job);
         if let Some(promotion) = self.promotions.get_mut(&promotion) {
             promotion.running += 1;
+            promotion.break_glass |= *kind == StartKind::BreakGlass;
             promotion.retrying = promotion.retrying.saturating_sub(u32::from(retried));
         }
         let Some(lane) = self.lanes.get_mut(&key) else {
@@ -108,8 +132,19 @@ impl State {
         target.active = Some(new.job);
         target.block = None;
         lane.active.insert(new.resource);
-        if !retried {
-            lane.orders.remove(&new.resource);
+        let order_given = match retried {
+            true => None,
+            false => lane.orders.remove(&new.resource),
+        };
+        // Taken past the gates to something older, it does not go forward again by itself.
+        if *kind == StartKind::BreakGlass
+            && let Some(VersionOrder(_, from)) = floor.filter(|floor| *floor > order)
+        {
+            lane.held.entry(new.resource).or_insert(Held {
+                since: now,
+                from,
+                reason: order_given.map(|it| it.reason).unwrap_or_default(),
+            });
         }
         if floor < Some(order) {
             set_floor(lane, new.resource, Some(order));
@@ -133,9 +168,10 @@ impl State {
 
     /// Takes an ended job out of memory, with its verifications.
     fn archive_job(&mut self, id: JobId) {
-        let Some(job) = self.jobs.remove(&id) else {
+        let Some(mut job) = self.jobs.remove(&id) else {
             return;
         };
+        Self::unwake(&mut self.wakes, &mut job);
         for id in &job.verifications {
             if let Some(verification) = self.verifications.remove(id) {
                 self.archive.push(verification.archived());
@@ -157,15 +193,18 @@ impl State {
         );
         if started {
             job.started_at = job.started_at.or(Some(now));
+            job.running_since = job.running_since.or(Some(now));
             if let Some(release) = self.releases.get_mut(&job.release) {
                 release.status = ReleaseStatus::Running;
             }
         }
         if !status.is_terminal() {
+            self.time_job(id);
             return;
         }
         job.completed_at = Some(now);
         let (target, version, promotion) = (job.target, job.version, job.promotion);
+        Self::unwake(&mut self.wakes, job);
         let release = self.releases.get(&job.release);
         let forced = release.is_some_and(|it| it.kind == StartKind::BreakGlass);
         let verified = if job.verifications.is_empty() {

@@ -95,6 +95,7 @@ impl World {
                 kind: "exec".into(),
                 config: json!({}),
                 metadata: Metadata::new(),
+                job_limits: JobLimitsSpec::default(),
             }),
         ]);
         world.main = world.deployment("api");
@@ -320,6 +321,8 @@ impl World {
         let id = self.id().into();
         self.deployments.insert(name.to_owned(), id);
         Deployment {
+            redeploy_on_variable_change: false,
+            job_limits: Default::default(),
             id,
             name: name.to_owned(),
             slug: name.to_owned(),
@@ -477,6 +480,7 @@ impl World {
         let id = self.id().into();
         self.versions.insert(tag.to_owned(), id);
         NewVersion {
+            job_limits: Default::default(),
             id,
             deployment: self.main,
             tag: tag.to_owned(),
@@ -583,8 +587,11 @@ impl World {
             status,
             message: String::new(),
             runner: None,
+            epoch: None,
             external_id: None,
             output_tail: None,
+            exit: None,
+            links: BTreeMap::new(),
         }
     }
 
@@ -606,6 +613,7 @@ impl World {
         self.run(Command::ClaimJob {
             job,
             runner: "r1".into(),
+            lease: false,
         });
         let report = JobReport {
             runner: Some("r1".into()),

@@ -2,14 +2,15 @@
 
 use super::config::Launch;
 use super::journal::{JobRecord, now};
-use super::output::{Follower, Stream, tail_offset};
-use super::process::{Held, Identity, gate_command};
+use super::outcome::signal_of;
+use super::output::{Follower, base_path};
+use super::process::{Held, Identity, OUTPUT_FILE, gate_command};
 use super::{
     COMMAND_STOP_GRACE, ExecEvent, Inner, JobSpec, Outcome, OutcomeCode, Phase, StopReason,
     cancelled, unknown,
 };
 use stagegate_model::Timestamp;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use std::{fs, io};
@@ -48,7 +49,7 @@ impl CommandRun<'_> {
             Some(Phase::Started {
                 process, deadline, ..
             }) => {
-                let follower = self.follower(&directory, true, events.clone());
+                let follower = self.follower(&directory, events.clone());
                 let held = Held::Adopted(process.clone());
                 match self
                     .attend(&directory, &process, held, deadline, follower, cancel)
@@ -62,8 +63,9 @@ impl CommandRun<'_> {
             }
             Some(Phase::Stopping { process, why }) => {
                 process.end_group(&self.job.id, COMMAND_STOP_GRACE).await;
-                let follower = self.follower(&directory, true, events);
-                Ok(self.stopped(why).with_tail(follower.finish().await))
+                let follower = self.follower(&directory, events);
+                let stopped = self.stopped(why).with_exit(exit_code(&directory));
+                Ok(stopped.with_tail(follower.finish().await))
             }
             Some(Phase::Replacing { .. } | Phase::Finished { .. }) => Ok(unknown(
                 "the job was started as a service and is now configured as a command",
@@ -77,8 +79,15 @@ impl CommandRun<'_> {
         events: mpsc::Sender<ExecEvent>,
         cancel: &mut watch::Receiver<bool>,
     ) -> io::Result<Outcome> {
-        for file in ["launched", "exit", "stdout.log", "stderr.log"] {
-            match fs::remove_file(directory.join(file)) {
+        let log = directory.join(OUTPUT_FILE);
+        let traces = [
+            directory.join("launched"),
+            directory.join("exit"),
+            base_path(&log),
+            log,
+        ];
+        for file in traces {
+            match fs::remove_file(file) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
@@ -104,7 +113,7 @@ impl CommandRun<'_> {
             Ok(held) => held,
             Err(error) => return Ok(self.not_started(&error.to_string())),
         };
-        let follower = self.follower(directory, false, events);
+        let follower = self.follower(directory, events);
         let ended = self
             .attend(directory, &process, held, deadline, follower, cancel)
             .await?;
@@ -143,7 +152,8 @@ impl CommandRun<'_> {
             )?;
             process.end_group(&self.job.id, COMMAND_STOP_GRACE).await;
             let tail = follower.finish().await;
-            return Ok(Some(self.stopped(why).with_tail(tail)));
+            let stopped = self.stopped(why).with_exit(exit_code(directory));
+            return Ok(Some(stopped.with_tail(tail)));
         }
         process.end_group(&self.job.id, Duration::ZERO).await;
         let tail = follower.finish().await;
@@ -160,22 +170,8 @@ impl CommandRun<'_> {
         })
     }
 
-    fn follower(
-        &self,
-        directory: &Path,
-        resume: bool,
-        events: mpsc::Sender<ExecEvent>,
-    ) -> Follower {
-        let file = |stream, name| {
-            let path: PathBuf = directory.join(name);
-            let offset = if resume { tail_offset(&path) } else { 0 };
-            (stream, path, offset)
-        };
-        let files = [
-            file(Stream::Stdout, "stdout.log"),
-            file(Stream::Stderr, "stderr.log"),
-        ];
-        Follower::new(files, self.launch.redactor(), events)
+    fn follower(&self, directory: &Path, events: mpsc::Sender<ExecEvent>) -> Follower {
+        Follower::open(directory.join(OUTPUT_FILE), self.launch.redactor(), events)
     }
 
     fn exited(&self, code: i32, tail: String) -> Outcome {
@@ -186,8 +182,10 @@ impl CommandRun<'_> {
         let meaning = match code {
             126 => " (not executable)".to_owned(),
             127 => " (command not found)".to_owned(),
-            129..=192 => format!(" (signal {})", code - 128),
-            _ => String::new(),
+            _ => match signal_of(code) {
+                Some(signal) => format!(" (signal {signal})"),
+                None => String::new(),
+            },
         };
         Outcome::failed(
             OutcomeCode::ExitNonzero,

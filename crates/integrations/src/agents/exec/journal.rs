@@ -5,7 +5,8 @@
 //! STATE/jobs/<job>/state.json      how far the job is
 //! STATE/jobs/<job>/launched        there once the command was let go
 //! STATE/jobs/<job>/exit            the command's exit code, written by its wrapper
-//! STATE/jobs/<job>/stdout.log …    what it said
+//! STATE/jobs/<job>/output.log      what it said
+//! STATE/jobs/<job>/output.base     how much it had said before that, once the log was cut
 //! STATE/services/<name>.json       what runs under that name
 //! ```
 //!

@@ -31,7 +31,7 @@ mod supervise;
 
 pub use config::ExecConfig;
 pub use outcome::{Outcome, OutcomeCode, OutcomeStatus};
-pub use output::{ExecEvent, Stream, TAIL_SIZE_BYTES_MAX};
+pub use output::{ExecEvent, TAIL_SIZE_BYTES_MAX};
 
 use crate::redact::REDACTED;
 use config::{Launch, Plan};
@@ -55,11 +55,12 @@ const PRUNE_PERIOD: Duration = Duration::from_secs(3600);
 /// One job, as it was claimed.
 #[derive(Clone)]
 pub struct JobSpec {
-    /// The job's id; what was done for it is never done again.
+    /// The job's id; what was done for it is never done again under the same lease.
     pub id: String,
     /// Which attempt at its release it is, from 1.
     pub attempt: u32,
-    /// The lease under which it was claimed; recorded.
+    /// The lease under which it was claimed. A job that was handed out again has a later one: what an earlier
+    /// one left is ended first, and the job is done anew.
     pub epoch: u64,
     /// The rendered configuration, see [`ExecConfig`].
     pub config: Value,
@@ -251,6 +252,16 @@ impl ExecAgent {
         Ok(recovered)
     }
 
+    /// Whether [`Self::run`] would go on with the job, or repeat its outcome, rather than start something.
+    /// So does a record that cannot be read.
+    #[must_use]
+    pub fn has_begun(&self, job_id: &str, epoch: u64) -> bool {
+        match self.inner.journal.job(job_id) {
+            Ok(record) => record.is_some_and(|record| record.epoch >= epoch),
+            Err(_) => true,
+        }
+    }
+
     /// Carries out a job, or goes on with it, or repeats its outcome when it has one.
     ///
     /// `cancel` turning true ends the job; a dropped sender does not. Dropping the future leaves
@@ -281,6 +292,16 @@ impl ExecAgent {
     ) -> io::Result<Outcome> {
         let inner = &self.inner;
         let phase = match inner.journal.job(&job.id) {
+            Ok(Some(record)) if record.epoch > job.epoch => {
+                return Ok(Outcome::failed(
+                    OutcomeCode::Cancelled,
+                    "the job was claimed again since; this claim of it has ended",
+                ));
+            }
+            Ok(Some(record)) if record.epoch < job.epoch => {
+                end_earlier(&job.id, &record.phase).await;
+                None
+            }
             Ok(record) => record.map(|record| record.phase),
             // Its state is lost, so that it may have run: never start it a second time.
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
@@ -412,6 +433,13 @@ impl Inner {
             epoch: job.epoch,
             phase,
         })
+    }
+}
+
+/// Ends the command that an earlier lease of the job left. Services need no more than to be replaced.
+async fn end_earlier(job_id: &str, phase: &Phase) {
+    if let Phase::Started { process, .. } | Phase::Stopping { process, .. } = phase {
+        process.end_group(job_id, COMMAND_STOP_GRACE).await;
     }
 }
 

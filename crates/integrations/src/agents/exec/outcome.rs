@@ -2,6 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::ExitStatus;
+
+/// The signal that an exit code stands for, as shells write it.
+pub(super) fn signal_of(code: i32) -> Option<i32> {
+    (129..=192).contains(&code).then(|| code - 128)
+}
 
 /// How a job ended, with what a person needs to understand it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +20,9 @@ pub struct Outcome {
     pub code: Option<OutcomeCode>,
     /// The process's exit code, when it is known.
     pub exit_code: Option<i32>,
+    /// The signal that ended it, when it is known. A command's is what the shell makes of it: code 128 and more.
+    #[serde(default)]
+    pub signal: Option<i32>,
     /// One sentence.
     pub message: String,
     /// The end of its output, at most 64 KiB, without known secrets.
@@ -97,6 +107,7 @@ impl Outcome {
             status: OutcomeStatus::Successful,
             code: None,
             exit_code,
+            signal: None,
             message: message.into(),
             output_tail,
         }
@@ -112,6 +123,7 @@ impl Outcome {
             },
             code: Some(code),
             exit_code: None,
+            signal: None,
             message: message.into(),
             output_tail: String::new(),
         }
@@ -119,6 +131,13 @@ impl Outcome {
 
     pub(super) fn with_exit(mut self, exit_code: Option<i32>) -> Self {
         self.exit_code = exit_code;
+        self.signal = exit_code.and_then(signal_of);
+        self
+    }
+
+    pub(super) fn with_status(mut self, status: Option<ExitStatus>) -> Self {
+        self.exit_code = status.and_then(|status| status.code());
+        self.signal = status.and_then(|status| status.signal());
         self
     }
 

@@ -22,32 +22,30 @@ const READ_SIZE_BYTES_MAX: u64 = 256 * 1024;
 /// How long the last events may wait for a slow receiver.
 const LAST_EVENTS_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Where a line came from. A service's two streams are one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stream {
-    /// Standard output (for services: both).
-    Stdout,
-    /// Standard error.
-    Stderr,
-}
-
 /// What happens while a job runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ExecEvent {
     /// The process wrote something: one or more whole lines as a rule. After a restart of the
-    /// runner, up to the last 64 KiB come once more.
+    /// runner, up to the last 64 KiB come once more, at the same place.
     Output {
-        /// Where to.
-        stream: Stream,
+        /// How many bytes of the job's output come before this, in UTF-8 and without known secrets.
+        /// Pieces that nobody took in time are missing.
+        offset: u64,
         /// What, without known secrets.
         text: String,
     },
 }
 
-/// Reads along with one process's logs.
+/// Reads along with one process's log.
 pub(super) struct Follower {
-    files: Vec<Followed>,
+    path: PathBuf,
+    /// How far the file was read.
+    read_to: u64,
+    /// The beginning of a line whose end was not written yet.
+    partial: Vec<u8>,
     redactor: Redactor,
+    /// How many bytes were handed on, over all runners: the offset of what comes next.
+    end: u64,
     tail: String,
     events: mpsc::Sender<ExecEvent>,
     /// Events the receiver had no room for yet.
@@ -55,81 +53,62 @@ pub(super) struct Follower {
     waiting_bytes: usize,
 }
 
-struct Followed {
-    stream: Stream,
-    path: PathBuf,
-    offset: u64,
-    /// The beginning of a line whose end was not written yet.
-    partial: Vec<u8>,
-}
-
-impl Followed {
-    /// What was written since the last time.
-    fn read(&mut self) -> Option<Vec<u8>> {
-        let mut file = File::options()
-            .read(true)
-            .write(true)
-            .open(&self.path)
-            .ok()?;
-        let size = file.metadata().ok()?.len();
-        if size < self.offset {
-            self.offset = 0;
-        }
-        let mut read = std::mem::take(&mut self.partial);
-        if size - self.offset > READ_SIZE_BYTES_MAX {
-            let skipped = size - self.offset - READ_SIZE_BYTES_MAX;
-            self.offset += skipped;
-            read.extend_from_slice(format!("\n[{skipped} bytes left out]\n").as_bytes());
-        }
-        file.seek(SeekFrom::Start(self.offset)).ok()?;
-        let count = (&mut file)
-            .take(READ_SIZE_BYTES_MAX)
-            .read_to_end(&mut read)
-            .ok()?;
-        self.offset += count as u64;
-        if self.offset > LOG_SIZE_BYTES_MAX {
-            // It was read; the process goes on at the new end.
-            file.set_len(0).ok()?;
-            self.offset = 0;
-        }
-        Some(read)
-    }
+/// How a log is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// All of it, piece by piece.
+    All,
+    /// What is new, without the middle when that is much.
+    New,
+    /// The same, to the end, line or not.
+    Rest,
 }
 
 impl Follower {
-    /// Follows the logs, each from `offset`.
-    pub(super) fn new(
-        files: impl IntoIterator<Item = (Stream, PathBuf, u64)>,
-        redactor: Redactor,
-        events: mpsc::Sender<ExecEvent>,
-    ) -> Self {
-        Self {
-            files: files
-                .into_iter()
-                .map(|(stream, path, offset)| Followed {
-                    stream,
-                    path,
-                    offset,
-                    partial: Vec::new(),
-                })
-                .collect(),
+    /// Follows the log. What it holds already is read first, so that offsets go on where an earlier runner
+    /// left off; its last 64 KiB are handed on.
+    pub(super) fn open(path: PathBuf, redactor: Redactor, events: mpsc::Sender<ExecEvent>) -> Self {
+        let base = std::fs::read_to_string(base_path(&path));
+        let mut follower = Self {
+            path,
+            read_to: 0,
+            partial: Vec::new(),
             redactor,
+            end: base
+                .ok()
+                .and_then(|text| text.trim().parse().ok())
+                .unwrap_or(0),
             tail: String::new(),
             events,
             waiting: VecDeque::new(),
             waiting_bytes: 0,
+        };
+        let size = size(&follower.path);
+        // Nobody cut it while no runner was there.
+        let left_out = size.saturating_sub(LOG_SIZE_BYTES_MAX);
+        follower.read_to = left_out;
+        follower.end += left_out;
+        while follower.read_to < size {
+            let before = follower.read_to;
+            follower.read(Reading::All);
+            follower.forget_waiting(TAIL_SIZE_BYTES_MAX);
+            if follower.read_to <= before {
+                // Cut, or not readable: there is nothing to go on from.
+                break;
+            }
         }
+        follower
     }
 
     /// Hands on the whole lines written since. Never waits for the receiver.
     pub(super) fn pump(&mut self) {
-        self.read(false);
+        self.read(Reading::New);
         self.send();
     }
 
     /// Hands on the rest and returns the tail. For when the process is gone.
     pub(super) async fn finish(mut self) -> String {
-        self.read(true);
+        self.read(Reading::Rest);
         let send = async {
             while let Some(event) = self.waiting.pop_front() {
                 if self.events.send(event).await.is_err() {
@@ -141,29 +120,61 @@ impl Follower {
         self.tail
     }
 
-    fn read(&mut self, last: bool) {
-        for index in 0..self.files.len() {
-            let Some(followed) = self.files.get_mut(index) else {
-                continue;
-            };
-            let Some(mut text) = followed.read() else {
-                continue;
-            };
-            let whole = match text.iter().rposition(|byte| *byte == b'\n') {
-                _ if last => text.len(),
-                Some(end) => end + 1,
-                None if text.len() > LINE_SIZE_BYTES_MAX => text.len(),
-                None => 0,
-            };
-            followed.partial = text.split_off(whole);
-            let stream = followed.stream;
-            if !text.is_empty() {
-                self.hand_on(stream, &String::from_utf8_lossy(&text));
-            }
+    fn read(&mut self, reading: Reading) {
+        let Some(mut text) = self.read_bytes(reading) else {
+            return;
+        };
+        let whole = match text.iter().rposition(|byte| *byte == b'\n') {
+            _ if reading == Reading::Rest => text.len(),
+            Some(end) => end + 1,
+            None if text.len() > LINE_SIZE_BYTES_MAX => text.len(),
+            None => 0,
+        };
+        self.partial = text.split_off(whole);
+        if !text.is_empty() {
+            self.hand_on(&String::from_utf8_lossy(&text));
+        }
+        if self.read_to > LOG_SIZE_BYTES_MAX && self.read_to >= size(&self.path) {
+            self.cut();
         }
     }
 
-    fn hand_on(&mut self, stream: Stream, text: &str) {
+    /// What was written since the last time.
+    fn read_bytes(&mut self, reading: Reading) -> Option<Vec<u8>> {
+        let mut file = File::open(&self.path).ok()?;
+        let size = file.metadata().ok()?.len();
+        if size < self.read_to {
+            self.read_to = 0;
+        }
+        let mut read = std::mem::take(&mut self.partial);
+        let behind = size - self.read_to;
+        if reading != Reading::All && behind > READ_SIZE_BYTES_MAX {
+            let skipped = behind - READ_SIZE_BYTES_MAX;
+            self.read_to += skipped;
+            read.extend_from_slice(format!("\n[{skipped} bytes left out]\n").as_bytes());
+        }
+        file.seek(SeekFrom::Start(self.read_to)).ok()?;
+        let count = (&mut file)
+            .take(READ_SIZE_BYTES_MAX)
+            .read_to_end(&mut read)
+            .ok()?;
+        self.read_to += count as u64;
+        Some(read)
+    }
+
+    /// Keeps the file bounded. It was read; the process goes on at the new end.
+    fn cut(&mut self) {
+        // Written first: a runner that is killed in between counts too much, which leaves a gap, and never too little.
+        let noted = std::fs::write(base_path(&self.path), self.end.to_string());
+        if noted.is_ok()
+            && let Ok(file) = File::options().write(true).open(&self.path)
+            && file.set_len(0).is_ok()
+        {
+            self.read_to = 0;
+        }
+    }
+
+    fn hand_on(&mut self, text: &str) {
         let text = self.redactor.text(text);
         self.tail.push_str(&text);
         if self.tail.len() > TAIL_SIZE_BYTES_MAX {
@@ -180,12 +191,18 @@ impl Follower {
             let (piece, after) = rest.split_at(end);
             self.waiting_bytes += piece.len();
             self.waiting.push_back(ExecEvent::Output {
-                stream,
+                offset: self.end,
                 text: piece.to_owned(),
             });
+            self.end += piece.len() as u64;
             rest = after;
         }
-        while self.waiting_bytes > TAIL_SIZE_BYTES_MAX * 4 {
+        self.forget_waiting(TAIL_SIZE_BYTES_MAX * 4);
+    }
+
+    /// Forgets the oldest events that wait, until the others fit.
+    fn forget_waiting(&mut self, bytes_max: usize) {
+        while self.waiting_bytes > bytes_max {
             let Some(ExecEvent::Output { text, .. }) = self.waiting.pop_front() else {
                 break;
             };
@@ -207,9 +224,9 @@ impl Follower {
     }
 }
 
-/// Where to begin with a log that someone else has read before: at its last 64 KiB.
-pub(super) fn tail_offset(path: &Path) -> u64 {
-    size(path).saturating_sub(TAIL_SIZE_BYTES_MAX as u64)
+/// Where it is noted how much output came before what a log holds.
+pub(super) fn base_path(log: &Path) -> PathBuf {
+    log.with_extension("base")
 }
 
 /// A log's size; 0 when there is none.
@@ -239,8 +256,7 @@ mod tests {
         room: usize,
     ) -> (Follower, mpsc::Receiver<ExecEvent>) {
         let (events, receiver) = mpsc::channel(room);
-        let files = [(Stream::Stdout, path.to_owned(), 0)];
-        (Follower::new(files, redactor, events), receiver)
+        (Follower::open(path.to_owned(), redactor, events), receiver)
     }
 
     fn texts(receiver: &mut mpsc::Receiver<ExecEvent>) -> Vec<String> {
@@ -287,7 +303,43 @@ mod tests {
         assert!(size(&path) <= LOG_SIZE_BYTES_MAX);
         assert!(follower.waiting_bytes <= TAIL_SIZE_BYTES_MAX * 4 + LINE_SIZE_BYTES_MAX);
         file.write_all(b"the end\n").unwrap();
+        let end = follower.end;
         let tail = follower.finish().await;
         assert!(tail.len() <= TAIL_SIZE_BYTES_MAX && tail.ends_with("the end\n"));
+        // What was cut off still counts; so does what the first one left out.
+        let (next, _receiver) = follow(&path, Redactor::default(), 1);
+        assert!(next.end >= end + 8, "{} after {end}", next.end);
+    }
+
+    #[tokio::test]
+    async fn the_next_runner_hands_on_the_end_once_more_at_the_same_place() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("log");
+        let mut file = File::create(&path).unwrap();
+        let mut redactor = Redactor::default();
+        redactor.add("hunter22");
+        let (mut first, mut received) = follow(&path, redactor.clone(), 64);
+        write!(file, "hunter22\nünd\n").unwrap();
+        first.pump();
+        drop(first);
+        writeln!(file, "{}", "x".repeat(TAIL_SIZE_BYTES_MAX)).unwrap();
+        let mut whole = String::new();
+        while let Ok(ExecEvent::Output { offset, text }) = received.try_recv() {
+            assert_eq!(offset, whole.len() as u64);
+            whole += &text;
+        }
+        assert_eq!(whole, "[redacted]\nünd\n");
+        whole += &"x".repeat(TAIL_SIZE_BYTES_MAX);
+        whole += "\n";
+        let (mut next, mut received) = follow(&path, redactor, 64);
+        next.pump();
+        let mut bytes = 0;
+        while let Ok(ExecEvent::Output { offset, text }) = received.try_recv() {
+            let from = usize::try_from(offset).unwrap();
+            assert_eq!(whole[from..from + text.len()], text);
+            bytes += text.len();
+        }
+        assert!(bytes > TAIL_SIZE_BYTES_MAX / 2 && bytes <= TAIL_SIZE_BYTES_MAX);
+        assert_eq!(next.end, whole.len() as u64);
     }
 }

@@ -202,6 +202,9 @@ impl Held {
     }
 }
 
+/// Where a command's output goes, both streams in the order in which it writes them.
+pub(super) const OUTPUT_FILE: &str = "output.log";
+
 /// Puts a command that runs to its end behind a gate; its files go to `directory`.
 pub(super) fn gate_command(
     launch: &Launch,
@@ -209,9 +212,8 @@ pub(super) fn gate_command(
     directory: &Path,
 ) -> io::Result<Gated> {
     let mut command = shell(RUN_TO_END, launch, facts, Some(directory));
-    command
-        .stdout(append(&directory.join("stdout.log"))?)
-        .stderr(append(&directory.join("stderr.log"))?);
+    let output = append(&directory.join(OUTPUT_FILE))?;
+    command.stdout(output.try_clone()?).stderr(output);
     Gated::spawn(command)
 }
 

@@ -2,7 +2,7 @@
 
 use super::config::{Plan, Readiness};
 use super::journal::{ServiceRecord, now};
-use super::output::{Follower, Stream, size, tail_offset};
+use super::output::Follower;
 use super::process::{Held, gate_service};
 use super::supervise::{Slot, describe, still_running};
 use super::{ExecEvent, Inner, JobSpec, Outcome, OutcomeCode, Phase, cancelled};
@@ -72,11 +72,11 @@ pub(super) async fn run(
         .as_ref()
         .is_some_and(|record| record.job_id == job.id && record.process.is_alive());
 
-    let (mut record, mut held, from) = if let (true, Some(record)) = (resumed, &previous) {
+    let (mut record, mut held) = if let (true, Some(record)) = (resumed, &previous) {
         // An earlier runner started it for this very job: go on looking at it.
         slot.set(Some(record.clone()));
         let held = Held::Adopted(record.process.clone());
-        (record.clone(), held, tail_offset(&record.log))
+        (record.clone(), held)
     } else {
         if let Some(previous) = &previous {
             if !previous.end().await {
@@ -105,7 +105,6 @@ pub(super) async fn run(
             ));
         }
         let log = inner.journal.create_job_dir(&job.id)?.join("service.log");
-        let from = size(&log);
         let mut env = launch.env.clone();
         env.extend(job.facts(&inner.binary));
         let gated = match gate_service(launch, &env, &log) {
@@ -130,7 +129,7 @@ pub(super) async fn run(
         inner.journal.put_service(&record)?;
         slot.set(Some(record.clone()));
         match gated.open().await {
-            Ok(held) => (record, held, from),
+            Ok(held) => (record, held),
             Err(error) => {
                 slot.set(None);
                 inner.journal.remove_service(&name)?;
@@ -139,8 +138,7 @@ pub(super) async fn run(
         }
     };
 
-    let files = [(Stream::Stdout, record.log.clone(), from)];
-    let mut follower = Follower::new(files, launch.redactor(), events);
+    let mut follower = Follower::open(record.log.clone(), launch.redactor(), events);
     let patience = (*ready_timeout).max(*min_uptime);
     let watched = Watched {
         inner,
@@ -178,7 +176,7 @@ pub(super) async fn run(
                 describe(status)
             ),
         )
-        .with_exit(status.and_then(|status| status.code())),
+        .with_status(status),
         Seen::NotReady(why) => Outcome::failed(
             OutcomeCode::NotReady,
             format!(

@@ -230,7 +230,7 @@ fn an_unreadable_head_is_damage() {
 fn pages_of_noise_are_damage() {
     let (dir, log) = closed_with(500);
     // The first pages hold the schema and the short tables.
-    overwrite(&dir.path().join("stagegate.db"), 20);
+    overwrite(&dir.path().join("stagegate.db"), 30);
     let store = SqliteStore::open(dir.path()).unwrap();
     let error = verify_chain(&store, log.workspace, None, |_| Ok(())).unwrap_err();
     assert_eq!(error.code(), "log_corrupt");

@@ -67,13 +67,13 @@ fn a_database_of_a_newer_stagegate_is_refused_untouched() {
     ] {
         match opened {
             Err(StoreError::Newer { found, known, path }) => {
-                assert_eq!((found, known), (99, 1));
+                assert_eq!((found, known), (99, 2));
                 assert_eq!(path, dir.path().join("stagegate.db"));
             }
             unexpected => panic!("{unexpected:?}"),
         }
     }
-    set_version(1);
+    set_version(2);
     let store = SqliteStore::open(dir.path()).unwrap();
     assert_eq!(read_all(&store, log.workspace), log.rows);
 }

@@ -1,0 +1,76 @@
+//! How often what happened: a fault that is planned and never met tests nothing.
+
+use std::collections::BTreeMap;
+
+/// How often each kind of thing happened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts(BTreeMap<&'static str, u64>);
+
+impl Counts {
+    /// One more.
+    pub fn add(&mut self, what: &'static str) {
+        *self.0.entry(what).or_default() += 1;
+    }
+
+    /// All of `other` as well.
+    pub fn merge(&mut self, other: &Self) {
+        for (what, count) in &other.0 {
+            *self.0.entry(what).or_default() += count;
+        }
+    }
+
+    /// How often it happened.
+    #[must_use]
+    pub fn of(&self, what: &str) -> u64 {
+        self.0.get(what).copied().unwrap_or(0)
+    }
+
+    /// Everything, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.0.iter().map(|(what, count)| (*what, *count))
+    }
+}
+
+/// What every long enough series of runs must have met.
+pub const EXPECTED: &[&str] = &[
+    "act: a policy deleted",
+    "act: a policy edited",
+    "act: a policy made",
+    "act: a policy switched",
+    "act: a resource deleted",
+    "act: a resource edited",
+    "act: a resource made",
+    "act: a verification decided",
+    "act: a verification run again",
+    "act: a version announced",
+    "act: a version changed",
+    "act: a vote",
+    "act: an environment edited",
+    "act: a deployment edited",
+    "agent: a late report",
+    "agent: a report of what had ended",
+    "agent: a stranger's report refused",
+    "agent: said again what was not heard",
+    "clock: back",
+    "clock: forward",
+    "crash: decided and not written",
+    "crash: written and nobody told",
+    "crash: measurements under way lost",
+    "measured: by nobody's order",
+    "measured: in error",
+    "measured: too late for the process",
+    "snapshot: missing",
+    "snapshot: read of another history",
+    "snapshot: read truncated",
+    "snapshot: read whole",
+    "start: after a crash",
+    "start: refused while nothing can be read",
+    "storage: a read failed",
+    "storage: a write failed",
+    "storage: disk full",
+    "storage: unknown outcome, lost",
+    "storage: unknown outcome, written",
+    "writer: entries piled up",
+    "time: a wake-up decided something",
+    "time: a long pause",
+];
