@@ -1,5 +1,6 @@
 //! How often what happened: a fault that is planned and never met tests nothing.
 
+use stagegate_model::{Fact, StartKind};
 use std::collections::BTreeMap;
 
 /// How often each kind of thing happened.
@@ -29,6 +30,36 @@ impl Counts {
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
         self.0.iter().map(|(what, count)| (*what, *count))
     }
+}
+
+/// What a fact is counted as.
+#[must_use]
+pub fn name_of(fact: &Fact) -> Option<&'static str> {
+    Some(match fact {
+        Fact::JobLost { .. } => "lease: lost",
+        Fact::JobFound { .. } => "lease: found again",
+        Fact::JobRequeued { .. } => "lease: given to the next runner",
+        Fact::JobCancelRequested { .. } => "job: asked to stop",
+        Fact::RetryScheduled { .. } => "retry: scheduled",
+        Fact::Quarantined { .. } => "rollback: quarantined",
+        Fact::QuarantineCleared { .. } => "rollback: quarantine cleared",
+        Fact::HoldReleased { .. } => "rollback: hold released",
+        Fact::PromotionCancelRequested { .. } => "promotion: cancelled",
+        Fact::PromotionReopened { .. } => "promotion: reopened",
+        Fact::RolloutStarted { .. } => "rollout: started",
+        Fact::RolloutWaveStarted { .. } => "rollout: a wave",
+        Fact::RolloutPaused { .. } => "rollout: paused",
+        Fact::RolloutResumed { .. } => "rollout: resumed",
+        Fact::FreezePut { .. } => "freeze: put",
+        Fact::JobsCreated { kind, .. } => match kind {
+            StartKind::Forward => "start: forward",
+            StartKind::Retry => "start: retry",
+            StartKind::Redeploy => "start: redeploy",
+            StartKind::Rollback => "start: rollback",
+            StartKind::BreakGlass => "start: break-glass",
+        },
+        _ => return None,
+    })
 }
 
 /// What every long enough series of runs must have met.

@@ -63,8 +63,18 @@ impl World<'_> {
                 } else {
                     JobStatus::Failure
                 };
+                // One that was taken from a lost runner has to be claimed before anything is said of it.
+                if job.runner.is_none() && job.epoch > 0 {
+                    let claim = Command::ClaimJob {
+                        job: *id,
+                        runner: "the last".to_owned(),
+                        lease: false,
+                    };
+                    commands.push((runner, claim));
+                    continue;
+                }
                 let report = JobReport {
-                    epoch: None,
+                    epoch: job.runner.as_ref().map(|_| job.epoch),
                     exit: None,
                     links: Default::default(),
                     job: *id,

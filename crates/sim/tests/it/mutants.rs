@@ -250,7 +250,7 @@ fn an_entry_that_is_half_applied() {
 struct Credulous;
 
 impl Saboteur for Credulous {
-    fn command(&mut self, command: &mut Command) {
+    fn command(&mut self, _: &State, command: &mut Command) {
         if let Command::ReportJob(report) = command {
             report.runner = None;
         }
