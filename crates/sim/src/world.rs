@@ -189,6 +189,14 @@ impl<'s> World<'s> {
         self.come_to_rest()
     }
 
+    /// When the next thing will happen, if anything will.
+    pub fn next_at(&self) -> Option<i64> {
+        let timers = [self.wake_at, self.measure_at].into_iter().flatten();
+        let timer = timers.min().filter(|_| self.node.is_some());
+        let event = self.events.first_key_value().map(|(key, _)| key.0);
+        timer.into_iter().chain(event).min()
+    }
+
     /// Lets the next thing happen; false when nothing will.
     pub fn turn(&mut self) -> Result<bool, Violation> {
         let first = self.events.first_key_value().map(|(key, _)| *key);
@@ -336,7 +344,8 @@ impl<'s> World<'s> {
         }
         self.auditor.asked(ticket, entry, &command);
         if let Some(node) = &self.node {
-            self.saboteur.command(node.shard.engine().state(), &mut command);
+            self.saboteur
+                .command(node.shard.engine().state(), &mut command);
         }
         self.trace.line(self.time, format_args!("{name} #{ticket}"));
         self.waiting.insert(ticket, waiting);

@@ -556,4 +556,3 @@ impl Auditor {
         Ok(())
     }
 }
-

@@ -237,19 +237,14 @@ impl Ledger {
             return true;
         }
         let own = version.created_by == Some(user);
-        let may_own = rule
-            .spec
-            .get("requesterMayApprove")
-            .and_then(Json::as_bool);
+        let may_own = rule.spec.get("requesterMayApprove").and_then(Json::as_bool);
         let named = rule.spec.pointer("/stages/0/approvers");
         let mut named = named.and_then(Json::as_array).into_iter().flatten();
         let among = named.any(|name| {
             let name = name.as_str().unwrap_or_default();
             match name.split_once(':') {
                 Some(("user", id)) => id == user.0.to_string(),
-                Some(("role", role)) => {
-                    self.roles.get(&user).map(|it| it.as_str()) == Some(role)
-                }
+                Some(("role", role)) => self.roles.get(&user).map(|it| it.as_str()) == Some(role),
                 Some(("group", name)) => groups
                     .iter()
                     .filter_map(|id| self.groups.get(id))

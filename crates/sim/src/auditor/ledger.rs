@@ -365,7 +365,10 @@ impl Ledger {
             (stops.cancelled, "its promotion was cancelled"),
             (stops.expired, "its promotion expired"),
             (stops.quarantined, "it is quarantined there"),
-            (!stops.failed.is_empty(), "a verification of it failed there"),
+            (
+                !stops.failed.is_empty(),
+                "a verification of it failed there",
+            ),
         ]
         .into_iter()
         .find_map(|(stops, why)| stops.then_some(why))

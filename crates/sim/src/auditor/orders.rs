@@ -72,7 +72,10 @@ impl Auditor {
                 waves,
             } => {
                 require(*started_at <= now, "rollout", || {
-                    format!("the rollout of {} began in the future", ledger.tag(*version))
+                    format!(
+                        "the rollout of {} began in the future",
+                        ledger.tag(*version)
+                    )
                 })?;
                 let rollout = RolloutRecord {
                     waves: waves.clone(),
@@ -126,7 +129,10 @@ impl Ledger {
         let over = job.status.is_terminal() && job.ended.is_none() && !job.retried;
         let sound = over && job.release == release && attempt == job.attempt + 1;
         require(sound, "retry", || {
-            format!("try {attempt} of {tag} on {name} follows try {}", job.attempt)
+            format!(
+                "try {attempt} of {tag} on {name} follows try {}",
+                job.attempt
+            )
         })?;
         require(job.kind != StartKind::BreakGlass, "retry", || {
             format!("{tag} was forced on {name} and is tried again")

@@ -142,9 +142,7 @@ impl Auditor {
                     .block
                     .as_ref()
                     .is_some_and(|it| it.version == version.id);
-                if blocked && ledger.cannot_be_rendered(key)
-                    || ledger.stands_still(version, key)
-                {
+                if blocked && ledger.cannot_be_rendered(key) || ledger.stands_still(version, key) {
                     return Ok(());
                 }
                 let what = format!("{} could go to {name} and does not", version.tag);
@@ -180,9 +178,8 @@ impl Auditor {
         };
         let name = ledger.name(key);
         let stuck = |what: String| Err(Violation::new("stuck", what));
-        let still = |version: &Version| {
-            ledger.stands_still(version, key) || ledger.cannot_be_rendered(key)
-        };
+        let still =
+            |version: &Version| ledger.stands_still(version, key) || ledger.cannot_be_rendered(key);
         if let Some(retry) = target.retry
             && let Some(version) = ledger.versions.get(&retry.version)
             && ledger.shut(version, key).is_none()
@@ -209,7 +206,10 @@ impl Auditor {
                 .any(|newer| ledger.shut(newer, key).is_none());
         if shut.is_none() && !gives_way && !still(version) {
             let kind = order.kind.as_str();
-            return stuck(format!("the {kind} of {} on {name} is forgotten", version.tag));
+            return stuck(format!(
+                "the {kind} of {} on {name} is forgotten",
+                version.tag
+            ));
         }
         Ok(order.kind != StartKind::Redeploy)
     }

@@ -290,6 +290,13 @@ impl Ledger {
             ended: None,
             retried: false,
         };
+        let now = self.now;
+        if let Some((tried, _)) = before
+            && let Some(tried) = self.jobs.get_mut(&tried)
+        {
+            tried.ended = Some((ReleaseStatus::Failed, now));
+            tried.retried = false;
+        }
         let known = self.jobs.insert(job.job, record);
         require(known.is_none(), "jobs", || {
             "a job id was used twice".to_owned()

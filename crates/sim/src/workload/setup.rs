@@ -341,4 +341,3 @@ pub fn selector(dice: &mut Dice, stages: &[&str]) -> String {
     }
     parts.join(" && ")
 }
-
