@@ -144,7 +144,7 @@ impl Controller {
     ) -> Result<Pulse, SubmitError> {
         loop {
             let pulse = self.pulse(workspace, job, runner, epoch, renew).await?;
-            if !(pulse.lost && renew) {
+            if !(pulse.is_lost() && renew) {
                 return Ok(pulse);
             }
             let found = Command::RenewLease {
@@ -208,6 +208,12 @@ pub(crate) fn news(facts: &[Fact]) -> impl Iterator<Item = JobId> {
 }
 
 impl Pulse {
+    /// Whether the runner was given up: it is to be found again before it goes on.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.lost
+    }
+
     pub(crate) fn of(
         state: &State,
         job: JobId,

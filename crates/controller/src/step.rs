@@ -354,8 +354,12 @@ impl Shard {
         self.engine.next_wake().into_iter().chain(leases).min()
     }
 
-    /// The holder of a job is heard of: its lease begins anew if `renew`.
-    pub(crate) fn heard(
+    /// The holder of a job is heard of: its lease begins anew if `renew`. What is answered holds once what was
+    /// [`Self::seen`] is durable.
+    ///
+    /// # Errors
+    /// `job_not_found`, `job_ended`, `lease_lost` when it is not the holder.
+    pub fn heard(
         &self,
         job: JobId,
         runner: &str,

@@ -534,11 +534,17 @@ pub(crate) fn check_paused(
         .verifications
         .values()
         .any(|it| it.rerun_of == Some(verification.id));
-    let waits = state
-        .jobs
-        .get(&verification.job)
-        .and_then(|job| state.releases.get(&job.release))
-        .is_some_and(|release| release.ended_at.is_none());
+    let job = state.jobs.get(&verification.job);
+    // One that is tried again is measured anew with its next job.
+    let retried = job.is_some_and(|job| {
+        let lane = state.lane(job.target.into());
+        let retry = lane.and_then(|lane| lane.retries.get(&job.target.resource));
+        retry.is_some_and(|retry| retry.release == job.release)
+    });
+    let waits = !retried
+        && job
+            .and_then(|job| state.releases.get(&job.release))
+            .is_some_and(|release| release.ended_at.is_none());
     match verification.status {
         VerificationStatus::Running => Err(Rejection::conflict(
             "verification_running",
@@ -552,7 +558,7 @@ pub(crate) fn check_paused(
         }
         _ if again || !waits => Err(Rejection::conflict(
             "verification_ended",
-            "it was run again, or its release has ended",
+            "it was run again, or its release has ended or is tried again",
         )),
         _ => Ok(()),
     }

@@ -17,6 +17,12 @@ pub struct AgentPlan {
     pub persistent: bool,
     /// Milliseconds until the first thing it does.
     pub starts_after: i64,
+    /// Whether it claims with a lease, and says from time to time that it is there.
+    pub lease: bool,
+    /// From when on after its claim nothing is heard of it, and for how many milliseconds.
+    pub silence: Option<(i64, i64)>,
+    /// Whether it confirms that it has stopped when it is told to.
+    pub stops: bool,
 }
 
 /// A job by what stays the same when other steps of a run are left out.
@@ -64,7 +70,23 @@ pub fn agent_plan(seed: u64, ledger: &Ledger, job: &JobRecord) -> AgentPlan {
         }
         _ => reports.push((dice.between(6_000, 120_000), end)),
     }
+    let lease = dice.chance(70);
+    let lease_millis = i64::try_from(job.limits.lease_seconds * 1000).unwrap_or(0);
+    let grace_millis = i64::try_from(job.limits.grace_seconds * 1000).unwrap_or(0);
+    let silence = match dice.below(10) {
+        // Shorter than the lease.
+        0 => Some(lease_millis / 4),
+        // Back within the grace.
+        1 | 2 => Some(lease_millis + grace_millis / 2 + 500),
+        // Back too late.
+        3 => Some(lease_millis + grace_millis + dice.between(1_000, 300_000)),
+        _ => None,
+    };
+    let silence = silence.map(|millis| (dice.between(0, 2 * lease_millis), millis));
     AgentPlan {
+        lease,
+        silence,
+        stops: dice.chance(75),
         claims_after: claims.then(|| dice.between(10, 20_000)),
         reports,
         persistent: dice.chance(85),

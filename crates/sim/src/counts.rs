@@ -1,5 +1,6 @@
 //! How often what happened: a fault that is planned and never met tests nothing.
 
+use stagegate_model::{Fact, StartKind};
 use std::collections::BTreeMap;
 
 /// How often each kind of thing happened.
@@ -31,6 +32,36 @@ impl Counts {
     }
 }
 
+/// What a fact is counted as.
+#[must_use]
+pub fn name_of(fact: &Fact) -> Option<&'static str> {
+    Some(match fact {
+        Fact::JobLost { .. } => "lease: lost",
+        Fact::JobFound { .. } => "lease: found again",
+        Fact::JobRequeued { .. } => "lease: given to the next runner",
+        Fact::JobCancelRequested { .. } => "job: asked to stop",
+        Fact::RetryScheduled { .. } => "retry: scheduled",
+        Fact::Quarantined { .. } => "rollback: quarantined",
+        Fact::QuarantineCleared { .. } => "rollback: quarantine cleared",
+        Fact::HoldReleased { .. } => "rollback: hold released",
+        Fact::PromotionCancelRequested { .. } => "promotion: cancelled",
+        Fact::PromotionReopened { .. } => "promotion: reopened",
+        Fact::RolloutStarted { .. } => "rollout: started",
+        Fact::RolloutWaveStarted { .. } => "rollout: a wave",
+        Fact::RolloutPaused { .. } => "rollout: paused",
+        Fact::RolloutResumed { .. } => "rollout: resumed",
+        Fact::FreezePut { .. } => "freeze: put",
+        Fact::JobsCreated { kind, .. } => match kind {
+            StartKind::Forward => "start: forward",
+            StartKind::Retry => "start: retry",
+            StartKind::Redeploy => "start: redeploy",
+            StartKind::Rollback => "start: rollback",
+            StartKind::BreakGlass => "start: break-glass",
+        },
+        _ => return None,
+    })
+}
+
 /// What every long enough series of runs must have met.
 pub const EXPECTED: &[&str] = &[
     "act: a policy deleted",
@@ -51,6 +82,29 @@ pub const EXPECTED: &[&str] = &[
     "agent: a report of what had ended",
     "agent: a stranger's report refused",
     "agent: said again what was not heard",
+    "agent: fell silent",
+    "agent: told that it has lost the job",
+    "agent: stopped when told to",
+    "agent: did not stop",
+    "lease: lost",
+    "lease: found again",
+    "lease: given to the next runner",
+    "job: asked to stop",
+    "retry: scheduled",
+    "rollback: quarantined",
+    "rollback: hold released",
+    "promotion: cancelled",
+    "promotion: reopened",
+    "rollout: started",
+    "rollout: a wave",
+    "rollout: paused",
+    "rollout: resumed",
+    "freeze: put",
+    "start: forward",
+    "start: retry",
+    "start: redeploy",
+    "start: rollback",
+    "start: break-glass",
     "clock: back",
     "clock: forward",
     "crash: decided and not written",

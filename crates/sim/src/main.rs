@@ -9,13 +9,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 const USAGE: &str = "\
-usage: stagegate-sim [--seeds N] [--seed S] [--steps K] [--quiet] [--trace]
+usage: stagegate-sim [--seeds N] [--seed S] [--steps K] [--quiet] [--trace] [--survey]
 
   --seeds N  how many seeds to run, one after the other (default 100)
   --seed S   the first seed (default 1)
   --steps K  steps in each run (default 50)
   --quiet    print nothing but failures
   --trace    print everything that happens in the first seed
+  --survey   go on after a failure: one line for each seed that fails, none made smaller
 ";
 
 /// Runs spent on making a failing run smaller.
@@ -27,6 +28,7 @@ struct Options {
     steps: usize,
     quiet: bool,
     trace: bool,
+    survey: bool,
 }
 
 fn options(arguments: impl Iterator<Item = String>) -> Result<Options, String> {
@@ -36,6 +38,7 @@ fn options(arguments: impl Iterator<Item = String>) -> Result<Options, String> {
         steps: 50,
         quiet: false,
         trace: false,
+        survey: false,
     };
     let mut one_seed = false;
     let mut many = false;
@@ -58,6 +61,7 @@ fn options(arguments: impl Iterator<Item = String>) -> Result<Options, String> {
             "--steps" => options.steps = usize::try_from(number()?).unwrap_or(usize::MAX),
             "--quiet" => options.quiet = true,
             "--trace" => options.trace = true,
+            "--survey" => options.survey = true,
             other => return Err(format!("there is no option `{other}`")),
         }
     }
@@ -91,7 +95,8 @@ fn main() -> ExitCode {
             scope.spawn(|| {
                 loop {
                     let index = next.fetch_add(1, Ordering::Relaxed);
-                    if index >= options.seeds || failed.load(Ordering::Relaxed) {
+                    let over = failed.load(Ordering::Relaxed) && !options.survey;
+                    if index >= options.seeds || over {
                         return;
                     }
                     let seed = options.seed.wrapping_add(index);
@@ -101,6 +106,11 @@ fn main() -> ExitCode {
                     let mut all = counts.lock().unwrap_or_else(PoisonError::into_inner);
                     all.merge(&run.counts);
                     drop(all);
+                    if let Some(violation) = run.violation.as_ref().filter(|_| options.survey) {
+                        failed.store(true, Ordering::Relaxed);
+                        println!("seed {seed} FAILED: {violation}");
+                        continue;
+                    }
                     if run.violation.is_some() && !failed.swap(true, Ordering::Relaxed) {
                         report(&options, seed, &run);
                     }

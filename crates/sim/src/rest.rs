@@ -11,6 +11,9 @@ use stagegate_model::*;
 /// Rounds of answering what is open, a net.
 const ROUNDS_MAX: usize = 400;
 
+/// How long nobody answers before what is still to come does not matter: longer than any deadline of a job.
+const REST_MILLIS: i64 = 2 * 86_400_000;
+
 impl World<'_> {
     /// Faults stop; agents, meters and people answer until nothing is open; then everything is judged.
     pub fn come_to_rest(&mut self) -> Checked {
@@ -38,7 +41,9 @@ impl World<'_> {
 
     fn settle_down(&mut self) -> Checked {
         for _ in 0..ROUNDS_MAX {
-            while self.turn()? {}
+            // Windows open and shut for ever: what is still to come after so long is the same again.
+            let until = self.time + REST_MILLIS;
+            while self.next_at().is_some_and(|at| at <= until) && self.turn()? {}
             if !self.answer_what_is_open() {
                 let now = self.now();
                 return self.auditor.at_rest(now);
@@ -54,7 +59,8 @@ impl World<'_> {
         let mut commands: Vec<(Actor, Command)> = Vec::new();
         let runner = self.people.runner.unwrap_or(Actor::System);
         let voter = self.people.voters.first().copied().unwrap_or(Actor::System);
-        for (id, job) in ledger.jobs.iter().filter(|(_, job)| job.ended.is_none()) {
+        let open = ledger.jobs.iter();
+        for (id, job) in open.filter(|(_, job)| job.ended.is_none() && !job.retried) {
             let name = format!("{} {}", ledger.name(job.target), job.number);
             let mut dice = Dice::of(self.seed, &format!("rest {name}"));
             if !job.status.is_terminal() {
@@ -63,8 +69,18 @@ impl World<'_> {
                 } else {
                     JobStatus::Failure
                 };
+                // One that was taken from a lost runner has to be claimed before anything is said of it.
+                if job.runner.is_none() && job.epoch > 0 {
+                    let claim = Command::ClaimJob {
+                        job: *id,
+                        runner: "the last".to_owned(),
+                        lease: false,
+                    };
+                    commands.push((runner, claim));
+                    continue;
+                }
                 let report = JobReport {
-                    epoch: None,
+                    epoch: job.runner.as_ref().map(|_| job.epoch),
                     exit: None,
                     links: Default::default(),
                     job: *id,

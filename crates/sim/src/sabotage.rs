@@ -27,7 +27,7 @@ pub trait Saboteur {
     }
 
     /// Changes a command on its way in.
-    fn command(&mut self, _command: &mut Command) {}
+    fn command(&mut self, _state: &State, _command: &mut Command) {}
 
     /// Whether this wake-up is lost.
     fn loses_wake(&mut self) -> bool {

@@ -39,8 +39,11 @@ pub(crate) enum Event {
     Report {
         job: JobId,
         runner: Option<String>,
+        epoch: Option<u64>,
         status: JobStatus,
     },
+    /// A runner with a lease says that it is there.
+    Heartbeat(Hold),
     Measured {
         key: MeasurementKey,
         outcome: Result<Json, String>,
@@ -51,6 +54,18 @@ pub(crate) enum Event {
     WriterBack,
     /// Only to let time be looked at.
     Tick,
+}
+
+/// A claim of a runner, as the runner knows it.
+#[derive(Clone, Debug)]
+pub(crate) struct Hold {
+    pub job: JobId,
+    pub runner: String,
+    pub epoch: u64,
+    /// When it got the job.
+    pub since: i64,
+    /// Whether it has heard that it is to stop.
+    pub stopping: bool,
 }
 
 /// Who waits for an answer, and what they do with it.
@@ -85,7 +100,7 @@ pub(crate) struct World<'s> {
     /// Grows with every restart: what an earlier process had under way is gone.
     pub process: u64,
     pub measuring: BTreeSet<MeasurementKey>,
-    agents: BTreeMap<JobId, AgentPlan>,
+    pub agents: BTreeMap<JobId, AgentPlan>,
     pub writer_slow: bool,
     /// Until when Stagegate may rest after a failed append.
     may_rest_until: i64,
@@ -174,6 +189,14 @@ impl<'s> World<'s> {
         self.come_to_rest()
     }
 
+    /// When the next thing will happen, if anything will.
+    pub fn next_at(&self) -> Option<i64> {
+        let timers = [self.wake_at, self.measure_at].into_iter().flatten();
+        let timer = timers.min().filter(|_| self.node.is_some());
+        let event = self.events.first_key_value().map(|(key, _)| key.0);
+        timer.into_iter().chain(event).min()
+    }
+
     /// Lets the next thing happen; false when nothing will.
     pub fn turn(&mut self) -> Result<bool, Violation> {
         let first = self.events.first_key_value().map(|(key, _)| *key);
@@ -203,8 +226,13 @@ impl<'s> World<'s> {
             return Err(Violation::new("rest", "it does not come to rest"));
         }
         self.time = self.time.max(key.0);
+        let before = self.tickets;
+        let heartbeat = matches!(event, Event::Heartbeat(_));
         self.happen(event)?;
-        self.drive()?;
+        // That somebody was heard of changes nothing but until when.
+        if !heartbeat || self.tickets > before {
+            self.drive()?;
+        }
         Ok(true)
     }
 
@@ -220,28 +248,28 @@ impl<'s> World<'s> {
                     runner: runner.clone(),
                 };
                 let actor = self.people.runner.unwrap_or(Actor::System);
+                let lease = self.agents.get(&job).is_some_and(|plan| plan.lease);
                 self.submit(
                     Waiting::Client(event),
                     actor,
-                    Command::ClaimJob {
-                        lease: false,
-                        job,
-                        runner,
-                    },
+                    Command::ClaimJob { lease, job, runner },
                 );
             }
+            Event::Heartbeat(hold) => self.heartbeat(hold),
             Event::Report {
                 job,
                 runner,
+                epoch,
                 status,
             } => {
                 let event = Event::Report {
                     job,
                     runner: runner.clone(),
+                    epoch,
                     status,
                 };
                 let report = JobReport {
-                    epoch: None,
+                    epoch,
                     exit: None,
                     links: Default::default(),
                     job,
@@ -298,6 +326,10 @@ impl<'s> World<'s> {
         self.submit(Waiting::Person, actor, command);
     }
 
+    pub fn submit_for(&mut self, event: Event, actor: Actor, command: Command) {
+        self.submit(Waiting::Client(event), actor, command);
+    }
+
     fn submit(&mut self, waiting: Waiting, actor: Actor, mut command: Command) {
         self.tickets += 1;
         let ticket = self.tickets;
@@ -311,7 +343,10 @@ impl<'s> World<'s> {
             return;
         }
         self.auditor.asked(ticket, entry, &command);
-        self.saboteur.command(&mut command);
+        if let Some(node) = &self.node {
+            self.saboteur
+                .command(node.shard.engine().state(), &mut command);
+        }
         self.trace.line(self.time, format_args!("{name} #{ticket}"));
         self.waiting.insert(ticket, waiting);
         if let Some(node) = &mut self.node {
@@ -454,7 +489,16 @@ impl<'s> World<'s> {
                     status: MeasurementStatus::Error,
                     ..
                 } => self.counts.add("measured: in error"),
+                Fact::JobRequeued { id, epoch } => {
+                    let number = (id.0.as_u128() + u128::from(*epoch)) % 3;
+                    let runner = format!("runner-{number}");
+                    let after = i64::try_from(*epoch).unwrap_or(1) * 3_000;
+                    self.at(after, Event::Claim { job: *id, runner });
+                }
                 _ => {}
+            }
+            if let Some(name) = crate::counts::name_of(fact) {
+                self.counts.add(name);
             }
             let Fact::JobsCreated { jobs, .. } = fact else {
                 continue;
@@ -478,14 +522,39 @@ impl<'s> World<'s> {
         }
     }
 
-    fn schedule_reports(&mut self, job: JobId, plan: &AgentPlan, runner: Option<&str>) {
+    /// What an agent will report; `claim` is what it has of its claim.
+    fn schedule_reports(&mut self, job: JobId, plan: &AgentPlan, claim: Option<(&str, u64)>) {
         for (after, status) in &plan.reports {
             let event = Event::Report {
                 job,
-                runner: runner.map(str::to_owned),
+                runner: claim.map(|(runner, _)| runner.to_owned()),
+                epoch: claim.map(|(_, epoch)| epoch),
                 status: *status,
             };
             self.at(plan.starts_after + after, event);
+        }
+    }
+
+    /// A runner has a job: it works, and says that it is there.
+    fn claimed(&mut self, id: JobId, runner: &str) {
+        let Some(plan) = self.agents.get(&id).cloned() else {
+            return;
+        };
+        let job = self.auditor.ledger.jobs.get(&id);
+        let held = job.filter(|job| job.runner.as_deref() == Some(runner));
+        let Some(epoch) = held.map(|job| job.epoch) else {
+            return;
+        };
+        self.schedule_reports(id, &plan, Some((runner, epoch)));
+        if plan.lease {
+            let hold = Hold {
+                job: id,
+                runner: runner.to_owned(),
+                epoch,
+                since: self.time,
+                stopping: false,
+            };
+            self.at(1_000, Event::Heartbeat(hold));
         }
     }
 
@@ -504,10 +573,12 @@ impl<'s> World<'s> {
             {
                 return Err(Violation::new("panic", message.clone()));
             }
-            if let Err(SubmitError::Rejected(why)) = &answer
-                && why.code == "job_claimed"
-            {
-                self.counts.add("agent: a stranger's report refused");
+            if let Err(SubmitError::Rejected(why)) = &answer {
+                match why.code.as_str() {
+                    "job_claimed" => self.counts.add("agent: a stranger's claim refused"),
+                    "lease_lost" => self.counts.add("agent: a stranger's report refused"),
+                    _ => {}
+                }
             }
             let Some(waiting) = self.waiting.remove(&ticket) else {
                 continue;
@@ -517,9 +588,7 @@ impl<'s> World<'s> {
                     self.try_again(waiting);
                 }
                 (Ok(_), Waiting::Client(Event::Claim { job, runner })) => {
-                    if let Some(plan) = self.agents.get(&job).cloned() {
-                        self.schedule_reports(job, &plan, Some(&runner));
-                    }
+                    self.claimed(job, &runner);
                 }
                 (_, Waiting::Client(Event::Measured { key, .. })) => {
                     self.measuring.remove(&key);

@@ -344,6 +344,8 @@ fn look_at_orders<'e>(
             continue;
         }
         if order.kind != StartKind::Redeploy {
+            // It waits for no place under a concurrency rule, and takes one from those that do.
+            turns.hold_place(&view.conduct(version, stored), *resource);
             outlook.start(urgency, version, vec![*resource], &[]);
             continue;
         }
@@ -475,7 +477,7 @@ fn look_at_retries<'e>(
     }
 }
 
-/// Whether a version failed, was quarantined or cancelled in an environment, so that nothing goes on by itself.
+/// Whether a version failed, was quarantined or cancelled in an environment or expired there, so that nothing goes on by itself.
 pub(super) fn is_stopped_here(
     state: &crate::State,
     environment: EnvironmentId,
@@ -485,5 +487,6 @@ pub(super) fn is_stopped_here(
         !track.failed_verifications.is_empty()
             || track.quarantined.is_some()
             || track.cancelled.is_some()
+            || track.expired.is_some()
     })
 }

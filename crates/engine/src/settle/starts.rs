@@ -101,6 +101,10 @@ impl Turn<'_> {
         if more {
             self.engine.state.dirty.lanes.insert(key);
         }
+        // Under a concurrency rule it held a place that another target may have.
+        if !blocked.is_empty() {
+            self.engine.state.dirty.lanes.insert(key);
+        }
         for fact in blocked {
             self.push(fact);
         }

@@ -192,6 +192,14 @@ impl<'e> Turns<'e> {
         for (rule, rollout) in &conduct.rollouts {
             free = self.released(version, *rule, rollout, gates, free);
         }
+        // What could not be started when it was last tried must not keep a place from what can.
+        let lane = self.view.engine.state.lane(self.view.key);
+        let blocked = |resource: &ResourceId| {
+            let target = lane.and_then(|lane| lane.targets.get(resource));
+            let block = target.and_then(|target| target.block.as_ref());
+            block.is_some_and(|block| block.version == version.id)
+        };
+        free.sort_by_key(blocked);
         let mut admitted = Vec::new();
         for resource in free {
             if self.take_slot(conduct, resource) {
@@ -367,30 +375,52 @@ impl<'e> Turns<'e> {
         if conduct.concurrencies.is_empty() {
             return true;
         }
-        let state = &self.view.engine.state;
-        let Some(stored) = state.resource(resource) else {
+        let Some(scopes) = self.scopes(conduct, resource) else {
+            // What cannot be said does not start.
             return false;
         };
-        let mut scopes = Vec::new();
-        for (rule, concurrency) in &conduct.concurrencies {
-            let scope = concurrency.scope_of(self.view.environment, self.view.deployment, stored);
-            // What cannot be said does not start.
-            let Ok(scope) = scope else {
-                return false;
-            };
-            scopes.push((*rule, *concurrency, scope.to_string()));
-        }
         for (rule, concurrency, scope) in &scopes {
             if self.active(*rule, concurrency, scope) >= concurrency.max {
                 self.waits_for_others = true;
                 return false;
             }
         }
+        self.count(scopes);
+        true
+    }
+
+    /// Counts a target that starts whether there is a place or not.
+    pub fn hold_place(&mut self, conduct: &Conduct<'e>, resource: ResourceId) {
+        let scopes = self.scopes(conduct, resource).unwrap_or_default();
+        for (rule, concurrency, scope) in &scopes {
+            // Those that are active already are counted first.
+            self.active(*rule, concurrency, scope);
+        }
+        self.count(scopes);
+    }
+
+    /// What the target has in common with others under each concurrency rule; `None` when that cannot be said.
+    fn scopes(
+        &self,
+        conduct: &Conduct<'e>,
+        resource: ResourceId,
+    ) -> Option<Vec<(RuleId, &'e Concurrency, String)>> {
+        let stored = self.view.engine.state.resource(resource)?;
+        let (environment, deployment) = (self.view.environment, self.view.deployment);
+        let rules = conduct.concurrencies.iter();
+        rules
+            .map(|(rule, concurrency)| {
+                let scope = concurrency.scope_of(environment, deployment, stored).ok()?;
+                Some((*rule, *concurrency, scope.to_string()))
+            })
+            .collect()
+    }
+
+    fn count(&mut self, scopes: Vec<(RuleId, &'e Concurrency, String)>) {
         for (rule, _, scope) in scopes {
             let slots = self.slots.entry(rule).or_default();
             *slots.entry(scope).or_default() += 1;
         }
-        true
     }
 }
 

@@ -16,6 +16,7 @@ mod properties;
 mod selecting;
 mod sequences;
 mod targets;
+mod undone;
 mod verifications;
 mod versions;
 mod world;

@@ -1,8 +1,9 @@
 //! Following the log entry by entry, and what callers were told.
 
 use super::Violation;
+use super::holders::Said;
 use super::judge;
-use super::ledger::{JobRecord, Ledger, PromotionRecord, RunRecord, TargetRecord};
+use super::ledger::{CastVote, JobRecord, Ledger, PromotionRecord, RunRecord};
 use stagegate_controller::{Committed, SubmitError};
 use stagegate_model::*;
 use stagegate_store::{Row, entry_hash};
@@ -12,8 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 struct Asked {
     entry: EntryId,
     name: &'static str,
-    /// Job and runner of a claim or a report.
-    runner: Option<(JobId, Option<String>)>,
+    /// What was said of a job.
+    said: Option<Said>,
     told: Told,
 }
 
@@ -37,11 +38,15 @@ pub struct Auditor {
     tickets: BTreeMap<EntryId, u64>,
     /// Entries that Stagegate makes of itself.
     own: BTreeSet<EntryId>,
+    /// When runners were last answered that they hold a job, and with which epoch.
+    pub(super) heard: BTreeMap<JobId, (u64, Timestamp)>,
+    /// The job that the entry being followed is a report of.
+    pub(super) reported: Option<JobId>,
 }
 
-type Checked = Result<(), Violation>;
+pub(super) type Checked = Result<(), Violation>;
 
-fn require(holds: bool, rule: &'static str, what: impl FnOnce() -> String) -> Checked {
+pub(super) fn require(holds: bool, rule: &'static str, what: impl FnOnce() -> String) -> Checked {
     if holds {
         Ok(())
     } else {
@@ -58,11 +63,7 @@ impl Auditor {
 
     /// A command is on its way; `entry` is the id its entry would have.
     pub fn asked(&mut self, ticket: u64, entry: EntryId, command: &Command) {
-        let runner = match command {
-            Command::ClaimJob { job, runner, .. } => Some((*job, Some(runner.clone()))),
-            Command::ReportJob(report) => Some((report.job, report.runner.clone())),
-            _ => None,
-        };
+        let said = Said::of(command);
         self.tickets.insert(entry, ticket);
         let told = Told::Nothing;
         let name = command.name();
@@ -71,7 +72,7 @@ impl Auditor {
             Asked {
                 entry,
                 name,
-                runner,
+                said,
                 told,
             },
         );
@@ -169,7 +170,8 @@ impl Auditor {
         Ok(())
     }
 
-    fn check_cause(&self, entry: &Entry) -> Checked {
+    fn check_cause(&mut self, entry: &Entry) -> Checked {
+        self.reported = None;
         let Some(asked) = self
             .tickets
             .get(&entry.id)
@@ -182,22 +184,14 @@ impl Auditor {
         require(asked.told != Told::NotDone, "refused", || {
             format!("entry {} is of a command that was refused", entry.seq)
         })?;
-        let Some((id, runner)) = &asked.runner else {
+        let Some(said) = &asked.said else {
             return Ok(());
         };
-        let Some(job) = self.ledger.jobs.get(id) else {
-            return Ok(());
-        };
-        let foreign = match (&job.runner, runner) {
-            (Some(holder), Some(runner)) => holder != runner && !job.status.is_terminal(),
-            _ => false,
-        };
-        let changed = entry.facts.iter().any(|fact| {
-            matches!(fact, Fact::JobChanged { id: it, .. } | Fact::JobClaimed { id: it, .. } if it == id)
-        });
-        require(!(foreign && changed), "foreign", || {
-            format!("a runner that does not hold {id} changed it")
-        })
+        self.reported = (asked.name == "reportJob").then_some(said.job);
+        match self.ledger.jobs.get(&said.job) {
+            Some(job) => said.check(job, asked.name == "claimJob", &entry.facts),
+            None => Ok(()),
+        }
     }
 
     fn fact(&mut self, fact: &Fact) -> Checked {
@@ -242,6 +236,7 @@ impl Auditor {
                 user,
                 vote,
                 digest,
+                groups,
                 ..
             } => {
                 let known = ledger.versions.get(version).map(|it| it.digest);
@@ -250,7 +245,12 @@ impl Auditor {
                 })?;
                 ledger.frozen.insert(*version);
                 let votes = ledger.votes.entry((*version, *environment)).or_default();
-                votes.insert(*user, (*vote, *digest));
+                let cast = CastVote {
+                    vote: *vote,
+                    digest: *digest,
+                    groups: groups.clone(),
+                };
+                votes.insert(*user, cast);
                 Ok(())
             }
             Fact::TargetsJoined {
@@ -303,9 +303,24 @@ impl Auditor {
             | Fact::PromotionEnded { .. } => self.promotion(fact),
             Fact::JobClaimed { .. }
             | Fact::JobChanged { .. }
+            | Fact::JobLost { .. }
+            | Fact::JobFound { .. }
             | Fact::JobRequeued { .. }
+            | Fact::JobCancelRequested { .. }
             | Fact::ReportIgnored { .. }
             | Fact::ReleaseEnded { .. } => self.job(fact),
+            Fact::RetryScheduled { .. }
+            | Fact::TargetOrdered { .. }
+            | Fact::OrderDropped { .. }
+            | Fact::HoldReleased { .. }
+            | Fact::Quarantined { .. }
+            | Fact::QuarantineCleared { .. }
+            | Fact::PromotionCancelRequested { .. }
+            | Fact::PromotionReopened { .. }
+            | Fact::RolloutStarted { .. }
+            | Fact::RolloutWaveStarted { .. }
+            | Fact::RolloutPaused { .. }
+            | Fact::RolloutResumed { .. } => self.order(fact),
             Fact::VerificationStarted { .. }
             | Fact::Measured { .. }
             | Fact::VerificationEnded { .. } => self.verification(fact),
@@ -316,91 +331,6 @@ impl Auditor {
         }
     }
 
-    fn jobs_created(&mut self, fact: &Fact) -> Checked {
-        let Fact::JobsCreated {
-            promotion,
-            version: id,
-            environment,
-            latches,
-            jobs,
-            ..
-        } = fact
-        else {
-            return Ok(());
-        };
-        let ledger = &mut self.ledger;
-        let Some(version) = ledger.versions.get(id).cloned() else {
-            return Err(Violation::new("gates", "a job of an unknown version"));
-        };
-        let open = ledger.promotions.get(promotion).is_some_and(|it| {
-            it.status.is_open() && (it.version, it.environment) == (*id, *environment)
-        });
-        require(open, "promotion", || {
-            format!("a job of {} without an open promotion", version.tag)
-        })?;
-        let mut under: BTreeSet<RuleId> = BTreeSet::new();
-        for job in jobs {
-            let key = TargetKey {
-                resource: job.resource,
-                environment: *environment,
-                deployment: version.deployment,
-            };
-            let name = ledger.name(key);
-            let record = ledger.targets.get(&key).cloned().unwrap_or_default();
-            require(
-                record.member && ledger.should_be_member(key),
-                "membership",
-                || format!("a job on {name}, which is no target"),
-            )?;
-            require(record.active.is_none(), "busy", || {
-                format!("a second job on {name}")
-            })?;
-            require(job.number == record.number + 1, "numbers", || {
-                format!("release {} follows {} on {name}", job.number, record.number)
-            })?;
-            require(record.latest < Some(version.order()), "backwards", || {
-                format!("{} after something newer on {name}", version.tag)
-            })?;
-            if let Some(why) = ledger.shut(&version, key) {
-                let what = format!("{} started on {name} although {why}", version.tag);
-                return Err(Violation::new("gates", what));
-            }
-            let newer = ledger.versions_of(key.deployment);
-            let mut newer = newer.iter().take_while(|it| it.order() > version.order());
-            if let Some(newer) = newer.find(|it| ledger.shut(it, key).is_none()) {
-                let what = format!(
-                    "{} started on {name} although {} could",
-                    version.tag, newer.tag
-                );
-                return Err(Violation::new("newest", what));
-            }
-            under.extend(ledger.latching(&version, key));
-        }
-        let recorded: BTreeSet<RuleId> = latches.iter().copied().collect();
-        require(under.is_subset(&recorded), "latches", || {
-            format!("a rule that {} passed did not latch", version.tag)
-        })?;
-        let latched = ledger.latched.entry((*id, *environment)).or_default();
-        require(
-            recorded
-                .iter()
-                .all(|rule| under.contains(rule) || latched.contains(rule)),
-            "latches",
-            || {
-                format!(
-                    "a rule latched for {} that applied to no started target",
-                    version.tag
-                )
-            },
-        )?;
-        latched.extend(under);
-        ledger.frozen.insert(*id);
-        for job in jobs {
-            ledger.start(*promotion, &version, *environment, job)?;
-        }
-        Ok(())
-    }
-
     fn promotion(&mut self, fact: &Fact) -> Checked {
         let ledger = &mut self.ledger;
         match fact {
@@ -408,6 +338,7 @@ impl Auditor {
                 id,
                 version,
                 environment,
+                kind,
                 ..
             } => {
                 let twice = ledger.promotions.values().any(|it| {
@@ -420,6 +351,7 @@ impl Auditor {
                     version: *version,
                     environment: *environment,
                     status: PromotionStatus::Waiting,
+                    kind: *kind,
                     gates: BTreeMap::new(),
                     jobs: Vec::new(),
                 };
@@ -496,121 +428,14 @@ impl Auditor {
                 if let Some(record) = ledger.promotions.get_mut(id) {
                     record.status = *status;
                 }
+                if *status == PromotionStatus::Expired {
+                    let stops = ledger.stops_mut(record.version, record.environment);
+                    stops.expired = true;
+                }
                 Ok(())
             }
             _ => Ok(()),
         }
-    }
-
-    fn job(&mut self, fact: &Fact) -> Checked {
-        let ledger = &mut self.ledger;
-        let now = ledger.now;
-        match fact {
-            Fact::JobClaimed { id, runner, .. } => {
-                let Some(job) = ledger.jobs.get_mut(id) else {
-                    return Err(Violation::new("jobs", "an unknown job was claimed"));
-                };
-                let free = matches!(job.status, JobStatus::Pending | JobStatus::Queued);
-                require(free, "terminal", || {
-                    format!("{id} was claimed as {}", job.status)
-                })?;
-                job.runner = Some(runner.clone());
-                job.status = JobStatus::InProgress;
-                Ok(())
-            }
-            Fact::JobChanged { id, status, .. } => {
-                let Some(job) = ledger.jobs.get_mut(id) else {
-                    return Err(Violation::new("jobs", "an unknown job changed"));
-                };
-                require(!job.status.is_terminal(), "terminal", || {
-                    format!("{id} went from {} to {status}", job.status)
-                })?;
-                job.status = *status;
-                if status.is_terminal() {
-                    job.completed_at = Some(now);
-                }
-                let (target, version) = (job.target, job.version);
-                if *status == JobStatus::Successful {
-                    let record = ledger.targets.entry(target).or_default();
-                    record.deployed.push((now, version));
-                }
-                Ok(())
-            }
-            Fact::JobRequeued { id, .. } => {
-                let Some(job) = ledger.jobs.get_mut(id) else {
-                    return Err(Violation::new("jobs", "an unknown job was requeued"));
-                };
-                require(!job.status.is_terminal(), "terminal", || {
-                    format!("{id} was requeued as {}", job.status)
-                })?;
-                job.runner = None;
-                job.status = JobStatus::Pending;
-                Ok(())
-            }
-            Fact::ReportIgnored { job, standing, .. } => {
-                let status = ledger.jobs.get(job).map(|job| job.status);
-                require(status == Some(*standing), "terminal", || {
-                    format!("{job} stands at {standing} only in a note")
-                })
-            }
-            Fact::ReleaseEnded { job, status, .. } => self.release_ended(*job, *status),
-            _ => Ok(()),
-        }
-    }
-
-    fn release_ended(&mut self, id: JobId, status: ReleaseStatus) -> Checked {
-        let ledger = &mut self.ledger;
-        let Some(job) = ledger.jobs.get(&id).cloned() else {
-            return Err(Violation::new("jobs", "a release of an unknown job ended"));
-        };
-        let name = ledger.name(job.target);
-        require(job.ended.is_none(), "terminal", || {
-            format!("a release on {name} ended twice")
-        })?;
-        require(job.status.is_terminal(), "busy", || {
-            format!("a release on {name} ended before its job")
-        })?;
-        let latest = ledger.latest_runs(&job);
-        let running = latest
-            .iter()
-            .any(|(_, it)| it.status == VerificationStatus::Running);
-        require(!running, "busy", || {
-            format!("a release on {name} ended before its verification")
-        })?;
-        let passed = latest
-            .iter()
-            .all(|(_, it)| it.status == VerificationStatus::Passed);
-        let failed = latest.iter().any(|(_, it)| {
-            it.status == VerificationStatus::Failed && it.trigger != VerificationTrigger::JobFailure
-        });
-        let successful = job.status == JobStatus::Successful;
-        if status == ReleaseStatus::Succeeded {
-            require(successful && passed, "verified", || {
-                format!("a release on {name} succeeded unverified")
-            })?;
-            let asked = |trigger| latest.iter().any(|(_, it)| it.trigger == trigger);
-            let version = ledger.versions.get(&job.version);
-            for trigger in [
-                VerificationTrigger::JobStarted,
-                VerificationTrigger::JobSuccess,
-            ] {
-                let wanted = version.is_some_and(|it| ledger.wants(it, job.target, trigger));
-                require(asked(trigger) || !wanted, "verified", || {
-                    format!("a release on {name} succeeded without what {trigger} asks for")
-                })?;
-            }
-        } else if successful && !failed {
-            // Its verification could not even begin.
-            ledger.failed.insert((job.version, job.target.environment));
-        }
-        let now = ledger.now;
-        if let Some(job) = ledger.jobs.get_mut(&id) {
-            job.ended = Some((status, now));
-        }
-        if let Some(target) = ledger.targets.get_mut(&job.target) {
-            target.active = target.active.filter(|active| *active != id);
-        }
-        Ok(())
     }
 
     fn verification(&mut self, fact: &Fact) -> Checked {
@@ -698,8 +523,12 @@ impl Auditor {
                 }
                 let counts = *status == VerificationStatus::Failed
                     && run.trigger != VerificationTrigger::JobFailure;
-                if let Some(job) = ledger.jobs.get(&run.job).filter(|_| counts) {
-                    ledger.failed.insert((job.version, job.target.environment));
+                let job = ledger.jobs.get(&run.job).filter(|_| counts);
+                // One of a rollback says nothing of the version that was good before.
+                let job = job.filter(|job| job.kind != StartKind::Rollback);
+                if let Some((version, target)) = job.map(|job| (job.version, job.target)) {
+                    let stops = ledger.stops_mut(version, target.environment);
+                    stops.failed.insert(target.resource);
                 }
                 Ok(())
             }
@@ -724,63 +553,6 @@ impl Auditor {
                 Told::Nothing => {}
             }
         }
-        Ok(())
-    }
-}
-
-impl Ledger {
-    fn leave(&mut self, key: TargetKey) {
-        let Some(record) = self.targets.get_mut(&key) else {
-            return;
-        };
-        record.member = false;
-        if record.active.is_none() {
-            // What it forgets on leaving is where it stood, not what was done there.
-            *record = TargetRecord {
-                deployed: std::mem::take(&mut record.deployed),
-                ..TargetRecord::default()
-            };
-        }
-    }
-
-    fn start(
-        &mut self,
-        promotion: PromotionId,
-        version: &Version,
-        environment: EnvironmentId,
-        job: &NewJob,
-    ) -> Checked {
-        let target = TargetKey {
-            resource: job.resource,
-            environment,
-            deployment: version.deployment,
-        };
-        let record = JobRecord {
-            target,
-            version: version.id,
-            promotion,
-            release: job.release,
-            number: job.number,
-            status: JobStatus::Pending,
-            runner: None,
-            completed_at: None,
-            runs: Vec::new(),
-            ended: None,
-        };
-        let known = self.jobs.insert(job.job, record);
-        require(known.is_none(), "jobs", || {
-            "a job id was used twice".to_owned()
-        })?;
-        let of = self.attempts.entry((version.id, target)).or_default();
-        of.push(job.job);
-        if let Some(promotion) = self.promotions.get_mut(&promotion) {
-            promotion.jobs.push(job.job);
-        }
-        let record = self.targets.entry(target).or_default();
-        record.number = job.number;
-        record.latest = Some(version.order());
-        record.active = Some(job.job);
-        record.block = None;
         Ok(())
     }
 }

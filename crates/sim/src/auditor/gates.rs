@@ -7,7 +7,10 @@ use std::collections::BTreeSet;
 
 /// Rules whose passing latches.
 pub fn latches(rule: &Rule) -> bool {
-    matches!(rule.kind.as_str(), "anyApproval" | "environmentProgression")
+    matches!(
+        rule.kind.as_str(),
+        "anyApproval" | "approval" | "environmentProgression" | "versionSelector"
+    )
 }
 
 impl Ledger {
@@ -51,9 +54,14 @@ impl Ledger {
         if version.status != VersionStatus::Ready {
             return Some(format!("{tag} is {}", version.status));
         }
-        if self.failed.contains(&(version.id, target.environment)) {
-            return Some(format!("a verification of {tag} failed there"));
+        if let Some(why) = self.stopped(version.id, target.environment) {
+            return Some(format!("{why} ({tag})"));
         }
+        self.gates_shut(version, target)
+    }
+
+    /// Which rule or freeze keeps a version from a target now.
+    pub fn gates_shut(&self, version: &Version, target: TargetKey) -> Option<String> {
         let environment = self.environments.get(&target.environment)?;
         let deployment = self.deployments.get(&target.deployment)?;
         let latched = self.latched.get(&(version.id, target.environment));
@@ -61,11 +69,15 @@ impl Ledger {
             for rule in &policy.rules {
                 let latched = latched.is_some_and(|rules| rules.contains(&rule.id));
                 let why = match rule.kind.as_str() {
-                    "anyApproval" => self.approval_shut(rule, version, environment, latched),
-                    "environmentProgression" if latched => None,
+                    "anyApproval" | "approval" => {
+                        self.approval_shut(rule, version, environment, latched)
+                    }
+                    "environmentProgression" | "versionSelector" if latched => None,
                     "environmentProgression" => {
                         self.progression_shut(rule, version, environment, deployment)
                     }
+                    "versionSelector" => self.selector_shut(rule, version),
+                    "versionCooldown" => self.cooldown_shut(rule, version, target),
                     _ => None,
                 };
                 if let Some(why) = why {
@@ -73,7 +85,84 @@ impl Ledger {
                 }
             }
         }
-        None
+        self.windows_shut(version, target)
+            .or_else(|| self.frozen_by(version, target, false))
+    }
+
+    /// Which freeze keeps anything, or `rollback`s, from a target now.
+    pub fn frozen_by(
+        &self,
+        version: &Version,
+        target: TargetKey,
+        rollback: bool,
+    ) -> Option<String> {
+        let environment = self.environments.get(&target.environment)?;
+        let deployment = self.deployments.get(&target.deployment)?;
+        let frozen = self.freezes.values().find(|freeze| {
+            let now = self.now;
+            let runs = freeze.starts_at <= now && freeze.ends_at.is_none_or(|at| at > now);
+            runs && !(rollback && freeze.allow_rollback)
+                && self.shared(environment, deployment).any(|system| {
+                    let subject = Subject {
+                        environment: Some(environment),
+                        deployment: Some(deployment),
+                        system: Some(system),
+                        resource: self.resource(target.resource),
+                        version: Some(version),
+                    };
+                    holds(&freeze.selector, subject)
+                })
+        });
+        frozen.map(|freeze| format!("the freeze `{}` holds", freeze.name))
+    }
+
+    fn selector_shut(&self, rule: &Rule, version: &Version) -> Option<String> {
+        let selector = rule.spec.get("selector").and_then(Json::as_str);
+        let subject = Subject {
+            version: Some(version),
+            ..Subject::default()
+        };
+        let matches = holds(selector.unwrap_or("false"), subject);
+        (!matches).then(|| format!("{} does not match", version.tag))
+    }
+
+    /// The version that runs on the target, or the one last released there, is the one to keep distance from.
+    fn cooldown_shut(&self, rule: &Rule, version: &Version, target: TargetKey) -> Option<String> {
+        let record = self.targets.get(&target)?;
+        let running = record.active.and_then(|id| self.jobs.get(&id));
+        let released = record.current.map(|(_, version)| version);
+        let reference = running.map(|job| job.version).or(released)?;
+        let reference = self.versions.get(&reference)?;
+        let seconds = rule.spec.get("intervalSeconds").and_then(Json::as_i64);
+        let until = reference.created_at.plus_seconds(seconds.unwrap_or(0));
+        let cooling = reference.id != version.id && self.now < until;
+        cooling.then(|| format!("{} is too new there until {until}", reference.tag))
+    }
+
+    /// One window that denies shuts; of those that allow, any one opens.
+    fn windows_shut(&self, version: &Version, target: TargetKey) -> Option<String> {
+        let windows: Vec<(bool, bool)> = self
+            .rules_for("deploymentWindow", version, target)
+            .filter_map(|rule| self.window(rule))
+            .collect();
+        let denied = windows.iter().any(|(allows, inside)| !allows && *inside);
+        let mut allowing = windows.iter().filter(|(allows, _)| *allows).peekable();
+        let outside = allowing.peek().is_some() && !allowing.any(|(_, inside)| *inside);
+        (denied || outside).then(|| "no window is open".to_owned())
+    }
+
+    /// Whether a window allows, and whether it is now. Daily ones from a full hour on, in UTC, are all that the
+    /// workload writes.
+    fn window(&self, rule: &Rule) -> Option<(bool, bool)> {
+        const DAY: i64 = 86_400_000;
+        let text = rule.spec.get("rrule").and_then(Json::as_str)?;
+        let hour = text.strip_prefix("FREQ=DAILY;BYHOUR=")?;
+        let hour: i64 = hour.strip_suffix(";BYMINUTE=0;BYSECOND=0")?.parse().ok()?;
+        let minutes = rule.spec.get("durationMinutes").and_then(Json::as_i64);
+        let into = (self.now.0 - hour * 3_600_000).rem_euclid(DAY);
+        let inside = into < minutes.unwrap_or(0) * 60_000;
+        let allows = rule.spec.get("allowWindow").and_then(Json::as_bool) != Some(false);
+        Some((allows, inside))
     }
 
     /// The latching rules under which a version starts on a target.
@@ -114,16 +203,56 @@ impl Ledger {
         let counting = |wanted: Vote| {
             let votes = votes.into_iter().flatten();
             votes
-                .filter(|(_, (vote, digest))| *vote == wanted && *digest == version.digest)
+                .filter(|(user, cast)| {
+                    cast.vote == wanted
+                        && cast.digest == version.digest
+                        && self.may_approve(rule, version, **user, &cast.groups)
+                })
                 .count() as u64
         };
         if counting(Vote::Rejected) > 0 {
             return Some(format!("{} was rejected", version.tag));
         }
-        let needed = rule.spec.get("minApprovals").and_then(Json::as_u64);
+        let needed = match rule.kind.as_str() {
+            "approval" => rule.spec.pointer("/stages/0/minimum"),
+            _ => rule.spec.get("minApprovals"),
+        };
+        let needed = needed.and_then(Json::as_u64);
         let needed = needed.unwrap_or(u64::MAX);
         let approved = counting(Vote::Approved);
         (!latched && approved < needed).then(|| format!("{approved} of {needed} approvals"))
+    }
+}
+
+impl Ledger {
+    /// Whether a person is among those whose vote counts. The workload writes one stage, of roles, persons and groups.
+    fn may_approve(
+        &self,
+        rule: &Rule,
+        version: &Version,
+        user: UserId,
+        groups: &[GroupId],
+    ) -> bool {
+        if rule.kind != "approval" {
+            return true;
+        }
+        let own = version.created_by == Some(user);
+        let may_own = rule.spec.get("requesterMayApprove").and_then(Json::as_bool);
+        let named = rule.spec.pointer("/stages/0/approvers");
+        let mut named = named.and_then(Json::as_array).into_iter().flatten();
+        let among = named.any(|name| {
+            let name = name.as_str().unwrap_or_default();
+            match name.split_once(':') {
+                Some(("user", id)) => id == user.0.to_string(),
+                Some(("role", role)) => self.roles.get(&user).map(|it| it.as_str()) == Some(role),
+                Some(("group", name)) => groups
+                    .iter()
+                    .filter_map(|id| self.groups.get(id))
+                    .any(|group| group.name == name),
+                _ => false,
+            }
+        });
+        among && (!own || may_own == Some(true))
     }
 }
 

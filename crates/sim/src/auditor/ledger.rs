@@ -17,19 +17,73 @@ pub struct Ledger {
     pub agents: BTreeMap<JobAgentId, JobAgent>,
     pub policies: BTreeMap<PolicyId, Policy>,
     pub versions: BTreeMap<VersionId, Version>,
-    pub votes: BTreeMap<(VersionId, EnvironmentId), BTreeMap<UserId, (Vote, Digest)>>,
+    pub votes: BTreeMap<(VersionId, EnvironmentId), BTreeMap<UserId, CastVote>>,
     pub targets: BTreeMap<TargetKey, TargetRecord>,
     pub promotions: BTreeMap<PromotionId, PromotionRecord>,
     pub jobs: BTreeMap<JobId, JobRecord>,
+    /// The latest job of each release.
+    pub releases: BTreeMap<ReleaseId, JobId>,
     pub runs: BTreeMap<VerificationId, RunRecord>,
     /// Rules under which a job was created, per version and environment.
     pub latched: BTreeMap<(VersionId, EnvironmentId), BTreeSet<RuleId>>,
-    /// Every job of a version on a target, oldest first.
-    pub attempts: BTreeMap<(VersionId, TargetKey), Vec<JobId>>,
-    /// Versions that had a verification fail in an environment.
-    pub failed: BTreeSet<(VersionId, EnvironmentId)>,
+    /// What became of a version on a target, oldest first.
+    pub attempts: BTreeMap<(VersionId, TargetKey), Vec<Tried>>,
+    /// What keeps versions from starting in environments apart from rules.
+    pub stops: BTreeMap<(VersionId, EnvironmentId), Stops>,
+    pub groups: BTreeMap<GroupId, Group>,
+    pub roles: BTreeMap<UserId, Role>,
+    pub freezes: BTreeMap<FreezeId, Freeze>,
+    /// The waves of rollouts that have begun, and how many of them.
+    pub rollouts: BTreeMap<(VersionId, EnvironmentId, RuleId), RolloutRecord>,
     /// Versions whose content can no longer change.
     pub frozen: BTreeSet<VersionId>,
+}
+
+/// A vote as it counts.
+#[derive(Clone, Debug)]
+pub struct CastVote {
+    pub vote: Vote,
+    pub digest: Digest,
+    /// The groups that the person was in.
+    pub groups: Vec<GroupId>,
+}
+
+/// Something that happened to a version on a target.
+#[derive(Clone, Copy, Debug)]
+pub enum Tried {
+    Job(JobId),
+    /// It was ordered back.
+    Undone,
+}
+
+/// What keeps a version from starting in an environment.
+#[derive(Clone, Debug, Default)]
+pub struct Stops {
+    pub quarantined: bool,
+    pub cancelled: bool,
+    pub expired: bool,
+    pub paused: bool,
+    /// Targets on which its verification failed.
+    pub failed: BTreeSet<ResourceId>,
+    /// Targets on which a release of it failed since that was last forgiven.
+    pub failures: BTreeSet<ResourceId>,
+}
+
+/// A gradual rollout that has begun.
+#[derive(Clone, Debug)]
+pub struct RolloutRecord {
+    pub waves: Vec<Vec<ResourceId>>,
+    /// When each wave that has begun did.
+    pub begun: Vec<Timestamp>,
+}
+
+/// A release that is tried again.
+#[derive(Clone, Copy, Debug)]
+pub struct RetryRecord {
+    pub release: ReleaseId,
+    pub version: VersionId,
+    pub attempt: u32,
+    pub at: Timestamp,
 }
 
 /// A release target.
@@ -38,7 +92,19 @@ pub struct TargetRecord {
     /// Whether its selectors match, as the log says.
     pub member: bool,
     pub number: u64,
+    /// The version of the latest release.
     pub latest: Option<VersionOrder>,
+    pub latest_release: Option<ReleaseId>,
+    /// The newest version that was brought here: nothing else starts by itself.
+    pub floor: Option<VersionOrder>,
+    /// What it was rolled back from, while it is held.
+    pub held: Option<VersionOrder>,
+    pub order: Option<Order>,
+    pub retry: Option<RetryRecord>,
+    /// Releases that succeeded here, with their version, oldest first.
+    pub good: Vec<(ReleaseId, VersionId)>,
+    /// The last release that succeeded, since the target joined.
+    pub current: Option<(ReleaseId, VersionId)>,
     /// The job whose release has not ended.
     pub active: Option<JobId>,
     pub block: Option<Block>,
@@ -52,6 +118,7 @@ pub struct PromotionRecord {
     pub version: VersionId,
     pub environment: EnvironmentId,
     pub status: PromotionStatus,
+    pub kind: StartKind,
     pub gates: BTreeMap<RuleId, GateRecord>,
     pub jobs: Vec<JobId>,
 }
@@ -63,12 +130,47 @@ pub struct JobRecord {
     pub version: VersionId,
     pub promotion: PromotionId,
     pub release: ReleaseId,
+    pub kind: StartKind,
     pub number: u64,
+    pub attempt: u32,
     pub status: JobStatus,
     pub runner: Option<String>,
+    pub limits: JobLimits,
+    pub epoch: u64,
+    /// Whether its runner has to be heard of.
+    pub lease: bool,
+    /// Since when its runner is given up.
+    pub lost: Option<Timestamp>,
+    pub requeues: u32,
+    /// Since when it is to stop, and why.
+    pub cancel: Option<(Timestamp, CancelCause)>,
+    pub waiting_since: Timestamp,
+    pub running_since: Option<Timestamp>,
     pub completed_at: Option<Timestamp>,
     pub runs: Vec<VerificationId>,
+    /// How its release ended; a job that is followed by another try has none.
     pub ended: Option<(ReleaseStatus, Timestamp)>,
+    /// Whether its release was to be tried again.
+    pub retried: bool,
+}
+
+impl JobRecord {
+    /// When time alone decides of the job; `None` when it has ended.
+    pub fn decided_at(&self) -> Option<Timestamp> {
+        let after = |since: Timestamp, seconds: u64| {
+            since.plus_seconds(i64::try_from(seconds).unwrap_or(i64::MAX))
+        };
+        let limits = &self.limits;
+        if self.status.is_terminal() {
+            return None;
+        }
+        let silent = self.cancel.map(|(at, _)| at).or(self.lost);
+        Some(match (silent, self.running_since) {
+            (Some(at), _) => after(at, limits.grace_seconds),
+            (None, Some(at)) => after(at, limits.run_timeout_seconds),
+            (None, None) => after(self.waiting_since, limits.start_deadline_seconds),
+        })
+    }
 }
 
 /// A verification.
@@ -91,6 +193,8 @@ pub struct Attempt {
     pub ended: Option<(ReleaseStatus, Timestamp)>,
     /// When another version took its place.
     pub replaced_at: Option<Timestamp>,
+    /// Whether it was ordered back since, or while it ran.
+    pub undone: bool,
 }
 
 impl Ledger {
@@ -149,11 +253,21 @@ impl Ledger {
     /// What became of a version on a target: its latest ended job, unless that failed to redo what had succeeded.
     pub fn attempt(&self, version: VersionId, target: TargetKey) -> Option<Attempt> {
         let mut standing: Option<Attempt> = None;
-        for id in self.attempts.get(&(version, target))? {
+        for tried in self.attempts.get(&(version, target))? {
+            let Tried::Job(id) = tried else {
+                if let Some(standing) = &mut standing {
+                    standing.undone = true;
+                }
+                continue;
+            };
             let job = self.jobs.get(id)?;
             let Some(completed_at) = job.completed_at else {
                 continue;
             };
+            // What was forced past the gates is no evidence.
+            if job.kind == StartKind::BreakGlass {
+                continue;
+            }
             let replaced_at = self.targets.get(&target).and_then(|target| {
                 let after = target.deployed.iter();
                 // In the order of the log: what was deployed after this version was.
@@ -166,9 +280,11 @@ impl Ledger {
                 asked: !job.runs.is_empty(),
                 ended: job.ended,
                 replaced_at,
+                undone: false,
             };
             let keep = standing.is_some_and(|old| {
                 old.status == JobStatus::Successful
+                    && !old.undone
                     && attempt.status != JobStatus::Successful
                     && old.replaced_at.is_none_or(|at| at > completed_at)
             });
@@ -217,6 +333,21 @@ impl Ledger {
             Fact::JobAgentDeleted { id } => {
                 self.agents.remove(id);
             }
+            Fact::UserCreated { id, role } => {
+                self.roles.insert(*id, *role);
+            }
+            Fact::GroupPut { group } => {
+                self.groups.insert(group.id, group.clone());
+            }
+            Fact::GroupDeleted { id } => {
+                self.groups.remove(id);
+            }
+            Fact::FreezePut { freeze } => {
+                self.freezes.insert(freeze.id, freeze.clone());
+            }
+            Fact::FreezeDeleted { id, .. } => {
+                self.freezes.remove(id);
+            }
             Fact::PolicyPut { policy } => {
                 self.policies.insert(policy.id, policy.clone());
             }
@@ -225,6 +356,27 @@ impl Ledger {
             }
             _ => {}
         }
+    }
+
+    /// What stops a version in an environment apart from rules; a failed verification and a hold of a person count.
+    pub fn stopped(&self, version: VersionId, environment: EnvironmentId) -> Option<&'static str> {
+        let stops = self.stops.get(&(version, environment))?;
+        [
+            (stops.cancelled, "its promotion was cancelled"),
+            (stops.expired, "its promotion expired"),
+            (stops.quarantined, "it is quarantined there"),
+            (
+                !stops.failed.is_empty(),
+                "a verification of it failed there",
+            ),
+        ]
+        .into_iter()
+        .find_map(|(stops, why)| stops.then_some(why))
+    }
+
+    /// How a version is stopped in an environment, to be changed.
+    pub fn stops_mut(&mut self, version: VersionId, environment: EnvironmentId) -> &mut Stops {
+        self.stops.entry((version, environment)).or_default()
     }
 
     /// Whether the selectors of a target match, by the auditor's own evaluation.

@@ -6,11 +6,15 @@
 
 mod follow;
 mod gates;
+mod holders;
 mod judge;
 mod ledger;
+mod orders;
 mod progression;
 mod rest;
 mod selector;
+mod starts;
+mod turns;
 
 pub use follow::Auditor;
 pub use ledger::{Attempt, JobRecord, Ledger, RunRecord};

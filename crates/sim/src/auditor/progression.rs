@@ -64,7 +64,12 @@ impl Ledger {
         };
         let mut stays: Vec<(i64, Option<i64>)> = members
             .iter()
+            .filter(|target| {
+                let stops = self.stops.get(&(version.id, target.environment));
+                stops.is_none_or(|stops| !stops.quarantined)
+            })
             .filter_map(|target| self.attempt(version.id, *target))
+            .filter(|attempt| !attempt.undone)
             .filter_map(|attempt| {
                 let from = counts_from(spec, &attempt)?;
                 Some((from.0, attempt.replaced_at.map(|at| at.0)))

@@ -14,6 +14,15 @@ impl Auditor {
     /// The first that was forgotten.
     pub fn waits(&self, now: Timestamp) -> Checked {
         let ledger = &self.ledger;
+        for (key, target) in &ledger.targets {
+            let job = target.active.and_then(|id| ledger.jobs.get(&id));
+            let overdue = job.and_then(|job| job.decided_at());
+            if let Some(at) = overdue.filter(|at| *at <= now) {
+                let name = ledger.name(*key);
+                let what = format!("time should have decided of the job on {name} at {at}");
+                return Err(Violation::new("waits", what));
+            }
+        }
         for promotion in ledger.promotions.values() {
             let ready = ledger
                 .versions
@@ -45,7 +54,7 @@ impl Auditor {
         };
         self.ledger
             .members(version.deployment, promotion.environment)
-            .any(|(_, target)| target.latest < Some(version.order()))
+            .any(|(_, target)| target.floor < Some(version.order()))
     }
 
     /// At rest, with all agents and meters heard: every target has what it should have.
@@ -86,6 +95,15 @@ impl Auditor {
                 continue;
             }
             let (tag, status) = (&version.tag, promotion.status);
+            let ordered = self.ledger.targets.iter().any(|(key, target)| {
+                let order = target.order.as_ref().map(|order| order.version);
+                let retried = target.retry.map(|retry| retry.version);
+                key.environment == promotion.environment
+                    && (order == Some(version.id) || retried == Some(version.id))
+            });
+            if ordered {
+                continue;
+            }
             let over = matches!(
                 version.status,
                 VersionStatus::Rejected | VersionStatus::Failed
@@ -93,7 +111,8 @@ impl Auditor {
             let members = self
                 .ledger
                 .members(version.deployment, promotion.environment);
-            if over || (members.count() > 0 && !self.is_behind(promotion)) {
+            let special = promotion.kind != StartKind::Forward && !promotion.jobs.is_empty();
+            if over || special || (members.count() > 0 && !self.is_behind(promotion)) {
                 let what = format!("the promotion of {tag} stays {status} with nothing to do");
                 return Err(Violation::new("stuck", what));
             }
@@ -107,10 +126,13 @@ impl Auditor {
             return Ok(());
         };
         let name = ledger.name(key);
+        if self.waits_outside(key)? {
+            return Ok(());
+        }
         let candidates = ledger.versions_of(key.deployment);
         let newer = candidates
             .iter()
-            .take_while(|version| Some(version.order()) > target.latest);
+            .take_while(|version| Some(version.order()) > target.floor);
         for version in newer {
             if version.status != VersionStatus::Ready {
                 continue;
@@ -120,13 +142,13 @@ impl Auditor {
                     .block
                     .as_ref()
                     .is_some_and(|it| it.version == version.id);
-                if blocked && ledger.cannot_be_rendered(key) {
+                if blocked && ledger.cannot_be_rendered(key) || ledger.stands_still(version, key) {
                     return Ok(());
                 }
                 let what = format!("{} could go to {name} and does not", version.tag);
                 return Err(Violation::new("stuck", what));
             }
-            let failed = ledger.failed.contains(&(version.id, key.environment));
+            let failed = ledger.stopped(version.id, key.environment).is_some();
             // A newer one that some target should have supersedes it; then that one is what is waited for.
             let waits = ledger.promotions.values().any(|it| {
                 let order = ledger.versions.get(&it.version).map(Version::order);
@@ -139,13 +161,57 @@ impl Auditor {
             // A newer one that some other target of the environment has taken is waited for there.
             let superseded = ledger
                 .members(key.deployment, key.environment)
-                .any(|(_, other)| other.latest > Some(version.order()));
+                .any(|(_, other)| other.floor > Some(version.order()));
             if !failed && !waits && !superseded {
                 let what = format!("{} waits for {name} without a promotion", version.tag);
                 return Err(Violation::new("unseen", what));
             }
         }
         Ok(())
+    }
+
+    /// Whether something outside of the ordinary course is what a target waits for, and rightly.
+    fn waits_outside(&self, key: TargetKey) -> Result<bool, Violation> {
+        let ledger = &self.ledger;
+        let Some(target) = ledger.targets.get(&key) else {
+            return Ok(false);
+        };
+        let name = ledger.name(key);
+        let stuck = |what: String| Err(Violation::new("stuck", what));
+        let still =
+            |version: &Version| ledger.stands_still(version, key) || ledger.cannot_be_rendered(key);
+        if let Some(retry) = target.retry
+            && let Some(version) = ledger.versions.get(&retry.version)
+            && ledger.shut(version, key).is_none()
+            && !still(version)
+        {
+            return stuck(format!("{} is not tried again on {name}", version.tag));
+        }
+        let Some(order) = &target.order else {
+            return Ok(false);
+        };
+        let Some(version) = ledger.versions.get(&order.version) else {
+            return Ok(false);
+        };
+        let shut = match order.kind {
+            StartKind::Rollback => ledger.frozen_by(version, key, true),
+            StartKind::BreakGlass => None,
+            _ => ledger.gates_shut(version, key),
+        };
+        let gives_way = order.kind == StartKind::Redeploy
+            && ledger
+                .versions_of(key.deployment)
+                .iter()
+                .take_while(|newer| newer.order() > version.order())
+                .any(|newer| ledger.shut(newer, key).is_none());
+        if shut.is_none() && !gives_way && !still(version) {
+            let kind = order.kind.as_str();
+            return stuck(format!(
+                "the {kind} of {} on {name} is forgotten",
+                version.tag
+            ));
+        }
+        Ok(order.kind != StartKind::Redeploy)
     }
 
     fn members_joined(&self) -> Checked {
@@ -171,6 +237,32 @@ impl Auditor {
 }
 
 impl Ledger {
+    /// Whether a rollout of the version stands still in the target's environment: paused, or a wave not through.
+    fn stands_still(&self, version: &Version, key: TargetKey) -> bool {
+        let stops = self.stops.get(&(version.id, key.environment));
+        if stops.is_some_and(|stops| stops.paused) {
+            return true;
+        }
+        let failed = stops.is_some_and(|stops| !stops.failures.is_empty());
+        self.rules_for("gradualRollout", version, key).any(|rule| {
+            let begun = self.rollouts.get(&(version.id, key.environment, rule.id));
+            let unfinished = begun.is_some_and(|it| it.begun.len() < it.waves.len());
+            unfinished && (failed || self.is_hampered(version, key))
+        })
+    }
+
+    /// Whether a target of the same lane has something else to come to than the version: no wave goes past it.
+    fn is_hampered(&self, version: &Version, key: TargetKey) -> bool {
+        let mut members = self.members(key.deployment, key.environment);
+        members.any(|(key, target)| {
+            let attempt = self.attempt(version.id, *key);
+            let good = attempt.is_some_and(|it| {
+                !it.undone && matches!(it.ended, Some((ReleaseStatus::Succeeded, _)))
+            });
+            !good && (target.floor >= Some(version.order()) || self.cannot_be_rendered(*key))
+        })
+    }
+
     /// Whether a job's configuration cannot be made for the target: its resource has no host to name.
     fn cannot_be_rendered(&self, key: TargetKey) -> bool {
         let resource = self.resources.get(&key.resource);

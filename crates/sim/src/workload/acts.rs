@@ -1,7 +1,8 @@
 //! What a step of the plan asks for, given what the log says.
 
 use super::Ids;
-use super::setup::{CHANNELS, People, ZONES, any_policy, resource, rule, selector};
+use super::rules::{KINDS, rule};
+use super::setup::{CHANNELS, People, ZONES, any_policy, resource, selector};
 use crate::auditor::Ledger;
 use crate::dice::Dice;
 use crate::plan::Act;
@@ -57,17 +58,17 @@ pub fn command(
         Act::RerunVerification => (*maker.dice.pick(&people.voters), maker.rerun()?),
         Act::StrayReport => (people.runner?, maker.stray_report()?),
         Act::StrayMeasurement => (Actor::System, maker.stray_measurement()?),
-        _ => return None,
+        _ => (admin, maker.order(act)?),
     })
 }
 
-struct Maker<'a> {
-    dice: &'a mut Dice,
-    ledger: &'a Ledger,
-    ids: &'a mut Ids,
-    now: Timestamp,
+pub(super) struct Maker<'a> {
+    pub dice: &'a mut Dice,
+    pub ledger: &'a Ledger,
+    pub ids: &'a mut Ids,
+    pub now: Timestamp,
     /// Ids of what this step makes come from a stream of its own.
-    stream: u64,
+    pub stream: u64,
 }
 
 impl Maker<'_> {
@@ -254,10 +255,7 @@ impl Maker<'_> {
                 policy.replaces.insert(other);
             }
             _ => {
-                let kind =
-                    *self
-                        .dice
-                        .pick(&["environmentProgression", "anyApproval", "verification"]);
+                let kind = *self.dice.pick(KINDS);
                 let new = rule(self.dice, self.ids, self.now, kind, &stages, self.stream);
                 match policy.rules.iter_mut().find(|it| it.kind == new.kind) {
                     Some(old) => *old = new,

@@ -1,6 +1,8 @@
 //! What people and programs ask of Stagegate: a workspace to begin with, then changes, versions and votes.
 
 mod acts;
+mod orders;
+mod rules;
 mod setup;
 
 pub use acts::command;

@@ -1,8 +1,9 @@
 //! A workspace to begin with, and the policies that people write.
 
 use super::Ids;
+use super::rules::{KINDS, rule};
 use crate::dice::Dice;
-use serde_json::{Value, json};
+use serde_json::json;
 use stagegate_model::*;
 use std::collections::BTreeSet;
 
@@ -68,6 +69,13 @@ pub fn setup(
     };
     let changes = configuration(&mut dice, ids, now);
     let admin = people.admin.unwrap_or(Actor::System);
+    let users = people.voters.iter().filter_map(Actor::user);
+    let crew = Group {
+        id: GroupId(ids.next(now.0, 1)),
+        name: "crew".to_owned(),
+        members: users.take(2).collect(),
+    };
+    commands.push((admin, Command::PutGroup(crew)));
     commands.push((admin, Command::Configure(changes)));
     (people, commands)
 }
@@ -98,8 +106,15 @@ fn configuration(dice: &mut Dice, ids: &mut Ids, now: Timestamp) -> Vec<Change> 
         }
         some
     };
+    let job_limits = JobLimitsSpec {
+        start_deadline_seconds: Some(*dice.pick(&[60, 1_800, 86_400])),
+        run_timeout_seconds: Some(*dice.pick(&[90, 900, 7_200])),
+        lease_seconds: Some(*dice.pick(&[10, 30, 120])),
+        grace_seconds: Some(*dice.pick(&[0, 20, 60])),
+        on_lost_lease: Some(*dice.pick(&[OnLostLease::Fail, OnLostLease::Requeue])),
+    };
     changes.push(Change::PutJobAgent(JobAgent {
-        job_limits: Default::default(),
+        job_limits,
         id: ids.next(now.0, 2).into(),
         name: "runner".to_owned(),
         kind: "exec".to_owned(),
@@ -187,6 +202,17 @@ fn configuration(dice: &mut Dice, ids: &mut Ids, now: Timestamp) -> Vec<Change> 
                 2,
             ));
         }
+        if dice.chance(50) {
+            let mut rules = Vec::new();
+            for kind in ["retry", "rollback", "gradualRollout", "concurrency"] {
+                if dice.chance(45) {
+                    rules.push(rule(dice, ids, now, kind, &names, 2));
+                }
+            }
+            let selector = format!("environment.name == \"{name}\"");
+            let name = format!("conduct in {name}");
+            policies.push(policy(ids, now, &name, selector, rules, 2));
+        }
         if dice.chance(40) {
             let rules = vec![rule(dice, ids, now, "verification", &names, 2)];
             let selector = format!("environment.name == \"{name}\"");
@@ -272,8 +298,8 @@ pub fn any_policy(
     stream: u64,
 ) -> Policy {
     let mut rules = Vec::new();
-    for kind in ["environmentProgression", "anyApproval", "verification"] {
-        if dice.chance(35) {
+    for kind in KINDS {
+        if dice.chance(20) {
             rules.push(rule(dice, ids, now, kind, stages, stream));
         }
     }
@@ -314,117 +340,4 @@ pub fn selector(dice: &mut Dice, stages: &[&str]) -> String {
         _ => {}
     }
     parts.join(" && ")
-}
-
-/// A rule of a kind. `stages` are those it may wait for.
-pub fn rule(
-    dice: &mut Dice,
-    ids: &mut Ids,
-    now: Timestamp,
-    kind: &str,
-    stages: &[&str],
-    stream: u64,
-) -> Rule {
-    let spec = match kind {
-        "anyApproval" => json!({"minApprovals": if dice.chance(75) { 1 } else { 2 }}),
-        "verification" => verification(dice),
-        _ => progression(dice, stages),
-    };
-    Rule {
-        id: ids.next(now.0, stream).into(),
-        kind: kind.to_owned(),
-        spec,
-        created_at: now,
-    }
-}
-
-fn progression(dice: &mut Dice, stages: &[&str]) -> Value {
-    let stage = dice.pick(stages);
-    let mut spec = match dice.below(5) {
-        0 => json!({"waitFor": stage.to_uppercase()}),
-        1 => json!({"dependsOnEnvironmentSelector": "environment.metadata[\"tier\"] == \"test\""}),
-        _ => json!({"dependsOnEnvironmentSelector": format!("environment.name == \"{stage}\"")}),
-    };
-    let mut set = |key: &str, value: Value| {
-        drop(
-            spec.as_object_mut()
-                .map(|it| it.insert(key.to_owned(), value)),
-        )
-    };
-    if dice.chance(50) {
-        set(
-            "minimumSuccessPercentage",
-            json!(*dice.pick(&[0, 20, 34, 50, 66, 67, 100])),
-        );
-    } else if dice.chance(30) {
-        set("maximumAgeHours", json!(*dice.pick(&[1, 2, 24])));
-    }
-    if dice.chance(50) {
-        set("minimumSoakTimeMinutes", json!(*dice.pick(&[1, 5, 30, 90])));
-    }
-    if dice.chance(15) {
-        set("requireVerificationPassed", json!(dice.chance(20)));
-    }
-    if dice.chance(20) {
-        set("allowNoTargets", json!(true));
-    }
-    spec
-}
-
-fn verification(dice: &mut Dice) -> Value {
-    let metrics: Vec<Value> = (0..dice.between(1, 2))
-        .map(|index| {
-            let count = dice.between(1, 3);
-            let mut metric = json!({
-                "name": format!("metric {index}"),
-                "provider": {"type": "http", "url": "http://{{ resource.config.host }}/health"},
-                "count": count,
-                "intervalSeconds": dice.between(1, 60),
-            });
-            let mut set = |key: &str, value: Value| {
-                drop(
-                    metric
-                        .as_object_mut()
-                        .map(|it| it.insert(key.to_owned(), value)),
-                );
-            };
-            match dice.below(3) {
-                0 => set("successCondition", json!("result.v <= 6")),
-                1 => set("failureCondition", json!("result.v > 7")),
-                _ => {
-                    set("successCondition", json!("result.v <= 6"));
-                    set("failureCondition", json!("result.v > 8"));
-                }
-            }
-            if count > 1 && dice.chance(40) {
-                set("failureThreshold", json!(1));
-            }
-            if dice.chance(20) {
-                set("successThreshold", json!(dice.between(1, count)));
-            }
-            if dice.chance(20) {
-                set("initialDelaySeconds", json!(dice.between(1, 120)));
-            }
-            if dice.chance(20) {
-                set("consecutiveErrorThreshold", json!(1));
-            }
-            if dice.chance(15) {
-                set("inconclusiveThreshold", json!(1));
-            }
-            if dice.chance(10) {
-                set("dryRun", json!(true));
-            }
-            metric
-        })
-        .collect();
-    let trigger = dice.weighted(&[
-        (60, None),
-        (15, Some("jobCreated")),
-        (15, Some("jobStarted")),
-        (10, Some("jobFailure")),
-    ]);
-    match trigger {
-        None => json!({"metrics": metrics}),
-        Some(trigger) => json!({"metrics": metrics, "triggerOn": trigger}),
-    }
 }

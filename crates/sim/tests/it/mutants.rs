@@ -250,7 +250,7 @@ fn an_entry_that_is_half_applied() {
 struct Credulous;
 
 impl Saboteur for Credulous {
-    fn command(&mut self, command: &mut Command) {
+    fn command(&mut self, _: &State, command: &mut Command) {
         if let Command::ReportJob(report) = command {
             report.runner = None;
         }
@@ -260,6 +260,111 @@ impl Saboteur for Credulous {
 #[test]
 fn a_foreign_report_that_is_accepted() {
     caught(&["foreign"], || Credulous);
+}
+
+/// Takes a report for one of the present claim, whoever made it.
+struct Unfenced;
+
+impl Saboteur for Unfenced {
+    fn command(&mut self, state: &State, command: &mut Command) {
+        if let Command::ReportJob(report) = command
+            && let Some(job) = state.jobs().get(&report.job)
+            && report.epoch.is_some()
+        {
+            report.runner.clone_from(&job.runner);
+            report.epoch = Some(job.epoch);
+        }
+    }
+}
+
+#[test]
+fn a_stale_lease_that_is_accepted() {
+    caught(&["fencing", "foreign"], || Unfenced);
+}
+
+#[test]
+fn a_quarantine_that_is_ignored() {
+    caught(&["quarantine"], || {
+        Facts(|state, entry, facts| {
+            let quarantined = facts.iter().find_map(|fact| match fact {
+                Fact::Quarantined {
+                    version,
+                    environment,
+                    ..
+                } => Some((*version, *environment)),
+                _ => None,
+            });
+            let Some((version, environment)) = quarantined else {
+                return false;
+            };
+            let promotion = state
+                .track(version, environment)
+                .and_then(|track| track.promotion);
+            let promotion = promotion.and_then(|id| state.promotions().get(&id));
+            let (Some(promotion), Some(version), Some(agent)) = (
+                promotion.filter(|it| it.status.is_open()),
+                state.versions().get(&version),
+                state.agents().keys().next(),
+            ) else {
+                return false;
+            };
+            let key = LaneKey {
+                deployment: version.deployment,
+                environment,
+            };
+            let targets = state.lane(key).into_iter().flat_map(|lane| &lane.targets);
+            let behind = targets.into_iter().find(|(_, target)| {
+                target.active.is_none() && !target.leaving && target.floor < Some(version.order())
+            });
+            let Some((resource, target)) = behind else {
+                return false;
+            };
+            // Before anything ends the promotion.
+            let at = facts
+                .iter()
+                .position(|fact| matches!(fact, Fact::Quarantined { .. }))
+                .map_or(0, |at| at + 1);
+            let started = Fact::JobsCreated {
+                limits: Default::default(),
+                promotion: promotion.id,
+                version: version.id,
+                environment,
+                agent: *agent,
+                latches: Vec::new(),
+                kind: StartKind::Forward,
+                jobs: vec![NewJob {
+                    job: derive_id(entry, 1_000_001).into(),
+                    release: derive_id(entry, 1_000_002).into(),
+                    number: target.number + 1,
+                    resource: *resource,
+                    attempt: 1,
+                    config: Json::Null,
+                    rollback_of: None,
+                }],
+            };
+            facts.insert(at, started);
+            true
+        })
+    });
+}
+
+#[test]
+fn a_rollback_to_what_never_succeeded() {
+    caught(&["rollback"], || {
+        Facts(|_, entry, facts| {
+            let order = facts.iter_mut().find_map(|fact| match fact {
+                Fact::TargetOrdered { order, .. } if order.kind == StartKind::Rollback => {
+                    Some(order)
+                }
+                _ => None,
+            });
+            let Some(order) = order else {
+                return false;
+            };
+            order.to = Some(derive_id(entry, 1_000_003).into());
+            true
+        })
+    });
 }
 
 /// Sleeps through what time decides.

@@ -207,6 +207,13 @@ impl State {
         Self::unwake(&mut self.wakes, job);
         let release = self.releases.get(&job.release);
         let forced = release.is_some_and(|it| it.kind == StartKind::BreakGlass);
+        // Ordered back while it ran: what it comes to is undone already.
+        let order = self
+            .lanes
+            .get(&target.into())
+            .and_then(|lane| lane.orders.get(&target.resource));
+        let undone =
+            order.is_some_and(|it| it.kind == StartKind::Rollback && it.of == Some(job.release));
         let verified = if job.verifications.is_empty() {
             Verified::NotAsked
         } else {
@@ -225,7 +232,7 @@ impl State {
             completed_at: now,
             verified,
             replaced_at: None,
-            rolled_back: false,
+            rolled_back: undone,
         };
         // A redeploy that has not succeeded does not un-count the success before it.
         let keep = track.results.get(&target.resource).is_some_and(|old| {
