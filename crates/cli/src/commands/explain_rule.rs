@@ -12,11 +12,15 @@ use stagegate_engine::{REGISTRY, RuleKind};
 #[command(after_help = "\
 Examples:
   stagegate explain-rule
-  stagegate explain-rule environmentProgression")]
+  stagegate explain-rule environmentProgression
+  stagegate explain-rule retry --schema")]
 pub struct Args {
     /// Such as `anyApproval`
     #[arg(value_name = "KIND")]
     kind: Option<String>,
+    /// Print the JSON Schema of its settings, for editors and other programs
+    #[arg(long, requires = "kind")]
+    schema: bool,
 }
 
 impl Args {
@@ -43,7 +47,12 @@ impl Args {
                 failure.exit = crate::failure::USAGE;
                 failure
             })?;
-        let page = json!({"kind": rule.kind, "documentation": rule.doc});
+        let schema: serde_json::Value = serde_json::from_str(rule.schema)?;
+        if self.schema {
+            out.show(&schema, |_, _| rule.schema.to_owned())?;
+            return Ok(Answer::Yes);
+        }
+        let page = json!({"kind": rule.kind, "documentation": rule.doc, "schema": schema});
         out.show(&page, |_, _| rule.doc.to_owned())?;
         Ok(Answer::Yes)
     }

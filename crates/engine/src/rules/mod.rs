@@ -45,6 +45,8 @@ pub struct RuleKind {
     pub kind: &'static str,
     /// The page for users, in Markdown.
     pub doc: &'static str,
+    /// The JSON Schema of its spec.
+    pub schema: &'static str,
     /// Refuses a spec that is wrong in itself or does not fit what else there is.
     check: fn(&Json, &Draft<'_>) -> Result<(), Rejection>,
     /// Makes a spec ready to be evaluated.
@@ -336,4 +338,66 @@ fn siblings<'a>(
     state.environments.values().filter(|other| {
         other.id != environment.id && !other.systems.is_disjoint(&environment.systems)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    /// The fields that a spec may have, from the refusal of one that it may not.
+    fn fields(rule: &RuleKind) -> BTreeSet<String> {
+        let spec = serde_json::json!({ "noSuchField": 1 });
+        let Err(refusal) = (rule.compile)(&spec) else {
+            panic!("{} takes any field", rule.kind);
+        };
+        let message = refusal.message;
+        assert!(
+            message.contains("unknown field"),
+            "{}: {message}",
+            rule.kind
+        );
+        let named = message.split('`').skip(1).step_by(2);
+        named
+            .filter(|name| *name != "noSuchField")
+            .map(ToOwned::to_owned)
+            .collect()
+    }
+
+    #[test]
+    fn every_schema_names_the_fields_of_its_spec() {
+        for rule in REGISTRY {
+            let schema: Json = serde_json::from_str(rule.schema).expect(rule.kind);
+            assert_eq!(schema["title"], rule.kind);
+            let named = schema["properties"].as_object().expect(rule.kind).keys();
+            let named: BTreeSet<String> = named.cloned().collect();
+            assert_eq!(named, fields(rule), "{}", rule.kind);
+            let required = schema["required"].as_array().into_iter().flatten();
+            for field in required {
+                let field = field.as_str().expect(rule.kind);
+                assert!(named.contains(field), "{}: {field}", rule.kind);
+            }
+        }
+    }
+
+    #[test]
+    fn the_pages_in_docs_are_those_of_the_rules() {
+        let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/rules");
+        let mut pages = BTreeSet::new();
+        for rule in REGISTRY {
+            let page = format!("{}.md", rule.kind);
+            let text = std::fs::read_to_string(docs.join(&page)).unwrap_or_default();
+            assert_eq!(
+                text, rule.doc,
+                "copy the rule's doc.md to docs/rules/{page}"
+            );
+            pages.insert(page);
+        }
+        let there = std::fs::read_dir(&docs).expect("docs/rules");
+        let there = there.map(|entry| entry.expect("a page").file_name());
+        for page in there {
+            let page = page.to_string_lossy().into_owned();
+            assert!(pages.contains(&page), "docs/rules/{page} is of no rule");
+        }
+    }
 }

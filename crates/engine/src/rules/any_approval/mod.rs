@@ -9,6 +9,7 @@ use std::sync::Arc;
 pub(super) const KIND: RuleKind = RuleKind {
     kind: "anyApproval",
     doc: include_str!("doc.md"),
+    schema: include_str!("schema.json"),
     check,
     compile,
 };

@@ -18,6 +18,7 @@ use std::sync::Arc;
 pub(super) const KIND: RuleKind = RuleKind {
     kind: "approval",
     doc: include_str!("doc.md"),
+    schema: include_str!("schema.json"),
     check,
     compile,
 };

@@ -25,6 +25,7 @@ use window::{UNBROKEN_MAX, from_seconds};
 pub(super) const KIND: RuleKind = RuleKind {
     kind: "deploymentWindow",
     doc: include_str!("doc.md"),
+    schema: include_str!("schema.json"),
     check,
     compile,
 };

@@ -16,6 +16,7 @@ use std::sync::Arc;
 pub(super) const KIND: RuleKind = RuleKind {
     kind: "environmentProgression",
     doc: include_str!("doc.md"),
+    schema: include_str!("schema.json"),
     check,
     compile,
 };

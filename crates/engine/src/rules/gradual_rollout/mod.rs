@@ -15,6 +15,7 @@ use std::sync::Arc;
 pub(super) const KIND: RuleKind = RuleKind {
     kind: "gradualRollout",
     doc: include_str!("doc.md"),
+    schema: include_str!("schema.json"),
     check,
     compile,
 };

@@ -12,6 +12,7 @@ use std::sync::Arc;
 pub(super) const KIND: RuleKind = RuleKind {
     kind: "versionCooldown",
     doc: include_str!("doc.md"),
+    schema: include_str!("schema.json"),
     check,
     compile,
 };
