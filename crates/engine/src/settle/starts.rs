@@ -167,6 +167,12 @@ impl Turn<'_> {
     }
 }
 
+/// Whether a job for the target can be made at all; which release it would be of does not matter.
+pub(super) fn can_start(view: &LaneView<'_>, version: &Version, resource: ResourceId) -> bool {
+    let (promotion, release) = (uuid::Uuid::nil().into(), uuid::Uuid::nil().into());
+    prepare(view, version, resource, promotion, release, None).is_ok()
+}
+
 /// Chooses the agent, numbers the release and renders the configuration for one target; also renders what would be
 /// measured after it, so that nothing is deployed that could not be verified.
 fn prepare(

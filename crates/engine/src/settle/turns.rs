@@ -192,21 +192,24 @@ impl<'e> Turns<'e> {
         for (rule, rollout) in &conduct.rollouts {
             free = self.released(version, *rule, rollout, gates, free);
         }
-        // What could not be started when it was last tried must not keep a place from what can.
-        let lane = self.view.engine.state.lane(self.view.key);
-        let blocked = |resource: &ResourceId| {
-            let target = lane.and_then(|lane| lane.targets.get(resource));
-            let block = target.and_then(|target| target.block.as_ref());
-            block.is_some_and(|block| block.version == version.id)
-        };
-        free.sort_by_key(blocked);
         let mut admitted = Vec::new();
         for resource in free {
-            if self.take_slot(conduct, resource) {
+            // What cannot start whatever its turn keeps no place from what can; that it cannot is told all the same.
+            let idle = !conduct.concurrencies.is_empty() && self.is_blocked(version, resource);
+            if idle || self.take_slot(conduct, resource) {
                 admitted.push(resource);
             }
         }
         admitted
+    }
+
+    /// Whether the target could not start the version when it last should have, and still cannot.
+    fn is_blocked(&self, version: &Version, resource: ResourceId) -> bool {
+        let lane = self.view.engine.state.lane(self.view.key);
+        let target = lane.and_then(|lane| lane.targets.get(&resource));
+        let block = target.and_then(|target| target.block.as_ref());
+        block.is_some_and(|block| block.version == version.id)
+            && !super::starts::can_start(&self.view, version, resource)
     }
 
     fn released(
