@@ -196,29 +196,20 @@ impl ClassLook<'_, '_> {
         let Some(floor) = floor else {
             return;
         };
+        let mut seen = None;
         for version in state.versions_of(self.view.key.deployment) {
             if Some(version.order()) <= floor {
                 break;
             }
+            seen = Some(version.order());
             if version.status != VersionStatus::Ready {
                 self.turns.set_clock(version, false, &[]);
                 continue;
             }
-            let resource = self.class.representative.as_deref();
-            let gates = self.view.gates(version, resource, self.now, self.asked);
+            let gates = self.judge(version, looked_at, outlook);
             let stopped = self.view.stopped(version).is_some();
             let allowed = !stopped && gates.iter().all(|gate| gate.verdict.is_allowed());
-            let entry = looked_at
-                .entry(version.order())
-                .or_insert_with(|| (Arc::clone(version), BTreeMap::new()));
-            for gate in &gates {
-                // Each class wakes at its own time, whichever of them speaks for the environment.
-                outlook.wake_at(gate.verdict.changes_at(), self.now);
-                let known = entry.1.get(&gate.rule);
-                if known.is_none_or(|known| gate.speaks_before(known)) {
-                    entry.1.insert(gate.rule, gate.clone());
-                }
-            }
+            let resource = self.class.representative.as_deref();
             self.turns.set_clock(version, allowed, &gates);
             if !allowed {
                 continue;
@@ -251,6 +242,53 @@ impl ClassLook<'_, '_> {
             };
             let others = class.into_iter().filter(|id| !denied.contains(id));
             self.taken.extend(others);
+        }
+        self.look_at_unfinished(lane, seen, looked_at, outlook);
+    }
+
+    /// The gates of a version for this class, kept with those of the other classes.
+    fn judge(
+        &mut self,
+        version: &Arc<Version>,
+        looked_at: &mut LookedAt,
+        outlook: &mut Outlook,
+    ) -> Vec<GateStanding> {
+        let resource = self.class.representative.as_deref();
+        let gates = self.view.gates(version, resource, self.now, self.asked);
+        let entry = looked_at
+            .entry(version.order())
+            .or_insert_with(|| (Arc::clone(version), BTreeMap::new()));
+        for gate in &gates {
+            // Each class wakes at its own time, whichever of them speaks for the environment.
+            outlook.wake_at(gate.verdict.changes_at(), self.now);
+            let known = entry.1.get(&gate.rule);
+            if known.is_none_or(|known| gate.speaks_before(known)) {
+                entry.1.insert(gate.rule, gate.clone());
+            }
+        }
+        gates
+    }
+
+    /// Promotions that a newer version has overtaken while they still had something to do: nothing starts with them
+    /// here, but what is said of their gates stays true.
+    fn look_at_unfinished(
+        &mut self,
+        lane: &Lane,
+        seen: Option<VersionOrder>,
+        looked_at: &mut LookedAt,
+        outlook: &mut Outlook,
+    ) {
+        let state = &self.view.engine.state;
+        for promotion in lane.open.iter().filter_map(|id| state.promotions.get(id)) {
+            let Some(version) = state.versions.get(&promotion.version) else {
+                continue;
+            };
+            let order = version.order();
+            let unseen = seen.is_none_or(|seen| order < seen);
+            let waiting = promotion.retrying > 0 || lane.behind(order) > 0;
+            if unseen && waiting && version.status == VersionStatus::Ready {
+                self.judge(version, looked_at, outlook);
+            }
         }
     }
 
