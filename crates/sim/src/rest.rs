@@ -6,6 +6,7 @@ use crate::store::{Faults, Snapshots};
 use crate::world::{Checked, Event, World};
 use stagegate_controller::step::Shard;
 use stagegate_engine::{Engine, State};
+use stagegate_engine::LaneKey;
 use stagegate_model::*;
 
 /// Rounds of answering what is open, a net.
@@ -46,11 +47,34 @@ impl World<'_> {
             while self.next_at().is_some_and(|at| at <= until) && self.turn()? {}
             if !self.answer_what_is_open() {
                 let now = self.now();
-                return self.auditor.at_rest(now);
+                return self.auditor.at_rest(now).map_err(|it| self.with_reasons(it));
             }
             self.at(0, Event::Tick);
         }
         Err(Violation::new("rest", "it does not come to rest"))
+    }
+
+    /// Adds why Stagegate itself says that nothing moves.
+    fn with_reasons(&self, mut violation: Violation) -> Violation {
+        let Some((version, target)) = violation.about else {
+            return violation;
+        };
+        let engine = self.node.as_ref().map(|node| node.shard.engine());
+        let (deployment, environment) = (target.deployment, target.environment);
+        let lane = LaneKey {
+            deployment,
+            environment,
+        };
+        if let Some(told) = engine.and_then(|it| it.explain(lane, version, self.now())) {
+            let standings = told.targets.iter();
+            let own = standings.filter(|it| it.resource == target.resource);
+            let own: Vec<String> = own
+                .map(|it| format!("{} ({})", it.state.as_str(), it.reason))
+                .collect();
+            let own = own.join(", ");
+            violation.what = format!("{}; told: {}; {own}", violation.what, told.summary);
+        }
+        violation
     }
 
     /// Somebody answers for every job and every verification that waits for a person; whether there was any.

@@ -63,6 +63,7 @@ impl World<'_> {
             Act::ClockBack => {
                 self.counts.add("clock: back");
                 self.clock_off -= dice.between(1, 7_200_000);
+                self.auditor.clock_set_back(self.now());
                 self.at(dice.between(1, 60_000), Event::Tick);
             }
             // The steps after it come at their own times; only what time decides happens meanwhile.

@@ -117,7 +117,42 @@ fn fact(fact: &Fact, ledger: &Ledger) -> String {
             )
         }
         Fact::TargetBlocked { target, block } => {
-            format!("{} blocked: {}", ledger.name(*target), block.is_some())
+            let why = block.as_ref().map_or_else(
+                || "no more".to_owned(),
+                |it| format!("{} ({})", version(&it.version), it.code),
+            );
+            format!("{} blocked: {why}", ledger.name(*target))
+        }
+        Fact::RolloutStarted {
+            version: id,
+            environment,
+            waves,
+            ..
+        } => {
+            let sizes: Vec<usize> = waves.iter().map(Vec::len).collect();
+            let (tag, place) = (version(id), place(environment));
+            format!("rollout of {tag} in {place} begins, waves of {sizes:?}")
+        }
+        Fact::RolloutWaveStarted {
+            version: id,
+            environment,
+            wave,
+            ..
+        } => format!("wave {wave} of {} in {}", version(id), place(environment)),
+        Fact::RolloutClock {
+            version: id,
+            environment,
+            running,
+            until,
+            ..
+        } => {
+            let turns = if *running { "runs" } else { "stands" };
+            let (tag, place) = (version(id), place(environment));
+            format!("clock of {tag} in {place} {turns} until {until:?}")
+        }
+        Fact::FreezePut { freeze } => {
+            let (from, to) = (freeze.starts_at, freeze.ends_at);
+            format!("freeze of {} from {from} to {to:?}", freeze.selector)
         }
         Fact::JobClaimed { id, runner, .. } => format!("{} claimed by {runner}", on(id)),
         Fact::JobChanged { id, status, .. } => format!("{} {status}", on(id)),

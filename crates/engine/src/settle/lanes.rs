@@ -30,6 +30,11 @@ impl Turn<'_> {
         self.hold_back(key, &outlook);
         self.correct_orders(key, &outlook);
         self.take_steps(key, &outlook);
+        // A spent budget stops or turns round what was about to start: the lane, dirty again, is looked at anew.
+        let spent = |step: &RolloutStep| matches!(step, RolloutStep::BudgetSpent { .. });
+        if outlook.steps.iter().any(spent) {
+            return true;
+        }
         self.start_jobs(key, &outlook, now);
         self.clear_blocks(key, &outlook);
         self.move_promotions(key, &outlook);

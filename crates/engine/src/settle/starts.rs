@@ -13,14 +13,19 @@ use std::collections::{BTreeMap, BTreeSet};
 impl Turn<'_> {
     pub(super) fn start_jobs(&mut self, key: LaneKey, outlook: &Outlook, now: Timestamp) {
         for ((urgency, _), start) in &outlook.starts {
-            self.start(key, *urgency, start, now);
+            // A release that gave way has failed, and that may have spent a budget that the rest counted upon.
+            if self.start(key, *urgency, start, now) {
+                self.engine.state.dirty.lanes.insert(key);
+                return;
+            }
         }
     }
 
-    fn start(&mut self, key: LaneKey, urgency: Urgency, start: &Start, now: Timestamp) {
+    /// Gives whether a release that was to be tried again gave way.
+    fn start(&mut self, key: LaneKey, urgency: Urgency, start: &Start, now: Timestamp) -> bool {
         let kind = urgency.kind();
         let Some(promotion) = self.promotion_for(key, kind, &start.version) else {
-            return;
+            return false;
         };
         let ids: Vec<(JobId, ReleaseId)> = start
             .resources
@@ -28,7 +33,7 @@ impl Turn<'_> {
             .map(|_| (self.new_id().into(), self.new_id().into()))
             .collect();
         let Some(view) = LaneView::new(self.engine, key) else {
-            return;
+            return false;
         };
         let measured_at_once = view.may_want(VerificationTrigger::JobCreated);
         let mut jobs: BTreeMap<(PromotionId, JobAgentId), Vec<NewJob>> = BTreeMap::new();
@@ -108,6 +113,7 @@ impl Turn<'_> {
         for fact in blocked {
             self.push(fact);
         }
+        let gave_way = !given_way.is_empty();
         for resource in given_way {
             let reason = format!(
                 "it gave way to {} before it was tried again",
@@ -133,6 +139,7 @@ impl Turn<'_> {
                 self.start_verification(job, VerificationTrigger::JobCreated, now);
             }
         }
+        gave_way
     }
 
     /// The open promotion that a start belongs to; what departs from the ordinary course opens one where none is.

@@ -66,6 +66,8 @@ pub(crate) struct Turns<'e> {
     slots: BTreeMap<RuleId, BTreeMap<String, u32>>,
     /// How far rollouts are, for those who ask for many targets.
     progress: BTreeMap<(VersionId, RuleId), Progress<'e>>,
+    /// The versions whose clock was told of: whether it is to run, and until when as far as is known.
+    open: BTreeMap<VersionId, Option<Option<Timestamp>>>,
 }
 
 impl<'e> Turns<'e> {
@@ -78,6 +80,7 @@ impl<'e> Turns<'e> {
             waits_for_others: false,
             slots: BTreeMap::new(),
             progress: BTreeMap::new(),
+            open: BTreeMap::new(),
         }
     }
 
@@ -89,7 +92,8 @@ impl<'e> Turns<'e> {
         self.waits_for_others
     }
 
-    pub fn into_steps(self) -> Vec<RolloutStep> {
+    pub fn into_steps(mut self) -> Vec<RolloutStep> {
+        self.turn_clocks();
         self.steps
     }
 
@@ -109,33 +113,45 @@ impl<'e> Turns<'e> {
         }
     }
 
-    /// Lets the clock of the version's rollouts run exactly while its gates are open and nobody paused it.
+    /// Lets the clock of the version's rollouts run exactly while its gates are open, for one class of the targets that
+    /// wait for it at least, and nobody paused it. To be told of each class.
     pub fn set_clock(&mut self, version: &Version, allowed: bool, gates: &[GateStanding]) {
-        let Some(clock) = self.track(version.id).and_then(|track| track.clock) else {
-            return;
-        };
-        let running = allowed && !self.is_paused(version.id);
-        let passing = gates.iter().filter(|gate| !gate.latches);
-        let until = passing.filter_map(|gate| gate.verdict.changes_at()).min();
-        let until = until.filter(|_| running);
-        let same = clock.running_since.is_some() == running && clock.until == until;
-        let known = self.steps.iter().any(
-            |step| matches!(step, RolloutStep::Clock { version: of, .. } if *of == version.id),
-        );
-        if same || known {
+        let begun = self.track(version.id).is_some_and(|it| it.clock.is_some());
+        if !begun {
             return;
         }
-        // Found late (nobody was there to see it), it stood still from when the gates were known to close.
-        let at = match clock.until {
-            Some(until) if !running => until.min(self.now),
-            _ => self.now,
+        let passing = gates.iter().filter(|gate| !gate.latches);
+        let until = passing.filter_map(|gate| gate.verdict.changes_at()).min();
+        let open = (allowed && !self.is_paused(version.id)).then_some(until);
+        let known = self.open.entry(version.id).or_insert(open);
+        *known = match (*known, open) {
+            (Some(known), Some(open)) => Some(known.zip(open).map(|(a, b)| a.max(b))),
+            (known, open) => known.or(open),
         };
-        self.steps.push(RolloutStep::Clock {
-            version: version.id,
-            running,
-            at,
-            until,
-        });
+    }
+
+    /// Sets the clocks that differ from what was said of the classes.
+    fn turn_clocks(&mut self) {
+        for (version, open) in std::mem::take(&mut self.open) {
+            let Some(clock) = self.track(version).and_then(|track| track.clock) else {
+                continue;
+            };
+            let (running, until) = (open.is_some(), open.flatten());
+            if clock.running_since.is_some() == running && clock.until == until {
+                continue;
+            }
+            // Found late (nobody was there to see it), it stood still from when the gates were known to close.
+            let at = match clock.until {
+                Some(until) if !running => until.min(self.now),
+                _ => self.now,
+            };
+            self.steps.push(RolloutStep::Clock {
+                version,
+                running,
+                at,
+                until,
+            });
+        }
     }
 
     /// Looks whether rollouts that are under way have spent their budget: at once, also while a gate is shut and when
@@ -225,7 +241,12 @@ impl<'e> Turns<'e> {
             self.begin(version, rule, rollout, gates);
             return Vec::new();
         };
-        if self.spent(version.id, rollout, begun).is_some() {
+        if let Some(step) = self.spent(version.id, rollout, begun) {
+            // One that ended before and waits anew, for a target that has joined, spends it now.
+            let stopped = track.is_some_and(|it| it.paused.is_some() || it.quarantined.is_some());
+            if !stopped && !self.steps.contains(&step) {
+                self.steps.push(step);
+            }
             return Vec::new();
         }
         let Some(clock) = track.and_then(|track| track.clock) else {

@@ -160,7 +160,9 @@ impl Ledger {
         let hour: i64 = hour.strip_suffix(";BYMINUTE=0;BYSECOND=0")?.parse().ok()?;
         let minutes = rule.spec.get("durationMinutes").and_then(Json::as_i64);
         let into = (self.now.0 - hour * 3_600_000).rem_euclid(DAY);
-        let inside = into < minutes.unwrap_or(0) * 60_000;
+        // It is anchored at the midnight before the rule was made: what would have begun before that never did.
+        let begun = self.now.0 - into >= rule.created_at.0 - rule.created_at.0.rem_euclid(DAY);
+        let inside = begun && into < minutes.unwrap_or(0) * 60_000;
         let allows = rule.spec.get("allowWindow").and_then(Json::as_bool) != Some(false);
         Some((allows, inside))
     }

@@ -61,6 +61,13 @@ impl Said {
 }
 
 impl Auditor {
+    /// The machine's clock was set back to `now`: nothing was heard of later than that.
+    pub fn clock_set_back(&mut self, now: Timestamp) {
+        for (_, at) in self.heard.values_mut() {
+            *at = now.min(*at);
+        }
+    }
+
     /// The holder of a job was heard of, and was told so.
     pub fn heard(&mut self, job: JobId, epoch: u64, now: Timestamp) {
         self.heard.insert(job, (epoch, now));

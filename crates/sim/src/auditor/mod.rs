@@ -16,6 +16,8 @@ mod selector;
 mod starts;
 mod turns;
 
+use stagegate_model::{TargetKey, VersionId};
+
 pub use follow::Auditor;
 pub use ledger::{Attempt, JobRecord, Ledger, RunRecord};
 
@@ -26,6 +28,8 @@ pub struct Violation {
     pub rule: &'static str,
     /// What was seen.
     pub what: String,
+    /// The version and the target that it is about, where Stagegate may be asked for its own reasons.
+    pub about: Option<(VersionId, TargetKey)>,
 }
 
 impl Violation {
@@ -33,6 +37,14 @@ impl Violation {
         Self {
             rule,
             what: what.into(),
+            about: None,
+        }
+    }
+
+    pub(crate) fn about(self, version: VersionId, target: TargetKey) -> Self {
+        Self {
+            about: Some((version, target)),
+            ..self
         }
     }
 }

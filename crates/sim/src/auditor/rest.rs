@@ -146,7 +146,7 @@ impl Auditor {
                     return Ok(());
                 }
                 let what = format!("{} could go to {name} and does not", version.tag);
-                return Err(Violation::new("stuck", what));
+                return Err(Violation::new("stuck", what).about(version.id, key));
             }
             let failed = ledger.stopped(version.id, key.environment).is_some();
             // A newer one that some target should have supersedes it; then that one is what is waited for.
@@ -251,7 +251,8 @@ impl Ledger {
         })
     }
 
-    /// Whether a target of the same lane has something else to come to than the version: no wave goes past it.
+    /// Whether a target of the same lane may not come to the version now, or has something else to come to: no wave
+    /// goes past it.
     fn is_hampered(&self, version: &Version, key: TargetKey) -> bool {
         let mut members = self.members(key.deployment, key.environment);
         members.any(|(key, target)| {
@@ -259,7 +260,11 @@ impl Ledger {
             let good = attempt.is_some_and(|it| {
                 !it.undone && matches!(it.ended, Some((ReleaseStatus::Succeeded, _)))
             });
-            !good && (target.floor >= Some(version.order()) || self.cannot_be_rendered(*key))
+            let elsewhere = target.floor >= Some(version.order());
+            !good
+                && (elsewhere
+                    || self.cannot_be_rendered(*key)
+                    || self.shut(version, *key).is_some())
         })
     }
 
