@@ -55,7 +55,11 @@ pub fn cargo_steps(options: &Options) -> Vec<(&'static str, Vec<String>)> {
         test.push("--");
         test.extend(options.filters.iter().map(String::as_str));
     }
-    let steps = [
+    // More seeds than the tests run, built for speed; a person who checks a change calls `cargo xtask sim`.
+    let simulate = ["run", "--release", "--locked", "-p", "stagegate-sim", "--"];
+    let simulate = [&simulate[..], &["--seeds", "2000"]].concat();
+    let simulates = options.ci && options.filters.is_empty();
+    let mut steps = vec![
         ("format", vec!["fmt", "--all", "--check"]),
         ("tidy", vec![]),
         (
@@ -74,6 +78,9 @@ pub fn cargo_steps(options: &Options) -> Vec<(&'static str, Vec<String>)> {
         ),
         ("test", test),
     ];
+    if simulates {
+        steps.push(("simulate", simulate));
+    }
     steps
         .into_iter()
         .map(|(name, arguments)| (name, arguments.into_iter().map(String::from).collect()))

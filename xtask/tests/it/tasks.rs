@@ -187,6 +187,10 @@ fn the_steps_are_these() {
             "test: test --workspace --locked --no-fail-fast -- rollback freeze",
         ]
     );
+    options.filters = Vec::new();
+    let last = shown(&options).pop();
+    let simulate = "simulate: run --release --locked -p stagegate-sim -- --seeds 2000";
+    assert_eq!(last.as_deref(), Some(simulate));
 }
 
 #[test]

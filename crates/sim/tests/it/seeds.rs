@@ -5,7 +5,7 @@ use stagegate_sim::run;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Seeds that every change has to pass; `cargo xtask sim --seeds 2000` runs more.
+/// Seeds that every change has to pass; CI runs 2,000 besides, as `cargo xtask sim --seeds 2000` does.
 const SEEDS: u64 = 200;
 const STEPS: usize = 30;
 
