@@ -1,12 +1,13 @@
 //! What is asked of a person, and which policies may matter where: questions of faces, answered as deciding would.
 
 use crate::engine::Engine;
+use crate::expressions::CompiledPolicy;
 use crate::handle::check_paused;
 use crate::rules::GateContext;
 use crate::rules::approval::{Answer, answer};
 use crate::settle::LaneView;
 use crate::state::{LaneKey, Verification};
-use stagegate_model::{PolicyId, Role, RuleId, Timestamp, UserId, VersionId, Vote};
+use stagegate_model::{Freeze, PolicyId, Role, RuleId, Timestamp, UserId, VersionId, Vote};
 use std::collections::BTreeSet;
 
 /// A rule that asks a person to approve.
@@ -100,5 +101,16 @@ impl Engine {
     pub fn policies_in(&self, lane: LaneKey) -> Vec<PolicyId> {
         let view = LaneView::new(self, lane);
         view.map_or_else(Vec::new, |view| view.policy_ids().collect())
+    }
+
+    /// The lanes in which a freeze may hold something, as [`Self::policies_in`] has it. It need not be in force, nor in
+    /// the state any more.
+    #[must_use]
+    pub fn lanes_of(&self, freeze: &Freeze) -> Vec<LaneKey> {
+        let compiled = CompiledPolicy::of_freeze(freeze);
+        let lanes = self.state.lanes.keys().copied();
+        lanes
+            .filter(|lane| LaneView::may_freeze(self, *lane, &compiled))
+            .collect()
     }
 }

@@ -33,3 +33,29 @@ pub fn concerns(
     }
     program.eval(&roots).unwrap_or(true)
 }
+
+/// The same for what concerns a place and no version: what a selector asks of the version is left out.
+#[must_use]
+pub fn concerns_place(
+    notifier: &Notifier,
+    deployment: &Deployment,
+    environment: &Environment,
+) -> bool {
+    if !notifier.environments.is_empty() && !notifier.environments.contains(&environment.id) {
+        return false;
+    }
+    if notifier.selector.is_empty() {
+        return true;
+    }
+    let Ok(program) = Program::compile_condition(&notifier.selector, notifier_schema()) else {
+        return true;
+    };
+    let (environment, deployment) = (EnvironmentView(environment), DeploymentView(deployment));
+    let roots = Roots::new()
+        .with("deployment", View::Object(&deployment))
+        .with("environment", View::Object(&environment));
+    let conjuncts = program.conjuncts().into_iter();
+    conjuncts
+        .filter(|conjunct| !conjunct.roots().contains("version"))
+        .all(|conjunct| conjunct.eval(&roots).unwrap_or(true))
+}

@@ -20,7 +20,7 @@ mod touched;
 
 pub use asks::Ask;
 pub use catalog::{NAME_CHARS_MAX, NOTIFIERS_MAX, RULES_MAX};
-pub use concerns::concerns;
+pub use concerns::{concerns, concerns_place};
 pub use engine::{Context, Engine, SETTLE_TARGETS_MAX};
 pub use explain::{Explanation, Gate, TargetStanding, TargetState};
 pub use preview::Undone;

@@ -152,6 +152,22 @@ named! {
         JobLost = "jobLost",
         /// A person said no to a version itself.
         VersionRejected = "versionRejected",
+        /// A stage of an approval went unanswered, and more people are asked from now on.
+        ApprovalEscalated = "approvalEscalated",
+        /// A person puts a version past every gate.
+        BreakGlass = "breakGlass",
+        /// No further target is released until a person resumes it.
+        RolloutPaused = "rolloutPaused",
+        RolloutResumed = "rolloutResumed",
+        /// Targets go back to an earlier release.
+        RollbackStarted = "rollbackStarted",
+        /// Nothing new starts with a version in an environment.
+        VersionQuarantined = "versionQuarantined",
+        QuarantineCleared = "quarantineCleared",
+        /// Nothing new is to start on some targets for a time, or for another time than was said.
+        FreezeSet = "freezeSet",
+        /// A freeze was ended before its time, or it had none.
+        FreezeEnded = "freezeEnded",
     }
 
     /// What a key may do; every route names the least it needs.

@@ -12,7 +12,7 @@ pub struct Delivery {
     pub notifier: NotifierId,
     /// The entry it tells of.
     pub seq: u64,
-    /// The promotion, or the version, of that entry it tells of.
+    /// What of that entry it tells of: a promotion, a version, a freeze…
     pub subject: Uuid,
     /// How often it was tried.
     pub attempts: u32,

@@ -3,15 +3,19 @@
 //! Several facts of one entry about one promotion are told together. A fact that is not named here is nobody's
 //! news.
 
+use sha2::{Digest as _, Sha256};
 use stagegate_model::{
-    Entry, Fact, GateState, JobId, JobStatus, NotificationEvent, PromotionId, PromotionStatus,
-    VerificationId, VerificationStatus, VersionId, VersionStatus,
+    Cause, Entry, EnvironmentId, Fact, Freeze, FreezeId, GateState, JobId, JobStatus,
+    NotificationEvent, Order, PromotionId, PromotionStatus, ReleaseId, ResourceId, StartKind,
+    TargetKey, Timestamp, UserId, VerificationId, VerificationStatus, VersionId, VersionStatus,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 /// Gates that only people open.
 const APPROVALS: [&str; 2] = ["anyApproval", "approval"];
+/// How such a gate waits once more people were asked.
+const ESCALATED: &str = "approval_escalated";
 
 /// What an entry's facts belong to, as far as they do not say so themselves.
 pub(crate) trait Lookup {
@@ -19,73 +23,172 @@ pub(crate) trait Lookup {
     fn version_of(&self, promotion: PromotionId) -> Option<VersionId>;
     fn promotion_of_job(&self, job: JobId) -> Option<PromotionId>;
     fn job_of_verification(&self, verification: VerificationId) -> Option<JobId>;
+    fn promotion_of_release(&self, release: ReleaseId) -> Option<PromotionId>;
+    /// The latest promotion of a version into an environment that was open at that time or before.
+    fn promotion_at(
+        &self,
+        version: VersionId,
+        environment: EnvironmentId,
+        at: Timestamp,
+    ) -> Option<PromotionId>;
+    /// The freeze as it was before the entry of that number.
+    fn freeze_before(&self, freeze: FreezeId, seq: u64) -> Option<Freeze>;
 }
 
 /// What a message is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Subject {
+    /// A version that a person puts into an environment past every gate. It is told alone and before all else.
+    BreakGlass(VersionId, EnvironmentId),
     Promotion(PromotionId),
     /// The version as a whole, in no environment.
     Version(VersionId),
+    Freeze(FreezeId),
 }
 
 impl Subject {
+    /// No other subject of the same entry has it.
     pub fn id(self) -> Uuid {
         match self {
             Self::Promotion(id) => id.0,
             Self::Version(id) => id.0,
+            Self::Freeze(id) => id.0,
+            // There may be no promotion yet, and another message about the one there is.
+            Self::BreakGlass(version, environment) => {
+                let mut hash = Sha256::new();
+                hash.update(b"breakGlass");
+                hash.update(version.0.as_bytes());
+                hash.update(environment.0.as_bytes());
+                let mut bytes = [0; 16];
+                let hash = hash.finalize();
+                bytes.iter_mut().zip(hash).for_each(|(to, from)| *to = from);
+                uuid::Builder::from_custom_bytes(bytes).into_uuid()
+            }
         }
+    }
+
+    /// Whether it is told before everything that waits already.
+    pub fn is_urgent(self) -> bool {
+        matches!(self, Self::BreakGlass(..))
     }
 }
 
 /// What is worth telling of one subject in one entry.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct News {
     pub subject: Subject,
-    /// What happened and in which words, the most pressing first.
-    pub events: Vec<(NotificationEvent, String)>,
+    pub promotion: Option<PromotionId>,
+    /// The freeze that it is about, as it is or was.
+    pub freeze: Option<Freeze>,
+    /// What happened, the most pressing first.
+    pub events: Vec<Told>,
+}
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub event: NotificationEvent,
+    /// How a gate stands, or why it was done, as the log has it.
+    pub words: String,
+    /// Who did it.
+    pub person: Option<UserId>,
+    /// What it happens to.
+    pub targets: Vec<ResourceId>,
+    /// What they go back to.
+    pub back_to: Option<VersionId>,
+}
+
+impl Told {
+    fn new(event: NotificationEvent, words: impl Into<String>) -> Self {
+        Self {
+            event,
+            words: words.into(),
+            person: None,
+            targets: Vec::new(),
+            back_to: None,
+        }
+    }
+
+    fn by(self, person: Option<UserId>) -> Self {
+        Self { person, ..self }
+    }
+
+    /// Says it together with the same of other targets.
+    fn join(&mut self, other: &Self) -> bool {
+        let same = (self.event, self.person, self.back_to)
+            == (other.event, other.person, other.back_to)
+            && self.words == other.words;
+        if same {
+            let new = other.targets.iter().filter(|it| !self.targets.contains(it));
+            let new: Vec<_> = new.copied().collect();
+            self.targets.extend(new);
+        }
+        same
+    }
 }
 
 /// What the entry's facts are worth telling, in the order of subjects.
 pub(crate) fn news(entry: &Entry, lookup: &impl Lookup) -> Vec<News> {
     let ended = ended(entry);
-    let mut found: BTreeMap<Subject, Vec<(NotificationEvent, String)>> = BTreeMap::new();
+    let mut found: BTreeMap<Subject, News> = BTreeMap::new();
     for (index, fact) in entry.facts.iter().enumerate() {
-        let Some((subject, event, words)) = event(fact, lookup) else {
-            continue;
+        let (subject, told, freeze) = match freeze(entry, fact, lookup) {
+            Some((told, freeze)) => (Subject::Freeze(freeze.id), told, Some(freeze)),
+            None => match event(entry, fact, lookup) {
+                Some((subject, told)) => (subject, told, None),
+                None => continue,
+            },
         };
-        let overtaken = match (fact, subject) {
+        let overtaken = match fact {
             // What ended, or is decided already, asks nobody any more.
-            (Fact::GateChanged { promotion, .. }, _) => {
+            Fact::GateChanged { promotion, .. } => {
                 ended.contains(promotion) || is_changed_again(entry, index)
             }
             // Each environment's promotion tells of it.
-            (Fact::VersionChanged { id, .. }, _) => rejected_in(entry, *id, lookup),
+            Fact::VersionChanged { id, .. } => rejected_in(entry, *id, lookup),
             _ => false,
         };
         if overtaken {
             continue;
         }
-        let events = found.entry(subject).or_default();
-        let told = (event, words);
-        if !events.contains(&told) {
-            events.push(told);
+        let news = found.entry(subject).or_insert_with(|| News {
+            subject,
+            promotion: match subject {
+                Subject::Promotion(id) => Some(id),
+                Subject::BreakGlass(version, environment) => {
+                    lookup.promotion_at(version, environment, entry.time)
+                }
+                Subject::Version(_) | Subject::Freeze(_) => None,
+            },
+            freeze,
+            events: Vec::new(),
+        });
+        if !news.events.iter_mut().any(|known| known.join(&told)) {
+            news.events.push(told);
         }
     }
-    let news = found.into_iter().map(|(subject, mut events)| {
-        events.sort_by_key(|(event, _)| urgency(*event));
-        News { subject, events }
+    let news = found.into_values().map(|mut news| {
+        news.events.sort_by_key(|told| urgency(told.event));
+        news
     });
     news.collect()
 }
 
-fn event(fact: &Fact, lookup: &impl Lookup) -> Option<(Subject, NotificationEvent, String)> {
+fn event(entry: &Entry, fact: &Fact, lookup: &impl Lookup) -> Option<(Subject, Told)> {
+    let here = |version: &VersionId, environment: &EnvironmentId| {
+        let promotion = lookup.promotion_at(*version, *environment, entry.time);
+        promotion.map(Subject::Promotion)
+    };
     Some(match fact {
         Fact::GateChanged { promotion, gate }
             if gate.state == GateState::Wait && APPROVALS.contains(&gate.kind.as_str()) =>
         {
-            let event = NotificationEvent::ApprovalNeeded;
-            (Subject::Promotion(*promotion), event, gate.message.clone())
+            let event = match gate.code.as_str() {
+                ESCALATED => NotificationEvent::ApprovalEscalated,
+                _ => NotificationEvent::ApprovalNeeded,
+            };
+            let subject = Subject::Promotion(*promotion);
+            (subject, Told::new(event, &gate.message))
         }
         Fact::PromotionEnded {
             id, status, reason, ..
@@ -98,7 +201,7 @@ fn event(fact: &Fact, lookup: &impl Lookup) -> Option<(Subject, NotificationEven
                 PromotionStatus::Rejected => NotificationEvent::VersionRejected,
                 _ => return None,
             };
-            (Subject::Promotion(*id), event, reason.clone())
+            (Subject::Promotion(*id), Told::new(event, reason))
         }
         Fact::VerificationEnded {
             id,
@@ -108,7 +211,7 @@ fn event(fact: &Fact, lookup: &impl Lookup) -> Option<(Subject, NotificationEven
         } => {
             let promotion = lookup.promotion_of_job(lookup.job_of_verification(*id)?)?;
             let event = NotificationEvent::DecisionNeeded;
-            (Subject::Promotion(promotion), event, reason.clone())
+            (Subject::Promotion(promotion), Told::new(event, reason))
         }
         Fact::JobChanged {
             id,
@@ -118,16 +221,13 @@ fn event(fact: &Fact, lookup: &impl Lookup) -> Option<(Subject, NotificationEven
         } => {
             let promotion = lookup.promotion_of_job(*id)?;
             let event = NotificationEvent::JobLost;
-            (Subject::Promotion(promotion), event, message.clone())
+            (Subject::Promotion(promotion), Told::new(event, message))
         }
         Fact::JobLost { id, .. } => {
             let promotion = lookup.promotion_of_job(*id)?;
-            let words = "nothing is heard of the runner of a job".to_owned();
-            (
-                Subject::Promotion(promotion),
-                NotificationEvent::JobLost,
-                words,
-            )
+            let words = "nothing is heard of the runner of a job";
+            let told = Told::new(NotificationEvent::JobLost, words);
+            (Subject::Promotion(promotion), told)
         }
         Fact::VersionChanged {
             id,
@@ -137,10 +237,96 @@ fn event(fact: &Fact, lookup: &impl Lookup) -> Option<(Subject, NotificationEven
         } => {
             let words = message.clone().unwrap_or_default();
             let event = NotificationEvent::VersionRejected;
-            (Subject::Version(*id), event, words)
+            (Subject::Version(*id), Told::new(event, words))
+        }
+        Fact::TargetOrdered { target, order } => ordered(*target, order, lookup)?,
+        Fact::RolloutPaused {
+            version,
+            environment,
+            reason,
+        } => {
+            let told = Told::new(NotificationEvent::RolloutPaused, reason);
+            // A spent budget pauses it too, in an entry that a runner's report began.
+            let by = match &entry.cause {
+                Cause::Command { name } if name == "pauseRollout" => entry.actor.user(),
+                _ => None,
+            };
+            (here(version, environment)?, told.by(by))
+        }
+        Fact::RolloutResumed {
+            version,
+            environment,
+            reason,
+        } => {
+            let told = Told::new(NotificationEvent::RolloutResumed, reason);
+            (here(version, environment)?, told.by(entry.actor.user()))
+        }
+        Fact::Quarantined {
+            version,
+            environment,
+            reason,
+        } => {
+            let told = Told::new(NotificationEvent::VersionQuarantined, reason);
+            (here(version, environment)?, told)
+        }
+        Fact::QuarantineCleared {
+            version,
+            environment,
+            reason,
+        } => {
+            let told = Told::new(NotificationEvent::QuarantineCleared, reason);
+            (here(version, environment)?, told.by(entry.actor.user()))
         }
         _ => return None,
     })
+}
+
+/// What departs from the ordinary course on one target.
+fn ordered(target: TargetKey, order: &Order, lookup: &impl Lookup) -> Option<(Subject, Told)> {
+    let (subject, event) = match order.kind {
+        StartKind::BreakGlass => (
+            Subject::BreakGlass(order.version, target.environment),
+            NotificationEvent::BreakGlass,
+        ),
+        // It is news of what is undone, not of what was good before.
+        StartKind::Rollback => (
+            Subject::Promotion(lookup.promotion_of_release(order.of?)?),
+            NotificationEvent::RollbackStarted,
+        ),
+        StartKind::Forward | StartKind::Retry | StartKind::Redeploy => return None,
+    };
+    let told = Told {
+        targets: vec![target.resource],
+        back_to: (order.kind == StartKind::Rollback).then_some(order.version),
+        ..Told::new(event, &order.reason).by(order.by)
+    };
+    Some((subject, told))
+}
+
+/// A freeze that was set, changed or ended. One that was over already is nobody's news.
+fn freeze(entry: &Entry, fact: &Fact, lookup: &impl Lookup) -> Option<(Told, Freeze)> {
+    let is_over = |freeze: &Freeze| freeze.ends_at.is_some_and(|at| at <= entry.time);
+    let (freeze, event, reason) = match fact {
+        Fact::FreezePut { freeze } if !is_over(freeze) => {
+            let event = NotificationEvent::FreezeSet;
+            (freeze.clone(), event, &freeze.reason)
+        }
+        // Who lets it end now, or says that it has ended, ends it.
+        Fact::FreezePut { freeze } => {
+            let known = lookup.freeze_before(freeze.id, entry.seq);
+            known.filter(|it| !is_over(it))?;
+            let event = NotificationEvent::FreezeEnded;
+            (freeze.clone(), event, &freeze.reason)
+        }
+        Fact::FreezeDeleted { id, reason } => {
+            let known = lookup.freeze_before(*id, entry.seq);
+            let known = known.filter(|it| !is_over(it))?;
+            (known, NotificationEvent::FreezeEnded, reason)
+        }
+        _ => return None,
+    };
+    let told = Told::new(event, reason).by(entry.actor.user());
+    Some((told, freeze))
 }
 
 fn ended(entry: &Entry) -> BTreeSet<PromotionId> {
@@ -173,223 +359,25 @@ fn rejected_in(entry: &Entry, version: VersionId, lookup: &impl Lookup) -> bool 
 /// What somebody has to do comes before what merely happened.
 fn urgency(event: NotificationEvent) -> u8 {
     match event {
-        NotificationEvent::DecisionNeeded | NotificationEvent::ApprovalNeeded => 0,
+        NotificationEvent::BreakGlass
+        | NotificationEvent::DecisionNeeded
+        | NotificationEvent::ApprovalEscalated
+        | NotificationEvent::ApprovalNeeded => 0,
         NotificationEvent::PromotionFailed
         | NotificationEvent::PromotionRolledBack
         | NotificationEvent::PromotionExpired
+        | NotificationEvent::RolloutPaused
         | NotificationEvent::VersionRejected => 1,
-        NotificationEvent::JobLost => 2,
-        NotificationEvent::PromotionSucceeded => 3,
+        NotificationEvent::JobLost
+        | NotificationEvent::RollbackStarted
+        | NotificationEvent::VersionQuarantined => 2,
+        NotificationEvent::FreezeSet
+        | NotificationEvent::FreezeEnded
+        | NotificationEvent::PromotionSucceeded
+        | NotificationEvent::QuarantineCleared
+        | NotificationEvent::RolloutResumed => 3,
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use stagegate_model::{
-        Actor, Cause, Digest, EntryId, EnvironmentId, GateRecord, Json, PolicyId, RuleId,
-        SEMANTICS_VERSION, Timestamp, WorkspaceId,
-    };
-
-    fn id<T: From<Uuid>>(number: u128) -> T {
-        Uuid::from_u128(number).into()
-    }
-
-    struct Known;
-
-    impl Lookup for Known {
-        fn version_of(&self, promotion: PromotionId) -> Option<VersionId> {
-            Some(id(promotion.0.as_u128() / 10))
-        }
-        fn promotion_of_job(&self, job: JobId) -> Option<PromotionId> {
-            (job == id(500)).then(|| id(11))
-        }
-        fn job_of_verification(&self, verification: VerificationId) -> Option<JobId> {
-            (verification == id(600)).then(|| id(500))
-        }
-    }
-
-    fn told(facts: Vec<Fact>) -> Vec<(u128, Vec<&'static str>)> {
-        let entry = Entry {
-            workspace: id::<WorkspaceId>(1),
-            seq: 7,
-            id: id::<EntryId>(2),
-            time: Timestamp(0),
-            actor: Actor::System,
-            cause: Cause::Timer,
-            semantics: SEMANTICS_VERSION,
-            facts,
-        };
-        let news = news(&entry, &Known);
-        news.iter()
-            .map(|it| {
-                let events = it.events.iter().map(|(event, _)| event.as_str());
-                (it.subject.id().as_u128(), events.collect())
-            })
-            .collect()
-    }
-
-    fn gate(promotion: u128, rule: u128, kind: &str, state: GateState) -> Fact {
-        Fact::GateChanged {
-            promotion: id(promotion),
-            gate: GateRecord {
-                policy: id::<PolicyId>(9),
-                rule: id::<RuleId>(rule),
-                kind: kind.to_owned(),
-                state,
-                code: "c".to_owned(),
-                message: format!("rule {rule}"),
-                satisfied_at: None,
-                until: None,
-            },
-        }
-    }
-
-    fn end(promotion: u128, status: PromotionStatus) -> Fact {
-        Fact::PromotionEnded {
-            id: id(promotion),
-            status,
-            reason: String::new(),
-            by: None,
-        }
-    }
-
-    fn verification(status: VerificationStatus, person: Option<u128>) -> Fact {
-        Fact::VerificationEnded {
-            id: id(600),
-            status,
-            reason: String::new(),
-            decided_by: person.map(id),
-        }
-    }
-
-    fn job(status: JobStatus) -> Fact {
-        Fact::JobChanged {
-            id: id(500),
-            status,
-            message: String::new(),
-            external_id: None,
-            output_tail: None,
-            exit: None,
-            links: Default::default(),
-        }
-    }
-
-    fn version(status: VersionStatus) -> Fact {
-        Fact::VersionChanged {
-            id: id(1),
-            tag: None,
-            name: None,
-            config: None,
-            job_agent_config: None,
-            status: Some(status),
-            message: None,
-            metadata: None,
-            digest: Digest::of("t", &Json::Null, &Json::Null),
-        }
-    }
-
-    #[test]
-    fn only_people_s_gates_that_wait_ask_for_approval() {
-        assert_eq!(
-            told(vec![
-                gate(11, 1, "anyApproval", GateState::Wait),
-                gate(12, 1, "approval", GateState::Wait),
-                gate(13, 1, "environmentProgression", GateState::Wait),
-                gate(14, 1, "anyApproval", GateState::Allow),
-                gate(15, 1, "anyApproval", GateState::Deny),
-            ]),
-            [(11, vec!["approvalNeeded"]), (12, vec!["approvalNeeded"])]
-        );
-    }
-
-    #[test]
-    fn what_the_same_entry_overtakes_asks_nobody() {
-        assert_eq!(
-            told(vec![
-                gate(11, 1, "anyApproval", GateState::Wait),
-                end(11, PromotionStatus::Superseded),
-                gate(12, 1, "anyApproval", GateState::Wait),
-                gate(12, 1, "anyApproval", GateState::Allow),
-            ]),
-            []
-        );
-    }
-
-    #[test]
-    fn facts_of_one_promotion_are_told_together_the_most_pressing_first() {
-        assert_eq!(
-            told(vec![
-                job(JobStatus::ExternalRunNotFound),
-                verification(VerificationStatus::Inconclusive, None),
-                gate(11, 1, "anyApproval", GateState::Wait),
-                gate(11, 2, "anyApproval", GateState::Wait),
-                end(12, PromotionStatus::Succeeded),
-            ]),
-            [
-                (
-                    11,
-                    vec![
-                        "decisionNeeded",
-                        "approvalNeeded",
-                        "approvalNeeded",
-                        "jobLost"
-                    ]
-                ),
-                (12, vec!["promotionSucceeded"]),
-            ]
-        );
-    }
-
-    #[test]
-    fn each_end_has_its_event_and_some_are_nobody_s_news() {
-        use PromotionStatus as P;
-        for (status, event) in [
-            (P::Failed, Some("promotionFailed")),
-            (P::RolledBack, Some("promotionRolledBack")),
-            (P::Expired, Some("promotionExpired")),
-            (P::Rejected, Some("versionRejected")),
-            (P::Superseded, None),
-            (P::Cancelled, None),
-        ] {
-            let expected: Vec<_> = event.into_iter().map(|it| (11, vec![it])).collect();
-            assert_eq!(told(vec![end(11, status)]), expected, "{status}");
-        }
-        assert_eq!(
-            told(vec![verification(VerificationStatus::Error, None)]),
-            [(11, vec!["decisionNeeded"])]
-        );
-        for quiet in [
-            verification(VerificationStatus::Inconclusive, Some(5)),
-            verification(VerificationStatus::Failed, None),
-            job(JobStatus::Failure),
-            version(VersionStatus::Paused),
-        ] {
-            assert_eq!(told(vec![quiet]), []);
-        }
-    }
-
-    #[test]
-    fn a_rejection_is_told_once_for_each_environment_or_once_for_the_version() {
-        let alone = [(1, vec!["versionRejected"])];
-        assert_eq!(told(vec![version(VersionStatus::Rejected)]), alone);
-        assert_eq!(
-            told(vec![
-                version(VersionStatus::Rejected),
-                end(11, PromotionStatus::Rejected),
-                end(12, PromotionStatus::Rejected),
-            ]),
-            [(11, vec!["versionRejected"]), (12, vec!["versionRejected"])]
-        );
-        // Another version's promotion says nothing of this one.
-        assert_eq!(
-            told(vec![
-                version(VersionStatus::Rejected),
-                end(21, PromotionStatus::Rejected),
-            ])
-            .len(),
-            2
-        );
-        let _: EnvironmentId = id(1);
-    }
-}
+mod tests;

@@ -2,6 +2,7 @@
 
 use super::DELIVERIES_PENDING_MAX;
 use super::compose;
+use super::events::Subject;
 use super::sight::{Sight, Trouble};
 use stagegate_model::{Entry, Fact, Notifier, NotifierId, Timestamp};
 use stagegate_store::{Delivery, DeliveryFault, DeliveryRecord, EntityRef, SideWrite, StoreError};
@@ -141,7 +142,7 @@ impl Step<'_> {
             return Ok(());
         }
         for news in self.sight.news(entry)? {
-            let Some(about) = self.sight.about(news.subject)? else {
+            let Some(about) = self.sight.about(&news, entry.time)? else {
                 continue;
             };
             for notifier in self.notifiers {
@@ -150,20 +151,21 @@ impl Step<'_> {
                 let is_told = time >= notifier.created_at
                     && compose::message(&news, &about, notifier, seq, time, base_url).is_some();
                 if is_told {
-                    self.note(notifier.id, seq, news.subject.id())?;
+                    self.note(notifier.id, seq, news.subject)?;
                 }
             }
         }
         Ok(())
     }
 
-    fn note(&mut self, notifier: NotifierId, seq: u64, subject: uuid::Uuid) -> Result<(), Trouble> {
+    fn note(&mut self, notifier: NotifierId, seq: u64, subject: Subject) -> Result<(), Trouble> {
         let (workspace, store) = (self.sight.id(), self.sight.store);
         let waiting = match self.found.get(&notifier) {
             Some(waiting) => *waiting,
             None => store.delivery_count(workspace, notifier)?,
         };
-        if waiting >= DELIVERIES_PENDING_MAX {
+        let urgent = subject.is_urgent();
+        if waiting >= DELIVERIES_PENDING_MAX && !urgent {
             self.found.insert(notifier, waiting);
             let record = store.delivery_record(workspace, notifier)?;
             let mut record = record.unwrap_or_else(|| DeliveryRecord::new(workspace, notifier));
@@ -182,9 +184,10 @@ impl Step<'_> {
             workspace,
             notifier,
             seq,
-            subject,
+            subject: subject.id(),
             attempts: 0,
-            due: self.now,
+            // What is urgent stands before everything that waits; [`super::work`] knows it by that.
+            due: if urgent { Timestamp(0) } else { self.now },
             since: self.now,
         }));
         Ok(())

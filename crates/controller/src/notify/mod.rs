@@ -8,8 +8,10 @@
 mod compose;
 mod events;
 mod follow;
+mod names;
 mod pace;
 mod sight;
+mod words;
 mod work;
 
 pub use pace::Pace;

@@ -1,18 +1,26 @@
 //! Looking at a workspace for what messages need: names from the state, what has ended from the archive.
 
-use super::compose::About;
+use super::compose::{About, Place, What};
 use super::events::{Lookup, News, Subject, news};
+use super::names::Names;
 use crate::workspace::Workspace;
 use serde::de::DeserializeOwned;
-use stagegate_engine::{Job, Promotion, State, Verification};
+use stagegate_engine::{Engine, Job, Promotion, Release, State, Verification};
 use stagegate_integrations::notify::Named;
 use stagegate_model::{
-    Entry, JobId, Notifier, NotifierId, PromotionId, VerificationId, VersionId, WorkspaceId,
+    Entry, EnvironmentId, Fact, Freeze, FreezeId, JobId, Notifier, NotifierId, PromotionId,
+    ReleaseId, Timestamp, UserId, VerificationId, VersionId, WorkspaceId,
 };
-use stagegate_store::{Store, StoreError};
+use stagegate_store::{EntityRef, Store, StoreError};
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use uuid::Uuid;
+
+/// Attempts of one promotion that are gone through for the one of an entry.
+const ATTEMPTS_MAX: usize = 100;
+/// Entries about one freeze that are gone through for how it was.
+const CHANGES_MAX: usize = 10;
 
 /// Something could not be looked at; it is tried again. Who asks for the reason finds it at the workspace.
 #[derive(Debug)]
@@ -49,10 +57,14 @@ impl<'a> Sight<'a> {
 
     /// Looks at the state; a halted workspace may have lost it.
     pub fn state<T>(&self, look: impl FnOnce(&State) -> T) -> Result<T, Trouble> {
+        self.engine(|engine| look(engine.state()))
+    }
+
+    fn engine<T>(&self, look: impl FnOnce(&Engine) -> T) -> Result<T, Trouble> {
         let live = self.workspace.live();
         match live.halted() {
             Some(_) => Err(Trouble),
-            None => Ok(look(live.engine().state())),
+            None => Ok(look(live.engine())),
         }
     }
 
@@ -74,17 +86,26 @@ impl<'a> Sight<'a> {
         }
     }
 
-    /// What a subject is; `None` when its deployment is gone and nothing can be said of it.
-    pub fn about(&self, subject: Subject) -> Result<Option<About>, Trouble> {
+    /// What the news of an entry of that time are about; `None` when its deployment is gone and nothing can be said
+    /// of it.
+    pub fn about(&self, news: &News, time: Timestamp) -> Result<Option<About>, Trouble> {
+        if let Some(freeze) = &news.freeze {
+            return self.about_freeze(news, freeze, time).map(Some);
+        }
         self.troubled.set(false);
-        let (promotion, version, environment) = match subject {
-            Subject::Version(version) => (None, version, None),
-            Subject::Promotion(id) => match self.promotion(id) {
-                Some(it) => (Some(id), it.version, Some(it.environment)),
-                None if self.troubled.get() => return Err(Trouble),
-                None => return Ok(None),
-            },
+        let promotion = news.promotion.and_then(|id| self.promotion(id));
+        if self.troubled.get() {
+            return Err(Trouble);
+        }
+        let (version, environment) = match (news.subject, &promotion) {
+            (Subject::Version(version), _) => (version, None),
+            (Subject::BreakGlass(version, environment), _) => (version, Some(environment)),
+            (Subject::Promotion(_), Some(it)) => (it.version, Some(it.environment)),
+            (Subject::Promotion(_) | Subject::Freeze(_), _) => return Ok(None),
         };
+        let forced = promotion.as_ref().is_some_and(|it| it.break_glass);
+        let break_glass = forced || matches!(news.subject, Subject::BreakGlass(..));
+        let names = self.names(news)?;
         self.state(|state| {
             let version = state.versions().get(&version)?;
             let deployment = state.deployments().get(&version.deployment)?;
@@ -92,18 +113,106 @@ impl<'a> Sight<'a> {
                 Some(id) => Some(Arc::clone(state.environments().get(&id)?)),
                 None => None,
             };
-            let name = state.workspace().map(|info| info.slug.clone());
             Some(About {
-                workspace: Named {
-                    id: self.id().to_string(),
-                    name: name.unwrap_or_default(),
+                workspace: self.workspace_in(state),
+                what: What::Version {
+                    deployment: Arc::clone(deployment),
+                    version: Arc::clone(version),
                 },
-                deployment: Arc::clone(deployment),
-                version: Arc::clone(version),
                 environment,
-                promotion,
+                promotion: promotion.map(|it| it.id),
+                break_glass,
+                names,
             })
         })
+    }
+
+    fn about_freeze(
+        &self,
+        news: &News,
+        freeze: &Freeze,
+        time: Timestamp,
+    ) -> Result<About, Trouble> {
+        let names = self.names(news)?;
+        self.engine(|engine| {
+            let state = engine.state();
+            let places = engine.lanes_of(freeze).into_iter().filter_map(|lane| {
+                Some(Place {
+                    deployment: Arc::clone(state.deployments().get(&lane.deployment)?),
+                    environment: Arc::clone(state.environments().get(&lane.environment)?),
+                })
+            });
+            About {
+                workspace: self.workspace_in(state),
+                what: What::Freeze {
+                    freeze: freeze.clone(),
+                    is_known: freeze.created_at < time,
+                    is_begun: freeze.starts_at <= time,
+                    places: places.collect(),
+                },
+                environment: None,
+                promotion: None,
+                break_glass: false,
+                names,
+            }
+        })
+    }
+
+    fn workspace_in(&self, state: &State) -> Named {
+        let name = state.workspace().map(|info| info.slug.clone());
+        Named {
+            id: self.id().to_string(),
+            name: name.unwrap_or_default(),
+        }
+    }
+
+    /// The names of whom and what the news speak of.
+    fn names(&self, news: &News) -> Result<Names, Trouble> {
+        let mut names = Names::default();
+        let told = || news.events.iter();
+        let spoken_of = told().flat_map(|it| Names::persons_in(&it.words));
+        let people: BTreeSet<UserId> = spoken_of.chain(told().filter_map(|it| it.person)).collect();
+        for id in people {
+            if let Some(user) = self.store.user(self.id(), id)? {
+                names.people.insert(id, user.name);
+            }
+        }
+        self.state(|state| {
+            for id in told().flat_map(|it| &it.targets) {
+                let resource = state.resource(*id);
+                let name = resource.map(|resource| (*id, resource.name.clone()));
+                names.resources.extend(name);
+            }
+            for id in told().filter_map(|it| it.back_to) {
+                let version = state.versions().get(&id);
+                names
+                    .versions
+                    .extend(version.map(|it| (id, it.tag.clone())));
+            }
+        })?;
+        Ok(names)
+    }
+
+    /// What the entries about a freeze before that one say of it last.
+    fn freeze_in_log(&self, id: FreezeId, before_seq: u64) -> Result<Option<Freeze>, StoreError> {
+        let entity = EntityRef::new("freeze", id.0);
+        let (store, workspace) = (self.store, self.id());
+        let seqs = store.touching(workspace, &entity, Some(before_seq), CHANGES_MAX)?;
+        for seq in seqs {
+            let row = store.row(workspace, seq)?;
+            let entry = row.and_then(|row| Entry::from_bytes(&row.body).ok());
+            let facts = entry
+                .into_iter()
+                .flat_map(|entry| entry.facts.into_iter().rev());
+            for fact in facts {
+                match fact {
+                    Fact::FreezePut { freeze } if freeze.id == id => return Ok(Some(freeze)),
+                    Fact::FreezeDeleted { id: gone, .. } if gone == id => return Ok(None),
+                    _ => {}
+                }
+            }
+        }
+        Ok(None)
     }
 
     fn promotion(&self, id: PromotionId) -> Option<Promotion> {
@@ -151,5 +260,41 @@ impl Lookup for Sight<'_> {
             state.verifications().get(&id).cloned()
         });
         found.map(|verification| verification.job)
+    }
+
+    fn promotion_of_release(&self, release: ReleaseId) -> Option<PromotionId> {
+        let found: Option<Release> = self.find("release", release.0, |state| {
+            state.releases().get(&release).cloned()
+        });
+        found.map(|release| release.promotion)
+    }
+
+    fn promotion_at(
+        &self,
+        version: VersionId,
+        environment: EnvironmentId,
+        at: Timestamp,
+    ) -> Option<PromotionId> {
+        let latest = self.state(|state| state.track(version, environment)?.promotion);
+        let Ok(mut next) = latest else {
+            self.troubled.set(true);
+            return None;
+        };
+        for _ in 0..ATTEMPTS_MAX {
+            let promotion = self.promotion(next?)?;
+            if promotion.opened_at <= at {
+                return Some(promotion.id);
+            }
+            next = promotion.previous;
+        }
+        None
+    }
+
+    fn freeze_before(&self, freeze: FreezeId, seq: u64) -> Option<Freeze> {
+        let found = self.freeze_in_log(freeze, seq);
+        found.unwrap_or_else(|_| {
+            self.troubled.set(true);
+            None
+        })
     }
 }

@@ -45,7 +45,7 @@ pub(super) async fn run(
                 let millis = u64::try_from(at.millis_since(now)).unwrap_or(0);
                 Duration::from_millis(millis).min(SLEEP_MAX)
             }
-            Ok(Next::Now(due)) => match rests_until.filter(|until| *until > Instant::now()) {
+            Ok(Next::Now(due)) => match rest_before(&due.0, rests_until) {
                 Some(until) => until - Instant::now(),
                 None => {
                     let (delivery, notifier, message) = *due;
@@ -67,6 +67,13 @@ pub(super) async fn run(
             () = tokio::time::sleep(pause) => {}
         }
     }
+}
+
+/// Until when the notifier rests, if it does and the delivery has to wait for that. What is urgent is tried once all
+/// the same: the messages that failed may be to blame.
+fn rest_before(delivery: &Delivery, rests_until: Option<Instant>) -> Option<Instant> {
+    let urgent = delivery.attempts == 0 && delivery.due < delivery.since;
+    rests_until.filter(|until| !urgent && *until > Instant::now())
 }
 
 async fn next(
@@ -111,7 +118,7 @@ fn message(
     let Some(news) = news.iter().find(|it| it.subject.id() == delivery.subject) else {
         return Ok(None);
     };
-    let Some(about) = sight.about(news.subject)? else {
+    let Some(about) = sight.about(news, entry.time)? else {
         return Ok(None);
     };
     let base_url = sight.base_url.as_deref();

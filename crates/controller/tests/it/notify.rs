@@ -198,6 +198,64 @@ async fn what_cannot_be_delivered_is_given_up_with_a_record() {
     assert!(last.seq > 0);
 }
 
+/// A receiver that fails keeps its notifier resting, and what waits for it in the order in which it came.
+#[tokio::test(flavor = "multi_thread")]
+async fn breaking_the_glass_overtakes_what_waits_and_a_rest() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = options();
+    // Once two messages failed, nothing is tried for longer than the test runs.
+    options.pace.rest = Duration::from_secs(3600);
+    options.pace.longest = Duration::from_secs(3600);
+    options.pace.first = Duration::from_secs(600);
+    let (world, deployment) = start(dir.path(), options).await;
+    let failing = Receiver::start(503).await;
+    put(&world, notifier("failing", &failing, 1)).await;
+    for tag in ["1", "2", "3"] {
+        ask(&world, deployment, tag).await;
+    }
+    until("it rests", || failing.ids().len() == 2).await;
+    let id = NotifierId(Uuid::from_u128(1));
+    until("the third waits", || {
+        let waiting = world.store.deliveries(world.workspace, id, 9).unwrap();
+        waiting.iter().filter(|it| it.attempts == 1).count() == 2 && waiting.len() == 3
+    })
+    .await;
+    failing.status.store(204, Ordering::SeqCst);
+    let (version, target) = world
+        .eventually(move |state| {
+            let version = state.versions().values().find(|it| it.tag == "3")?.id;
+            let environments = state.environments().values();
+            let environment = environments
+                .into_iter()
+                .find(|it| it.name == "production")?;
+            let lane = state
+                .lanes()
+                .iter()
+                .find(|(key, _)| key.environment == environment.id)?;
+            let resource = lane.1.targets.keys().next()?;
+            Some((version, lane.0.target(*resource)))
+        })
+        .await;
+    let command = Command::BreakGlass {
+        version,
+        targets: vec![target],
+        reason: "incident 7".to_owned(),
+    };
+    world.submit(command).await.unwrap();
+    until("it is told at once", || {
+        record(&*world.store, world.workspace, 1).delivered >= 1
+    })
+    .await;
+    // It went as the third request, and was not one of those that wait.
+    let waiting = world.store.deliveries(world.workspace, id, 9).unwrap();
+    let told = failing.ids()[2].clone();
+    assert!(waiting.iter().all(|it| {
+        let known = format!("msg_{}_{}", it.seq, it.subject.simple());
+        known != told
+    }));
+    assert!(waiting.iter().filter(|it| it.attempts == 1).count() == 2);
+}
+
 /// The process ends between the receiver's taking the message and the record of it.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_not_recorded_is_told_again_after_a_crash_and_what_was_is_not() {

@@ -215,7 +215,7 @@ impl CompiledPolicy {
     }
 
     /// A freeze, in the form of a policy with one rule of its own.
-    fn of_freeze(freeze: &Freeze) -> Self {
+    pub fn of_freeze(freeze: &Freeze) -> Self {
         let policy = Policy {
             id: freeze.id.0.into(),
             name: freeze.name.clone(),

@@ -111,6 +111,22 @@ impl<'e> LaneView<'e> {
 
     /// `None` when the environment or the deployment is gone.
     pub fn new(engine: &'e Engine, key: LaneKey) -> Option<Self> {
+        let mut lane = Self::without_policies(engine, key)?;
+        let subject = lane.subject(None, None);
+        let policies = engine.compiled.enabled_policies();
+        lane.policies = policies
+            .filter(|policy| policy.matches(subject) != Match::No)
+            .collect();
+        Some(lane)
+    }
+
+    /// Whether what is known of a lane does not exclude a freeze, be it in the state or not.
+    pub fn may_freeze(engine: &'e Engine, key: LaneKey, freeze: &CompiledPolicy) -> bool {
+        let lane = Self::without_policies(engine, key);
+        lane.is_some_and(|lane| freeze.matches(lane.subject(None, None)) != Match::No)
+    }
+
+    fn without_policies(engine: &'e Engine, key: LaneKey) -> Option<Self> {
         let state: &State = &engine.state;
         let environment = state.environments.get(&key.environment)?;
         let deployment = state.deployments.get(&key.deployment)?;
@@ -119,20 +135,14 @@ impl<'e> LaneView<'e> {
             .filter_map(|id| state.systems.get(id))
             .cloned()
             .collect();
-        let mut lane = Self {
+        Some(Self {
             engine,
             key,
             environment,
             deployment,
             systems,
             policies: Vec::new(),
-        };
-        let subject = lane.subject(None, None);
-        let policies = engine.compiled.enabled_policies();
-        lane.policies = policies
-            .filter(|policy| policy.matches(subject) != Match::No)
-            .collect();
-        Some(lane)
+        })
     }
 
     /// The policies and freezes that what is known of the lane does not exclude.

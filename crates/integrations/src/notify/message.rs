@@ -1,4 +1,4 @@
-//! What is told: one message about one promotion, or about a version as a whole.
+//! What is told: one message about one promotion, about a version as a whole, or about a freeze.
 
 use serde::Serialize;
 
@@ -30,6 +30,12 @@ pub struct Message {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub link: Option<String>,
     pub workspace: Named,
+    /// Whether it is about a version that a person put somewhere past every gate.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub break_glass: bool,
+    /// What it is about, if that is a freeze.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub freeze: Option<Freeze>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub promotion: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -42,7 +48,7 @@ pub struct Message {
 }
 
 /// One thing that happened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Event {
     /// `approvalNeeded`, `promotionFailed`, …
@@ -50,6 +56,37 @@ pub struct Event {
     pub kind: String,
     /// One line for people.
     pub message: String,
+    /// Why, as a person or Stagegate said; it is part of `message` too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Who did it, if it was a person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub person: Option<Named>,
+    /// What it happens to, the first 100.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<Named>,
+    /// How many `targets` there are in all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_count: Option<usize>,
+}
+
+/// A time in which nothing new starts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Freeze {
+    pub id: String,
+    pub name: String,
+    /// Why it was set.
+    pub reason: String,
+    /// RFC 3339.
+    pub starts_at: String,
+    /// RFC 3339; until a person ends it when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ends_at: Option<String>,
+    /// Whether rollbacks start all the same.
+    pub allow_rollback: bool,
+    /// Where it takes something, as far as environment, deployment and system say.
+    pub environments: Vec<Named>,
 }
 
 /// Something with a name.

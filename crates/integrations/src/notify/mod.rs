@@ -14,7 +14,7 @@ mod slack;
 mod webhook;
 
 pub use email::EmailNotifier;
-pub use message::{BODY_VERSION, Event, Message, Named};
+pub use message::{BODY_VERSION, Event, Freeze, Message, Named};
 pub use outcome::DeliveryError;
 pub use secret::{SECRET_VARIABLE_PREFIX, Secrets};
 pub use slack::SlackNotifier;
@@ -209,6 +209,7 @@ mod tests_support {
             events: vec![Event {
                 kind: "approvalNeeded".to_owned(),
                 message: "1 approval is needed".to_owned(),
+                ..Event::default()
             }],
             subject: "api 1.2.0 waits for approval in production".to_owned(),
             text: "1 approval is needed".to_owned(),
@@ -217,6 +218,8 @@ mod tests_support {
                 id: "w".to_owned(),
                 name: "default".to_owned(),
             },
+            break_glass: false,
+            freeze: None,
             promotion: None,
             deployment: None,
             deployed_version: None,

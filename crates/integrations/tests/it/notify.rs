@@ -23,11 +23,14 @@ fn message() -> Message {
         events: vec![Event {
             kind: "approvalNeeded".to_owned(),
             message: "1 of 1 approvals is missing".to_owned(),
+            ..Event::default()
         }],
         subject: "api 1.2.0 waits for approval in production".to_owned(),
         text: "1 of 1 approvals is missing".to_owned(),
         link: Some("https://gate.example/promotions/p1".to_owned()),
         workspace: named("w1", "default"),
+        break_glass: false,
+        freeze: None,
         promotion: Some("p1".to_owned()),
         deployment: Some(named("d1", "api")),
         deployed_version: Some(named("v1", "1.2.0")),

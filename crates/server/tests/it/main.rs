@@ -9,6 +9,7 @@ mod events;
 mod job_runs;
 mod limits;
 mod log;
+mod notified;
 mod orders;
 mod pages;
 mod people;

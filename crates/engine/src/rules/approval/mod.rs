@@ -129,7 +129,7 @@ impl Approval {
         if let Some(at) = expires_at {
             ahead.push_str(&format!("; it expires at {at}"));
         }
-        let why = Reason::new(code, standing.told())
+        let why = Reason::new(code, standing.asked())
             .opens(match missing {
                 1 => format!("one more of them approves{ahead}"),
                 missing => format!("{missing} more of them approve{ahead}"),

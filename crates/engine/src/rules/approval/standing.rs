@@ -82,6 +82,20 @@ impl Standing {
         format!("approvals: {}{asked}", stages.join(", "))
     }
 
+    /// The same with who was asked besides once nobody had answered in time.
+    pub fn asked(&self) -> String {
+        let told = self.told();
+        match self.open_stage() {
+            Some(StageStanding {
+                escalated: true,
+                escalates_at: Some(at),
+                escalates_to,
+                ..
+            }) => format!("{told}; from {at} on also {} may", escalates_to.join(", ")),
+            _ => told,
+        }
+    }
+
     pub fn details(&self, context: &GateContext<'_>) -> Json {
         let votes = context
             .state
