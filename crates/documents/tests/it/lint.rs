@@ -87,3 +87,171 @@ fn each_finding_is_found_alone_and_mended() {
         assert!(there != elsewhere, "documents for `{}`", lint.code);
     }
 }
+
+/// What the examples on the pages stand in.
+const SHOP: &str = r#"type: System
+name: Shop
+---
+type: JobAgent
+name: local
+agentType: exec
+---
+type: Environment
+name: Staging
+resourceSelector: resource.metadata["env"] == "staging"
+---
+type: Environment
+name: Production
+resourceSelector: resource.metadata["env"] == "production"
+---
+type: Deployment
+name: API
+slug: api
+jobAgent: { name: local, config: {} }
+"#;
+
+fn codes(texts: &[(&str, &str)]) -> Vec<&'static str> {
+    match lint(texts, NOW) {
+        Ok(findings) => findings.iter().map(|it| it.finding.code).collect(),
+        Err(errors) => panic!("{:?}: {errors:#?}", texts.last()),
+    }
+}
+
+fn root() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The blocks of YAML in a page, in their order.
+fn blocks(page: &str) -> Vec<String> {
+    let blocks = page.split("```yaml\n").skip(1);
+    blocks
+        .filter_map(|rest| Some(rest.split_once("```")?.0.to_owned()))
+        .collect()
+}
+
+#[test]
+fn the_examples_of_each_page_have_the_finding_before_and_not_after() {
+    for it in LINTS {
+        let page = root().join(format!("docs/lint/{}.md", it.code));
+        let blocks = blocks(&std::fs::read_to_string(page).unwrap());
+        if NOT_OF_FILES.contains(&it.code) {
+            assert!(blocks.is_empty(), "{}", it.code);
+            continue;
+        }
+        let [before, after] = &blocks[..] else {
+            panic!("docs/lint/{}.md has not two examples", it.code);
+        };
+        let before = codes(&[("shop.yaml", SHOP), ("before.yaml", before)]);
+        assert!(before.contains(&it.code), "{}: {before:?}", it.code);
+        let after = codes(&[("shop.yaml", SHOP), ("after.yaml", after)]);
+        assert!(!after.contains(&it.code), "{}: {after:?}", it.code);
+    }
+}
+
+/// Files that belong together, and what they are allowed to have.
+const SHIPPED: [(&[&str], &[&str]); 4] = [
+    (
+        &["examples/demo/1-shop.yaml", "examples/demo/2-policies.yaml"],
+        &[],
+    ),
+    (
+        &[
+            "examples/rollback/1-shop.yaml",
+            "examples/rollback/2-policies.yaml",
+        ],
+        &[],
+    ),
+    (&["crates/cli/tests/it/story.yaml"], &[]),
+    // Its deployment has a target in staging alone.
+    (
+        &["crates/documents/tests/it/example.yaml"],
+        &["selector_matches_nothing"],
+    ),
+];
+
+#[test]
+fn what_we_ship_lints_clean() {
+    for (files, allowed) in SHIPPED {
+        let read = |file: &&str| std::fs::read_to_string(root().join(file)).unwrap();
+        let texts: Vec<String> = files.iter().map(read).collect();
+        let texts: Vec<(&str, &str)> = files
+            .iter()
+            .zip(&texts)
+            .map(|(file, text)| (*file, text.as_str()))
+            .collect();
+        let mut found = codes(&texts);
+        found.dedup();
+        assert_eq!(found, allowed, "{files:?}");
+    }
+}
+
+#[test]
+fn the_policies_in_the_guides_lint_clean() {
+    let mut pages = 0;
+    for page in [
+        "README.md",
+        "docs/approvals.md",
+        "docs/releases.md",
+        "docs/time.md",
+    ] {
+        let text = std::fs::read_to_string(root().join(page)).unwrap();
+        for block in blocks(&text) {
+            if !block.starts_with("type: Policy") {
+                continue;
+            }
+            pages += 1;
+            // Fragments leave out what is not their subject: the gates of production, and what is verified.
+            let mut found = codes(&[("shop.yaml", SHOP), (page, &block)]);
+            found.retain(|code| {
+                !["production_without_gate", "rollback_without_verification"].contains(code)
+            });
+            assert!(found.is_empty(), "{page}: {found:?}\n{block}");
+        }
+    }
+    assert!(pages >= 3, "{pages} policies");
+}
+
+#[test]
+fn files_are_one_whole_and_places_are_those_of_the_texts() {
+    let policy = "type: Policy\nname: Again\nrules:\n  - retry: { maxRetries: 0 }\n";
+    let wait = "type: Policy\nname: P\nselector: environment.name == \"Production\"\nrules:\n  - environmentProgression: { waitFor: Staging }\n";
+    let found = lint(
+        &[("b.yaml", policy), ("a.yaml", wait), ("shop.yaml", SHOP)],
+        NOW,
+    )
+    .unwrap();
+    let places: Vec<_> = found
+        .iter()
+        .map(|it| (&*it.file, it.document, it.line, it.column))
+        .collect();
+    assert_eq!(places, [("b.yaml", 1, 4, 26)]);
+    // What could not be applied is told as when it is applied.
+    let wrong = wait.replace("Staging", "Stagin");
+    let errors = lint(&[("a.yaml", &wrong), ("shop.yaml", SHOP)], NOW).unwrap_err();
+    assert_eq!(errors[0].code, "unknown_environment");
+    assert_eq!((&*errors[0].file, errors[0].line), ("a.yaml", 5));
+    assert!(lint(&[("a.yaml", "")], NOW).is_err());
+}
+
+#[test]
+fn what_files_cannot_tell_is_not_found() {
+    // Members of a group, persons with a role and resources are elsewhere.
+    let policy = "type: Policy\nname: P\nselector: environment.name == \"Production\"\nrules:\n  - environmentProgression: { waitFor: Staging }\n  - anyApproval: { minApprovals: 9 }\n  - approval: { stages: [{ name: QA, approvers: [group:qa, user:rita], minimum: 7 }, { name: R, approvers: [role:admin] }], expiresAfterHours: 1 }\n";
+    assert!(codes(&[("shop.yaml", SHOP), ("p.yaml", policy)]).is_empty());
+    let resource = "type: Resource\nname: s\nidentifier: s\nkind: Host\nversion: v1\nmetadata: { env: staging }\nconfig: {}\n";
+    let found = lint(
+        &[
+            ("shop.yaml", SHOP),
+            ("p.yaml", policy),
+            ("r.yaml", resource),
+        ],
+        NOW,
+    );
+    let found = found.unwrap();
+    let [one] = &found[..] else {
+        panic!("{found:?}")
+    };
+    assert_eq!(one.finding.code, "selector_matches_nothing");
+    assert_eq!(one.finding.severity.as_str(), "note");
+    assert_eq!(one.finding.object.name, "Production");
+}
