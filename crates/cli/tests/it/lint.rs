@@ -55,7 +55,7 @@ fn exit_codes_are_for_pipelines() {
     let file = policy(dir.path(), "retry: { maxRetries: 0 }");
     let said = run(&["lint", "-f", &file]).ok();
     let shown = format!(
-        "{file}:32:26: warning: Policy More: rules[0].retry.maxRetries: 0 retries are allowed [retry_never]\n"
+        "{file}:31:26: warning: Policy More: rules[0].retry.maxRetries: 0 retries are allowed [retry_never]\n"
     );
     assert!(said.starts_with(&shown), "{said}");
     assert!(said.contains("    why:  nothing is tried again"), "{said}");
@@ -110,7 +110,7 @@ fn what_cannot_be_read_or_applied_is_wrong_usage() {
     let file = policy(dir.path(), "retry: { maxRetry: 1 }");
     let said = run(&["lint", "-f", &file]).failed(2);
     assert!(
-        said.contains("shop.yaml:32:") && said.contains("maxRetry"),
+        said.contains("shop.yaml:31:") && said.contains("maxRetry"),
         "{said}"
     );
     let file = policy(dir.path(), "retry: { maxRetries: 1 }");
@@ -166,7 +166,7 @@ fn programs_get_json_and_times_can_be_given() {
     let finding = &json["findings"][0];
     assert_eq!(finding["code"], "window_never_opens");
     assert_eq!(finding["severity"], "error");
-    assert_eq!(finding["line"], 32);
+    assert_eq!(finding["line"], 31);
     assert_eq!(finding["doc"], "docs/lint/window_never_opens.md");
     assert_eq!(finding["file"], file.as_str());
     assert!(finding.get("id").is_none());
