@@ -255,3 +255,36 @@ fn what_files_cannot_tell_is_not_found() {
     assert_eq!(one.finding.severity.as_str(), "note");
     assert_eq!(one.finding.object.name, "Production");
 }
+
+#[test]
+fn every_finding_has_a_page_and_every_page_a_finding() {
+    let docs = root().join("docs");
+    let index = std::fs::read_to_string(docs.join("lint.md")).unwrap();
+    let mut codes = std::collections::BTreeSet::new();
+    for lint in LINTS {
+        let (code, severity, title) = (lint.code, lint.severity, lint.title);
+        assert!(codes.insert(code.to_owned()), "`{code}` stands twice");
+        let page = std::fs::read_to_string(docs.join(format!("lint/{code}.md")))
+            .unwrap_or_else(|error| panic!("docs/lint/{code}.md: {error}"));
+        assert_eq!(page.lines().next(), Some(&*format!("# {code}")));
+        let head = format!("**{title}.** Severity: {severity}.");
+        for part in [
+            &*head,
+            "*Why it matters:*",
+            "*How to mend it:*",
+            "*Before:*",
+            "*After:*",
+        ] {
+            assert!(page.contains(part), "docs/lint/{code}.md lacks {part}");
+        }
+        let row = format!("| [`{code}`](lint/{code}.md) | {severity} | {title} |");
+        assert!(index.contains(&row), "docs/lint.md lacks {row}");
+    }
+    for page in std::fs::read_dir(docs.join("lint")).unwrap() {
+        let name = page.unwrap().file_name().into_string().unwrap();
+        let code = name.trim_end_matches(".md");
+        assert!(codes.contains(code), "docs/lint/{name} is of no finding");
+    }
+    let rows = index.lines().filter(|line| line.starts_with("| [`"));
+    assert_eq!(rows.count(), LINTS.len(), "docs/lint.md has other rows");
+}

@@ -16,8 +16,11 @@ pub(super) enum Likeness {
     Rival,
 }
 
-/// Members of which more asks for more, with what holds when they are absent; `-1`: less asks for more.
-const MEASURES: &[(&str, &[(&str, i8, f64)])] = &[
+/// A member, in which direction it asks for more, and what holds when it is absent.
+type Measure = (&'static str, i8, f64);
+
+/// Members by kind of rule; with `1` more asks for more, with `-1` less does.
+const MEASURES: &[(&str, &[Measure])] = &[
     ("anyApproval", &[("minApprovals", 1, 1.0)]),
     ("versionCooldown", &[("intervalSeconds", 1, 0.0)]),
     ("concurrency", &[("max", -1, f64::INFINITY)]),
