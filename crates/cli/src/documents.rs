@@ -26,6 +26,11 @@ pub struct Files {
 }
 
 impl Files {
+    /// These files and folders.
+    pub fn of(paths: Vec<PathBuf>) -> Self {
+        Self { paths }
+    }
+
     /// Reads them, folders in the order of their names.
     ///
     /// # Errors

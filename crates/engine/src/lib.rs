@@ -11,6 +11,7 @@ mod explain;
 mod expressions;
 mod handle;
 mod limits;
+pub mod lint;
 mod preview;
 mod rollouts;
 pub mod rules;

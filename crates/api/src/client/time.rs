@@ -2,8 +2,8 @@
 
 use super::{ClientError, List, Workspace};
 use crate::{
-    CreatePolicySkip, Freeze, Group, Inbox, PolicySkip, ReasonQuery, UpsertFreeze, UpsertGroup,
-    Windows, WindowsQuery,
+    CreatePolicySkip, Freeze, Group, Inbox, Lint, PolicySkip, ReasonQuery, UpsertFreeze,
+    UpsertGroup, Windows, WindowsQuery,
 };
 
 type Answer<T> = Result<T, ClientError>;
@@ -87,6 +87,11 @@ impl Workspace {
     pub async fn windows(&self, query: &WindowsQuery) -> Answer<Windows> {
         let request = self.to_get(["windows"]).params(query);
         self.client.send(request).await
+    }
+
+    /// What is legal but unwise in the workspace's configuration.
+    pub async fn lint(&self) -> Answer<Lint> {
+        self.client.send(self.to_get(["lint"])).await
     }
 
     /// What waits for the owner of the key.

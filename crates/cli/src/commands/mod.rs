@@ -16,6 +16,7 @@ mod group;
 mod inbox;
 mod jobs;
 mod key;
+mod lint;
 mod notifiers;
 mod ordering;
 mod promotion;
@@ -57,6 +58,7 @@ pub enum Command {
     Apply(apply::Args),
     Diff(diff::Args),
     Export(export::Args),
+    Lint(lint::Args),
     Get(get::Args),
     /// Create versions and see them
     #[command(subcommand)]
@@ -130,6 +132,7 @@ pub fn run(command: Command, global: Global, out: Output) -> Result<Answer> {
         Command::Apply(args) => asking.ask(|session| args.run(session)),
         Command::Diff(args) => asking.ask(|session| args.run(session)),
         Command::Export(args) => asking.ask(|session| args.run(session)),
+        Command::Lint(args) => args.run(asking),
         Command::Get(args) => asking.ask(|session| args.run(session)),
         Command::Version(command) => asking.ask(|session| command.run(session)),
         Command::Status(args) => asking.ask(|session| args.run(session)),

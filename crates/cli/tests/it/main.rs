@@ -8,6 +8,7 @@ mod delivery;
 mod documents;
 mod harness;
 mod jobs;
+mod lint;
 mod notifiers;
 mod orders;
 mod people;

@@ -5,6 +5,7 @@ mod example;
 mod export;
 mod job_limits;
 mod links;
+mod lint;
 mod locate;
 mod notifiers;
 mod policies;

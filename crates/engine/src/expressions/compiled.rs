@@ -246,6 +246,18 @@ impl CompiledPolicy {
             .is_ok_and(|conjuncts| conjuncts.iter().any(|c| c.resource))
     }
 
+    /// Whether the selector looks at the version.
+    pub fn looks_at_version(&self) -> bool {
+        self.conjuncts
+            .as_ref()
+            .is_ok_and(|conjuncts| conjuncts.iter().any(|c| c.version))
+    }
+
+    /// Why the selector does not compile.
+    pub fn selector_error(&self) -> Option<&str> {
+        self.conjuncts.as_ref().err().map(String::as_str)
+    }
+
     /// Whether a part of the selector looks at resource and version together.
     pub fn is_mixed(&self) -> bool {
         self.conjuncts

@@ -6,7 +6,7 @@ mod any_approval;
 pub(crate) mod approval;
 pub(crate) mod concurrency;
 pub mod deployment_window;
-mod environment_progression;
+pub(crate) mod environment_progression;
 pub(crate) mod freeze;
 pub(crate) mod gradual_rollout;
 pub(crate) mod retry;
@@ -19,6 +19,7 @@ use crate::catalog::Draft;
 use crate::state::{State, Target};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use stagegate_expressions::cel::Program;
 use stagegate_model::{
     Deployment, Environment, Json, Policy, Rejection, Rule, RuleId, Timestamp, Version,
 };
@@ -105,6 +106,16 @@ pub(crate) trait RuleEvaluator: Send + Sync {
 
     /// How many targets are worked on at a time, for a concurrency rule.
     fn concurrency(&self) -> Option<&concurrency::Concurrency> {
+        None
+    }
+
+    /// Which environments are waited for, for a progression rule.
+    fn progression(&self) -> Option<&environment_progression::Progression> {
+        None
+    }
+
+    /// What the version must match, for a rule that selects versions.
+    fn version_condition(&self) -> Option<&Program> {
         None
     }
 

@@ -309,7 +309,7 @@ impl<'e> LaneView<'e> {
 
 /// The policies that are not replaced by one that is itself in effect. A policy that may not apply (its selector
 /// failed) replaces nothing. Chains are resolved from their head; the catalog refuses circles.
-fn effective(matching: &[Applicable<'_>]) -> BTreeSet<PolicyId> {
+pub(crate) fn effective(matching: &[Applicable<'_>]) -> BTreeSet<PolicyId> {
     let mut effective: BTreeSet<PolicyId> = matching.iter().map(|it| it.policy.policy.id).collect();
     // Each pass settles at least one more link of every chain.
     for _ in 0..=matching.len() {

@@ -17,7 +17,7 @@ mod starts;
 mod turns;
 mod verifications;
 
-pub(crate) use applicable::{Class, Conduct, LaneView};
+pub(crate) use applicable::{Applicable, Class, Conduct, LaneView, effective};
 pub(crate) use jobs::start_on_trigger;
 pub(crate) use plan::GateStanding;
 pub(crate) use rollbacks::{is_usable, last_good, rollback_order, undo};

@@ -8,6 +8,7 @@ mod fan_out;
 mod invariants;
 mod jobs;
 mod leases;
+mod lint;
 mod notifiers;
 mod oracle;
 mod people;

@@ -16,6 +16,7 @@
 //!   [conjuncts](Program::conjuncts) one by one gives what the whole gives.
 
 mod arithmetic;
+mod constant;
 mod error;
 mod eval;
 mod lower;

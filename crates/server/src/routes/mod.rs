@@ -12,6 +12,7 @@ mod job_agents;
 mod job_runs;
 mod jobs;
 mod keys;
+mod lint;
 mod me;
 mod notifiers;
 mod orders;
@@ -166,6 +167,7 @@ const ROUTES: &[Route] = routes! {
     get    "/workspaces/{workspaceId}/status" Viewer status::get;
     get    "/workspaces/{workspaceId}/inbox" Viewer inbox::get;
     get    "/workspaces/{workspaceId}/windows" Viewer windows::get;
+    get    "/workspaces/{workspaceId}/lint" Viewer lint::get;
 
     get    "/workspaces/{workspaceId}/groups" Viewer groups::list;
     post   "/workspaces/{workspaceId}/groups" Admin groups::create;

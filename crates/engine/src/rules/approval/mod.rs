@@ -5,7 +5,7 @@ mod spec;
 mod standing;
 
 pub use named::visit_approvers;
-pub(crate) use spec::Approval;
+pub(crate) use spec::{Approval, Approver};
 pub(crate) use standing::{Answer, answer};
 
 use super::{Action, GateContext, Reason, RuleEvaluator, RuleKind, Verdict, read_spec};

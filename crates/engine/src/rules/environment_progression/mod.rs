@@ -5,7 +5,7 @@ mod soak;
 use super::{Action, GateContext, Reason, RuleEvaluator, RuleKind, Verdict, read_spec, siblings};
 use crate::catalog::Draft;
 use crate::expressions::{EnvironmentView, check_cel, environment_schema};
-use crate::state::{Lane, LaneKey, Success, Track, Verified, same_name};
+use crate::state::{Lane, LaneKey, State, Success, Track, Verified, same_name};
 use serde::Deserialize;
 use soak::Soak;
 use stagegate_expressions::cel::Program;
@@ -37,7 +37,7 @@ struct Spec {
 }
 
 /// The rule with its selector compiled.
-struct Progression {
+pub(crate) struct Progression {
     spec: Spec,
     upstream: Upstream,
 }
@@ -139,6 +139,10 @@ impl RuleEvaluator for Progression {
     fn latches(&self) -> bool {
         true
     }
+
+    fn progression(&self) -> Option<&Progression> {
+        Some(self)
+    }
 }
 
 /// How the version stands in one environment it must have succeeded in.
@@ -149,9 +153,7 @@ struct Standing {
 
 impl Progression {
     fn verdict(&self, context: &GateContext<'_>) -> Verdict {
-        let upstreams: Vec<_> = siblings(context.state, context.environment)
-            .filter(|environment| self.matches(environment))
-            .collect();
+        let upstreams: Vec<_> = self.upstreams(context.state, context.environment).collect();
         if upstreams.is_empty() {
             let why = Reason::new(
                 "no_dependency_environment",
@@ -184,6 +186,47 @@ impl Progression {
             return self.no_targets(context, &upstreams);
         }
         best(standings)
+    }
+
+    /// The environments of which one must have succeeded first.
+    pub fn upstreams<'a>(
+        &'a self,
+        state: &'a State,
+        environment: &'a Environment,
+    ) -> impl Iterator<Item = &'a Arc<Environment>> {
+        siblings(state, environment).filter(|environment| self.matches(environment))
+    }
+
+    /// Whether it passes where the deployment has no targets in any of them.
+    pub fn allows_no_targets(&self) -> bool {
+        self.spec.allow_no_targets
+    }
+
+    /// Whether anything has to succeed.
+    pub fn asks_for_success(&self) -> bool {
+        let percentage = self.spec.minimum_success_percentage;
+        percentage.is_none_or(|percentage| percentage > 0.0)
+    }
+
+    /// Whether a success counts although its verification did not pass.
+    pub fn ignores_verification(&self) -> bool {
+        self.spec.require_verification_passed == Some(false)
+    }
+
+    /// What is waited for, as it is written.
+    pub fn upstream_text(&self) -> &str {
+        match &self.upstream {
+            Upstream::Named(name) => name,
+            Upstream::Selected(program) => program.text(),
+        }
+    }
+
+    /// The member of the spec that says so.
+    pub fn upstream_field(&self) -> &'static str {
+        match &self.upstream {
+            Upstream::Named(_) => "waitFor",
+            Upstream::Selected(_) => "dependsOnEnvironmentSelector",
+        }
     }
 
     fn matches(&self, environment: &Environment) -> bool {

@@ -5,7 +5,7 @@ mod order;
 mod spec;
 
 pub(crate) use order::plan;
-pub(crate) use spec::{GradualRollout, OnFailure};
+pub(crate) use spec::{GradualRollout, OnFailure, Size};
 
 use super::{GateContext, RuleEvaluator, RuleKind, Verdict, read_spec};
 use crate::catalog::Draft;

@@ -68,6 +68,10 @@ impl RuleEvaluator for VersionSelector {
     fn latches(&self) -> bool {
         true
     }
+
+    fn version_condition(&self) -> Option<&Program> {
+        Some(&self.program)
+    }
 }
 
 impl VersionSelector {
