@@ -397,6 +397,9 @@ pub struct GateRecord {
     pub state: GateState,
     pub code: String,
     pub message: String,
+    /// Whom it waits for, of an approval; else empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub who: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub satisfied_at: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -5,7 +5,7 @@ use super::look::{Outlook, look};
 use super::plan::GateStanding;
 use super::promotions::{Next, next_status, waits};
 use super::turns::RolloutStep;
-use crate::rules::Verdict;
+use crate::rules::{Action, Verdict};
 use crate::rules::gradual_rollout::OnFailure;
 use crate::state::LaneKey;
 use stagegate_model::{
@@ -259,6 +259,7 @@ impl Turn<'_> {
                         state: GateState::Gone,
                         code: "not_applicable".to_owned(),
                         message: "its policy no longer applies".to_owned(),
+                        who: String::new(),
                         satisfied_at: None,
                         until: None,
                         ..known.clone()
@@ -340,12 +341,18 @@ fn record(gate: &GateStanding) -> GateRecord {
         state,
         code: why.code.to_owned(),
         message: why.message.clone(),
+        who: match why.action {
+            Action::Approval => why.who.clone(),
+            _ => String::new(),
+        },
         satisfied_at,
         until,
     }
 }
 
-/// Whether a gate stands differently in kind. Its message may count things; that alone is no news.
+/// Whether a gate stands differently in kind: an approval that now waits for others does. Its message may count things;
+/// that alone is no news.
 fn differs(a: &GateRecord, b: &GateRecord) -> bool {
-    (a.state, &a.code, a.satisfied_at, a.until) != (b.state, &b.code, b.satisfied_at, b.until)
+    let kind = |it: &GateRecord| (it.state, it.satisfied_at, it.until);
+    kind(a) != kind(b) || (&a.code, &a.who) != (&b.code, &b.who)
 }

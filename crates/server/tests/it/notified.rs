@@ -375,3 +375,24 @@ async fn an_escalation_is_told_once_with_the_names_of_who_is_asked_now() {
     let told: Vec<_> = receiver.messages().iter().flat_map(events).collect();
     assert_eq!(told, ["approvalNeeded", "approvalEscalated"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn those_of_the_next_stage_are_asked_when_it_opens() {
+    let world = World::new().await;
+    let policy = "---\ntype: Policy\nname: Guard\nselector: \"true\"\nrules:\n  - approval:\n      stages:\n        \
+         - { name: QA, approvers: [role:approver] }\n        - { name: Owners, approvers: [role:admin] }\n";
+    world.apply(&format!("{STAGES}{policy}")).await.expect(200);
+    let receiver = world.telling("").await;
+    let version = world.version("v1").await;
+    receiver.hears("approvalNeeded").await;
+    let id = version["id"].as_str().unwrap();
+    world.vote(id, "Production", "approved").await.expect(202);
+    let asked = until("Owners", async || {
+        let messages = receiver.messages();
+        let mut texts = messages.iter().filter_map(|it| it["text"].as_str());
+        let asked = texts.find(|text| text.contains("from Owners"));
+        asked.map(str::to_owned)
+    })
+    .await;
+    assert!(asked.contains("0 of 1 from Owners"), "{asked}");
+}

@@ -98,6 +98,7 @@ fn gate(promotion: u128, rule: u128, kind: &str, state: GateState) -> Fact {
             state,
             code: "c".to_owned(),
             message: format!("rule {rule}"),
+            who: String::new(),
             satisfied_at: None,
             until: None,
         },
