@@ -11,6 +11,7 @@ mod explain;
 mod expressions;
 mod handle;
 mod limits;
+mod neighbours;
 mod preview;
 mod rollouts;
 pub mod rules;

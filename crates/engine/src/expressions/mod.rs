@@ -7,7 +7,7 @@ mod views;
 
 pub(crate) use compiled::{Compiled, CompiledPolicy, CompiledRule, Match, Subject};
 pub(crate) use schema::{
-    approval_schema, condition_schema, environment_schema, notifier_schema, policy_schema,
+    approval_schema, condition_schema, dependency_schema, environment_schema, notifier_schema, policy_schema,
     resource_schema, template_schema, turn_schema, version_schema,
 };
 pub(crate) use views::PromotionView;

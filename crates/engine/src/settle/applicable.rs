@@ -53,7 +53,21 @@ pub(crate) struct Conduct<'e> {
 impl Conduct<'_> {
     /// Whether each target has to be asked for its turn.
     pub fn asks_for_turns(&self) -> bool {
-        !self.rollouts.is_empty() || !self.concurrencies.is_empty() || !self.by_target.is_empty()
+        !self.rollouts.is_empty() || !self.concurrencies.is_empty() || self.asks_targets()
+    }
+
+    /// Whether each target is asked whether it may have the version at all.
+    pub fn asks_targets(&self) -> bool {
+        !self.by_target.is_empty()
+    }
+
+    /// Whether the answer depends on what other deployments have on the target's resource.
+    pub fn asks_about_others(&self) -> bool {
+        let mut rules = self.by_target.iter();
+        rules.any(|(_, rule)| {
+            let evaluator = rule.evaluator.as_ref();
+            evaluator.is_ok_and(|it| it.asks_about_others())
+        })
     }
 }
 
@@ -242,6 +256,8 @@ impl<'e> LaneView<'e> {
             let context = TargetContext {
                 state,
                 version,
+                deployment: self.key.deployment,
+                resource: stored,
                 target,
                 now,
             };

@@ -34,6 +34,8 @@ pub(super) struct Outlook {
     pub next_at: Option<Timestamp>,
     /// Whether a target waits for jobs elsewhere to end.
     pub waits_for_others: bool,
+    /// Resources of which it was asked what other deployments have there.
+    pub asked_about: BTreeSet<ResourceId>,
 }
 
 /// In which order what may start does.
@@ -197,6 +199,8 @@ impl ClassLook<'_, '_> {
             return;
         };
         let mut seen = None;
+        // Targets that no newer version may have; the others have theirs, or wait for their turn with it.
+        let mut among: Option<BTreeSet<ResourceId>> = None;
         for version in state.versions_of(self.view.key.deployment) {
             if Some(version.order()) <= floor {
                 break;
@@ -216,8 +220,11 @@ impl ClassLook<'_, '_> {
             }
             let conduct = self.view.conduct_at(version, resource, self.now);
             let mut free = self.startable(lane, listed, version.order());
+            if let Some(among) = &among {
+                free.retain(|resource| among.contains(resource));
+            }
             let mut denied = Vec::new();
-            if !conduct.by_target.is_empty() {
+            if conduct.asks_targets() {
                 (free, denied) = self.eligible(&conduct, version, free, outlook);
             }
             let all_denied = !denied.is_empty() && free.is_empty();
@@ -235,13 +242,7 @@ impl ClassLook<'_, '_> {
             if denied.is_empty() {
                 break;
             }
-            let denied: BTreeSet<ResourceId> = denied.into_iter().collect();
-            let class: Vec<ResourceId> = match listed {
-                Some(resources) => resources.to_vec(),
-                None => lane.targets.keys().copied().collect(),
-            };
-            let others = class.into_iter().filter(|id| !denied.contains(id));
-            self.taken.extend(others);
+            among = Some(denied.into_iter().collect());
         }
         self.look_at_unfinished(lane, seen, looked_at, outlook);
     }
@@ -300,7 +301,11 @@ impl ClassLook<'_, '_> {
         free: Vec<ResourceId>,
         outlook: &mut Outlook,
     ) -> (Vec<ResourceId>, Vec<ResourceId>) {
+        let about_others = conduct.asks_about_others();
         free.into_iter().partition(|resource| {
+            if about_others {
+                outlook.asked_about.insert(*resource);
+            }
             let gates = self
                 .view
                 .target_gates(conduct, version, *resource, self.now);
@@ -398,6 +403,9 @@ fn look_at_orders<'e>(
             continue;
         }
         let conduct = view.conduct_at(version, stored, now);
+        if conduct.asks_about_others() {
+            outlook.asked_about.insert(*resource);
+        }
         let asked = view.target_gates(&conduct, version, *resource, now);
         for gate in &asked {
             outlook.wake_at(gate.verdict.changes_at(), now);

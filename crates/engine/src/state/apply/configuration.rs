@@ -37,6 +37,7 @@ impl State {
                 self.deployments
                     .insert(deployment.id, Arc::new(deployment.clone()));
                 self.touch_deployment(deployment.id);
+                self.touch_neighbours_of_deployment(deployment.id);
                 let lanes = self.lanes.keys();
                 let lanes = lanes.filter(|key| key.deployment == deployment.id);
                 self.dirty.configured.extend(lanes.copied());
@@ -199,5 +200,6 @@ impl State {
         version.digest = *digest;
         let deployment = version.deployment;
         self.touch_deployment(deployment);
+        self.touch_neighbours_of_version(*id, None);
     }
 }
