@@ -14,6 +14,7 @@ pub(crate) mod retry;
 pub(crate) mod rollback;
 pub mod verification;
 mod version_cooldown;
+pub(crate) mod version_dependency;
 mod version_selector;
 
 use crate::catalog::Draft;

@@ -28,7 +28,7 @@ async fn the_same_version_again_is_the_one_that_is_there() {
         "dependencies": {"x": {"versionSelector": "true"}}});
     let problem = world.call(Role::Ci, "POST", &path, Some(dependent)).await;
     assert_eq!(
-        problem.refused(400, "invalid_value")["field"],
+        problem.refused(400, "invalid_id")["field"],
         "dependencies"
     );
     let nonsense = json!({"tag": "v2", "name": "v2", "status": "great"});

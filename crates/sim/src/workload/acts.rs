@@ -106,6 +106,7 @@ impl Maker<'_> {
         };
         Some(Command::CreateVersion(NewVersion {
             job_limits: Default::default(),
+            dependencies: Default::default(),
             id: self.ids.next(self.now.0, self.stream).into(),
             deployment,
             tag,
@@ -137,6 +138,7 @@ impl Maker<'_> {
             name: None,
             config: None,
             job_agent_config: None,
+            dependencies: Default::default(),
             status: None,
             message: None,
             metadata: None,

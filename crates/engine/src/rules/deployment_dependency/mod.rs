@@ -4,7 +4,7 @@ use super::{
     Action, GateContext, Reason, RuleEvaluator, RuleKind, TargetContext, Verdict, read_spec,
 };
 use crate::catalog::Draft;
-use crate::expressions::{DeploymentView, VersionView, check_cel, dependency_schema};
+use crate::expressions::{DeploymentView, VersionView, check_dependency};
 use crate::neighbours::{Neighbour, Running, told};
 use serde::Deserialize;
 use stagegate_expressions::cel::Program;
@@ -43,24 +43,20 @@ fn compile(spec: &Json) -> Result<Arc<dyn RuleEvaluator>, Rejection> {
 
 fn read(spec: &Json) -> Result<DeploymentDependency, Rejection> {
     let spec: Spec = read_spec(spec)?;
-    let program = check_cel(&spec.depends_on, dependency_schema(), "dependsOn")?;
+    let program = check_dependency(&spec.depends_on, "dependsOn")?;
     Ok(DeploymentDependency { program })
 }
 
-/// Of what runs beside a target, what a selector takes.
-pub(super) struct Found<'n> {
-    /// The one that has been there longest, of those that match.
-    pub matching: Option<(&'n Neighbour<'n>, Running<'n>)>,
-    /// The first error, where the selector could not be evaluated.
-    pub error: Option<String>,
-}
-
-/// Looks for what a selector takes among what runs beside a target.
-pub(super) fn find<'n>(program: &Program, neighbours: &'n [Neighbour<'n>]) -> Found<'n> {
-    let mut found = Found {
-        matching: None,
-        error: None,
-    };
+/// Of what runs beside a target, the one that a selector takes; of several, the one that has been there longest.
+///
+/// # Errors
+/// None is taken, and for one of them the selector could not be evaluated.
+pub(super) fn find<'n>(
+    program: &Program,
+    neighbours: &'n [Neighbour<'n>],
+) -> Result<Option<(&'n Neighbour<'n>, Running<'n>)>, String> {
+    let mut found: Option<(&Neighbour<'_>, Running<'_>)> = None;
+    let mut broken = None;
     for neighbour in neighbours {
         let Ok(running) = neighbour.runs else {
             continue;
@@ -72,19 +68,21 @@ pub(super) fn find<'n>(program: &Program, neighbours: &'n [Neighbour<'n>]) -> Fo
             .with("version", View::Object(&version));
         match program.eval(&roots) {
             Ok(true) => {
-                let longer = |(_, known): &(_, Running<'_>)| running.since < known.since;
-                if found.matching.as_ref().is_none_or(longer) {
-                    found.matching = Some((neighbour, running));
+                let longer = found.is_none_or(|(_, known)| running.since < known.since);
+                if longer {
+                    found = Some((neighbour, running));
                 }
             }
             Ok(false) => {}
             Err(error) => {
-                let error = format!("{}: {error}", neighbour.told());
-                found.error.get_or_insert(error);
+                broken.get_or_insert_with(|| format!("{}: {error}", neighbour.told()));
             }
         }
     }
-    found
+    match (found, broken) {
+        (None, Some(error)) => Err(error),
+        (found, _) => Ok(found),
+    }
 }
 
 impl RuleEvaluator for DeploymentDependency {
@@ -114,22 +112,24 @@ impl RuleEvaluator for DeploymentDependency {
         let details = serde_json::json!({
             "dependsOn": selector, "resource": place, "there": there,
         });
-        let found = find(&self.program, &neighbours);
-        if let Some((neighbour, running)) = found.matching {
+        let found = match find(&self.program, &neighbours) {
+            Ok(found) => found,
+            Err(error) => {
+                let message = format!("`{selector}` cannot be evaluated on {place} for {error}");
+                let why = Reason::new("selector_error", message)
+                    .opens("the policy is corrected")
+                    .who("whoever may edit policies")
+                    .details(details);
+                return Some(Verdict::Deny { why });
+            }
+        };
+        if let Some((neighbour, running)) = found {
             let message = format!(
                 "{} runs on {place} and matches `{selector}`",
                 neighbour.told()
             );
             let why = Reason::new("dependency_met", message).details(details);
             return Some(Verdict::allow(version.created_at.max(running.since), why));
-        }
-        if let Some(error) = found.error {
-            let message = format!("`{selector}` cannot be evaluated on {place} for {error}");
-            let why = Reason::new("selector_error", message)
-                .opens("the policy is corrected")
-                .who("whoever may edit policies")
-                .details(details);
-            return Some(Verdict::Deny { why });
         }
         let there = match told(&neighbours).as_str() {
             "" => format!("no other deployment has a target on {place}"),

@@ -157,6 +157,7 @@ impl State {
             name,
             config,
             job_agent_config,
+            dependencies,
             status,
             message,
             metadata,
@@ -187,6 +188,9 @@ impl State {
         }
         if let Some(config) = job_agent_config {
             version.job_agent_config.clone_from(config);
+        }
+        if let Some(dependencies) = dependencies {
+            version.dependencies.clone_from(dependencies);
         }
         if let Some(status) = status {
             version.status = *status;
