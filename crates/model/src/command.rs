@@ -2,8 +2,8 @@
 //! into facts; ids of what is created are made by the caller.
 
 use crate::{
-    Dependencies, Deployment, DeploymentId, Environment, EnvironmentId, Freeze, FreezeId, Group, GroupId,
-    JobAgent, JobAgentId, JobExit, JobId, JobLimitsSpec, JobStatus, Json, KeyId, Metadata,
+    Dependencies, Deployment, DeploymentId, Environment, EnvironmentId, Freeze, FreezeId, Group,
+    GroupId, JobAgent, JobAgentId, JobExit, JobId, JobLimitsSpec, JobStatus, Json, KeyId, Metadata,
     Notifier, NotifierId, Policy, PolicyId, PromotionId, ReleaseId, Resource, ResourceId, Role,
     Skip, SkipId, System, SystemId, TargetKey, Timestamp, UserId, VerificationId,
     VersionDependency, VersionId, VersionStatus, Vote, WorkspaceId,

@@ -1,9 +1,9 @@
 //! Facts: what happened. State is a fold over them; a stored fact is never changed and must fold for ever.
 
 use crate::{
-    CancelCause, Dependencies, Deployment, DeploymentId, Digest, Environment, EnvironmentId, Freeze, FreezeId,
-    Group, GroupId, JobAgent, JobAgentId, JobId, JobLimits, JobStatus, Json, KeyId,
-    MeasurementStatus, Metadata, Notifier, NotifierId, Policy, PolicyId, PromotionId,
+    CancelCause, Dependencies, Deployment, DeploymentId, Digest, Environment, EnvironmentId,
+    Freeze, FreezeId, Group, GroupId, JobAgent, JobAgentId, JobId, JobLimits, JobStatus, Json,
+    KeyId, MeasurementStatus, Metadata, Notifier, NotifierId, Policy, PolicyId, PromotionId,
     PromotionStatus, ReleaseId, ReleaseStatus, Resource, ResourceId, Role, RuleId, Skip, SkipId,
     System, SystemId, TargetKey, Timestamp, UserId, VerificationId, VerificationStatus,
     VerificationTrigger, Version, VersionId, VersionStatus, Vote, WorkspaceId,

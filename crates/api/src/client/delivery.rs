@@ -3,9 +3,10 @@
 use super::{ClientError, List, Workspace};
 use crate::{
     Accepted, CastVotes, ChangedVersion, CreateVersion, DecideVerification, DeploymentVersion,
-    DeploymentVersionDependency, DeploymentVersionWithDependencies, Page, Promotion, PromotionDetail, PromotionsQuery, Release,
-    ReleaseTarget, ReleaseTargetStateQuery, ReleaseTargetStateResponse, ReleaseTargetWithState,
-    RerunVerification, Status, UpdateVersion, Verification, VersionDependency, Why, WhyQuery,
+    DeploymentVersionDependency, DeploymentVersionWithDependencies, Page, Promotion,
+    PromotionDetail, PromotionsQuery, Release, ReleaseTarget, ReleaseTargetStateQuery,
+    ReleaseTargetStateResponse, ReleaseTargetWithState, RerunVerification, Status, UpdateVersion,
+    Verification, VersionDependency, Why, WhyQuery,
 };
 use reqwest::Method;
 
@@ -31,10 +32,7 @@ impl Workspace {
     }
 
     /// What a version needs on the resource of each target.
-    pub async fn version_dependencies(
-        &self,
-        id: &str,
-    ) -> Answer<Vec<DeploymentVersionDependency>> {
+    pub async fn version_dependencies(&self, id: &str) -> Answer<Vec<DeploymentVersionDependency>> {
         let request = self.to_get(["deployment-versions", id, "dependencies"]);
         self.client.send(request).await
     }

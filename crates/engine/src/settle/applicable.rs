@@ -66,10 +66,11 @@ impl Conduct<'_> {
     /// Whether the answer depends on what other deployments have on the target's resource.
     pub fn asks_about_others(&self) -> bool {
         let mut rules = self.by_target.iter();
-        !self.dependencies.is_empty() || rules.any(|(_, rule)| {
-            let evaluator = rule.evaluator.as_ref();
-            evaluator.is_ok_and(|it| it.asks_about_others())
-        })
+        !self.dependencies.is_empty()
+            || rules.any(|(_, rule)| {
+                let evaluator = rule.evaluator.as_ref();
+                evaluator.is_ok_and(|it| it.asks_about_others())
+            })
     }
 }
 

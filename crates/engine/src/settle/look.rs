@@ -102,6 +102,25 @@ impl Outlook {
         start.resources.extend(resources);
     }
 
+    /// The gates of one target for a version; when they may change is kept, and what they look at.
+    fn ask_target(
+        &mut self,
+        view: &LaneView<'_>,
+        conduct: &Conduct<'_>,
+        version: &Version,
+        resource: ResourceId,
+        now: Timestamp,
+    ) -> Vec<GateStanding> {
+        if conduct.asks_about_others() {
+            self.asked_about.insert(resource);
+        }
+        let gates = view.target_gates(conduct, version, resource, now);
+        for gate in &gates {
+            self.wake_at(gate.verdict.changes_at(), now);
+        }
+        gates
+    }
+
     /// Whether something starts with the version.
     pub fn starts_with(&self, version: VersionId) -> bool {
         self.starts.keys().any(|(_, id)| *id == version)
@@ -301,17 +320,8 @@ impl ClassLook<'_, '_> {
         free: Vec<ResourceId>,
         outlook: &mut Outlook,
     ) -> (Vec<ResourceId>, Vec<ResourceId>) {
-        let about_others = conduct.asks_about_others();
         free.into_iter().partition(|resource| {
-            if about_others {
-                outlook.asked_about.insert(*resource);
-            }
-            let gates = self
-                .view
-                .target_gates(conduct, version, *resource, self.now);
-            for gate in &gates {
-                outlook.wake_at(gate.verdict.changes_at(), self.now);
-            }
+            let gates = outlook.ask_target(self.view, conduct, version, *resource, self.now);
             gates.iter().all(|gate| gate.verdict.is_allowed())
         })
     }
@@ -398,18 +408,12 @@ fn look_at_orders<'e>(
         }
         let floor = lane.targets.get(resource).and_then(|target| target.floor);
         let above = floor.max(Some(version.order()));
-        let newer = newer_desired(view, above, stored, now, asked);
+        let newer = newer_desired(view, above, *resource, now, asked, outlook);
         if newer || !gates.iter().all(|gate| gate.verdict.is_allowed()) {
             continue;
         }
         let conduct = view.conduct_at(version, stored, now);
-        if conduct.asks_about_others() {
-            outlook.asked_about.insert(*resource);
-        }
-        let asked = view.target_gates(&conduct, version, *resource, now);
-        for gate in &asked {
-            outlook.wake_at(gate.verdict.changes_at(), now);
-        }
+        let asked = outlook.ask_target(view, &conduct, version, *resource, now);
         let allowed = asked.iter().all(|gate| gate.verdict.is_allowed());
         if allowed && turns.take_slot(&conduct, *resource) {
             taken.insert(*resource);
@@ -456,24 +460,31 @@ fn corrected(
     }
 }
 
-/// Whether something newer than `above` may start on targets like `resource`.
+/// Whether something newer than `above` may start on a target.
 fn newer_desired(
     view: &LaneView<'_>,
     above: Option<VersionOrder>,
-    resource: Option<&stagegate_model::Resource>,
+    resource: ResourceId,
     now: Timestamp,
     asked: &mut Asked,
+    outlook: &mut Outlook,
 ) -> bool {
+    let stored = view.engine.state.resource(resource).map(|it| &**it);
     let candidates = view.engine.state.versions_of(view.key.deployment);
     candidates
         .take_while(|candidate| Some(candidate.order()) > above)
         .filter(|candidate| candidate.status == VersionStatus::Ready)
         .any(|candidate| {
-            view.stopped(candidate).is_none()
-                && view
-                    .gates(candidate, resource, now, asked)
-                    .iter()
-                    .all(|gate| gate.verdict.is_allowed())
+            if view.stopped(candidate).is_some() {
+                return false;
+            }
+            let gates = view.gates(candidate, stored, now, asked);
+            if !gates.iter().all(|gate| gate.verdict.is_allowed()) {
+                return false;
+            }
+            let conduct = view.conduct_at(candidate, stored, now);
+            let gates = outlook.ask_target(view, &conduct, candidate, resource, now);
+            gates.iter().all(|gate| gate.verdict.is_allowed())
         })
 }
 

@@ -9,9 +9,7 @@ use crate::{resolve, values};
 use anyhow::Result;
 use serde::Serialize;
 use stagegate_api::client::Workspace;
-use stagegate_api::{
-    CreateVersion, Deployment, DeploymentVersion, Environment, VersionDependency,
-};
+use stagegate_api::{CreateVersion, Deployment, DeploymentVersion, Environment, VersionDependency};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
