@@ -38,6 +38,7 @@ pub const CODES: &[(&str, u16, &str)] = &[
     ("skip_not_found", 404, "There is no such skip"),
     ("freeze_not_found", 404, "There is no such freeze"),
     ("rule_not_found", 404, "There is no such rule"),
+    ("dependency_not_found", 404, "The version has no such dependency"),
     // Documents
     ("yaml_syntax", 400, "The file is not valid YAML"),
     ("unknown_type", 400, "The document's type is not known"),
@@ -105,6 +106,7 @@ pub const CODES: &[(&str, u16, &str)] = &[
     // Policies
     ("unknown_rule", 400, "No rule is of this kind"),
     ("invalid_rule", 400, "The rule's settings contradict each other"),
+    ("dependency_cycle", 400, "A version would depend on itself, directly or through others"),
     ("replaces_cycle", 400, "Policies replace each other in a circle"),
     ("not_eligible", 403, "Your vote does not count here"),
     ("own_version", 403, "Nobody approves a version of their own"),

@@ -37,11 +37,21 @@ pub struct DeploymentVersionWithDependencies {
     pub dependencies: BTreeMap<String, VersionDependency>,
 }
 
-/// Which versions of another deployment satisfy a dependency.
+/// Which versions of another deployment satisfy a dependency; also the body of
+/// `PUT …/deployment-versions/{id}/dependencies/{deploymentId}`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct VersionDependency {
-    /// CEL over `version`.
+    /// CEL over `version` and `deployment`, of what is needed.
+    pub version_selector: String,
+}
+
+/// What a version needs of one deployment, as `GET …/deployment-versions/{id}/dependencies` lists it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeploymentVersionDependency {
+    pub deployment_version_id: String,
+    pub dependency_deployment_id: String,
     pub version_selector: String,
 }
 

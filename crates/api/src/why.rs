@@ -43,6 +43,9 @@ pub struct WhyTarget {
     pub kind: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Rules that are asked for each target, as they stand for this one while it may still get the version.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gates: Vec<Gate>,
 }
 
 /// The query of `GET …/why`.

@@ -110,6 +110,7 @@ fn main() {
     run(&mut engine, "configuration", Command::Configure(changes));
     let version = Command::CreateVersion(NewVersion {
         job_limits: Default::default(),
+        dependencies: Default::default(),
         id: Uuid::from_u128(u128::MAX).into(),
         deployment: api,
         tag: "v1".into(),

@@ -56,6 +56,8 @@ pub struct TargetStanding {
     pub state: TargetState,
     /// Why it is not further; empty when there is nothing to say.
     pub reason: String,
+    /// The rules that are asked for this target alone, while it may still get the version.
+    pub gates: Vec<Gate>,
 }
 
 /// Where a target stands towards a version.
@@ -182,20 +184,7 @@ impl Engine {
         }
         let mut gates: Vec<Gate> = standings
             .into_values()
-            .map(|gate| {
-                let policy = self.state.policies.get(&gate.policy);
-                let freeze = self.state.freezes.get(&gate.policy.0.into());
-                let named = policy.map(|policy| policy.name.clone());
-                let named = named.or_else(|| freeze.map(|freeze| freeze.name.clone()));
-                Gate {
-                    policy: gate.policy,
-                    policy_name: named.unwrap_or_default(),
-                    rule: gate.rule,
-                    kind: gate.kind,
-                    verdict: gate.verdict,
-                    latched: gate.latched,
-                }
-            })
+            .map(|gate| self.named(gate))
             .collect();
         let priority = |gate: &Gate| {
             self.state
@@ -207,6 +196,22 @@ impl Engine {
             (priority(b), &a.policy_name, a.rule).cmp(&(priority(a), &b.policy_name, b.rule))
         });
         gates
+    }
+
+    /// A gate with the name of its policy or freeze; what a version needs by itself has none.
+    fn named(&self, gate: GateStanding) -> Gate {
+        let policy = self.state.policies.get(&gate.policy);
+        let freeze = self.state.freezes.get(&gate.policy.0.into());
+        let named = policy.map(|policy| policy.name.clone());
+        let named = named.or_else(|| freeze.map(|freeze| freeze.name.clone()));
+        Gate {
+            policy: gate.policy,
+            policy_name: named.unwrap_or_default(),
+            rule: gate.rule,
+            kind: gate.kind,
+            verdict: gate.verdict,
+            latched: gate.latched,
+        }
     }
 
     /// The rules that are asked for each target, told for the environment as a whole.
@@ -341,7 +346,7 @@ impl Engine {
         now: Timestamp,
     ) -> Vec<GateStanding> {
         let mut worst: BTreeMap<RuleId, GateStanding> = BTreeMap::new();
-        if conduct.by_target.is_empty() {
+        if !conduct.asks_targets() {
             return Vec::new();
         }
         let targets = self
@@ -380,17 +385,24 @@ impl Engine {
         let mut standings = Vec::new();
         for (resource, target) in &lane.targets {
             let mut standing = self.target_standing(lane, *resource, target, version, now);
-            if standing.state == TargetState::Waiting && standing.reason.is_empty() {
+            let may_come = matches!(
+                standing.state,
+                TargetState::Waiting | TargetState::Blocked | TargetState::Busy
+            );
+            if may_come {
                 let stored = self.state.resource(*resource).map(|it| &**it);
                 let conduct = view.conduct_at(version, stored, now);
                 let gates = view.target_gates(&conduct, version, *resource, now);
-                let shut = gates.iter().find(|gate| !gate.verdict.is_allowed());
-                standing.reason = match shut {
-                    Some(gate) => gate.verdict.why().message.clone(),
-                    None => turns
-                        .wait_of(version, &conduct, *resource)
-                        .map_or_else(String::new, |(_, message)| message),
-                };
+                standing.gates = gates.iter().cloned().map(|it| self.named(it)).collect();
+                if standing.state == TargetState::Waiting && standing.reason.is_empty() {
+                    let shut = gates.iter().find(|gate| !gate.verdict.is_allowed());
+                    standing.reason = match shut {
+                        Some(gate) => gate.verdict.why().message.clone(),
+                        None => turns
+                            .wait_of(version, &conduct, *resource)
+                            .map_or_else(String::new, |(_, message)| message),
+                    };
+                }
             }
             if let Some(holds) =
                 self.held_back(view, lane, version, *resource, target, now, &mut turns)
@@ -524,6 +536,7 @@ impl Engine {
             kind: latest.map(|it| it.kind),
             state,
             reason,
+            gates: Vec::new(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Commands: each is refused whole, with a reason for the caller, or becomes facts. Nothing is folded here.
 
+mod dependencies;
 mod jobs;
 pub(crate) mod orders;
 mod people;
@@ -16,6 +17,7 @@ use stagegate_model::{
     Actor, Command, Digest, Fact, Json, MeasurementStatus, NewVersion, Rejection, Role, UserId,
     VerificationId, VerificationStatus, Version, VersionId, VersionPatch, VersionStatus, derive_id,
 };
+use std::collections::BTreeMap;
 
 /// Bytes of a reason, a message, or one metadata value, at most.
 pub(crate) const TEXT_BYTES_MAX: usize = 4096;
@@ -228,7 +230,12 @@ fn create_version(
         let message = format!("it lies in the future; now is {}", context.now);
         return Err(Rejection::invalid("created_in_future", message).at("createdAt"));
     }
-    let digest = Digest::of(&new.tag, &new.config, &new.job_agent_config);
+    let digest = Digest::of(
+        &new.tag,
+        &new.config,
+        &new.job_agent_config,
+        &new.dependencies,
+    );
     if let Some(known) = state.version_by_tag(new.deployment, &new.tag) {
         if known.digest == digest && known.job_limits != new.job_limits {
             let message = format!(
@@ -249,6 +256,7 @@ fn create_version(
                     name: None,
                     config: None,
                     job_agent_config: None,
+                    dependencies: BTreeMap::new(),
                     status: None,
                     message: None,
                     metadata: Some(new.metadata),
@@ -263,6 +271,7 @@ fn create_version(
             .at("tag")
             .hint("give the new content a new tag"));
     }
+    dependencies::check(state, new.deployment, &new.tag, &new.dependencies)?;
     let name = if new.name.is_empty() {
         new.tag.clone()
     } else {
@@ -277,6 +286,7 @@ fn create_version(
             config: new.config,
             job_agent_config: new.job_agent_config,
             job_limits: new.job_limits,
+            dependencies: new.dependencies,
             status: new.status,
             message: new.message,
             metadata: new.metadata,
@@ -291,6 +301,7 @@ fn update_version(state: &State, patch: VersionPatch) -> Result<Vec<Fact>, Rejec
     let version = version_of(state, patch.id)?;
     let tag = patch.tag.filter(|tag| *tag != version.tag);
     let config = patch.config.filter(|config| *config != version.config);
+    let dependencies = dependencies::changed(version, patch.dependencies)?;
     let job_agent_config = patch
         .job_agent_config
         .filter(|config| *config != version.job_agent_config);
@@ -307,6 +318,7 @@ fn update_version(state: &State, patch: VersionPatch) -> Result<Vec<Fact>, Rejec
         job_agent_config
             .as_ref()
             .unwrap_or(&version.job_agent_config),
+        dependencies.as_ref().unwrap_or(&version.dependencies),
     );
     if digest != version.digest {
         if state.is_frozen(version.id) {
@@ -322,6 +334,13 @@ fn update_version(state: &State, patch: VersionPatch) -> Result<Vec<Fact>, Rejec
                 .as_ref()
                 .unwrap_or(&version.job_agent_config),
         )?;
+    }
+    let given_up = |status| matches!(status, VersionStatus::Failed | VersionStatus::Rejected);
+    let revived = given_up(version.status) && patch.status.is_some_and(|to| !given_up(to));
+    let needed = dependencies.as_ref();
+    if let Some(needed) = needed.or(revived.then_some(&version.dependencies)) {
+        let tag = tag.as_ref().unwrap_or(&version.tag);
+        dependencies::check(state, version.deployment, tag, needed)?;
     }
     let metadata = patch.metadata.and_then(|added| {
         let mut metadata = version.metadata.clone();
@@ -371,6 +390,7 @@ fn update_version(state: &State, patch: VersionPatch) -> Result<Vec<Fact>, Rejec
         name,
         config,
         job_agent_config,
+        dependencies,
         status,
         message,
         metadata,

@@ -12,6 +12,7 @@ mod expressions;
 mod handle;
 mod limits;
 pub mod lint;
+mod neighbours;
 mod preview;
 mod rollouts;
 pub mod rules;

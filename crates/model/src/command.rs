@@ -2,11 +2,11 @@
 //! into facts; ids of what is created are made by the caller.
 
 use crate::{
-    Deployment, DeploymentId, Environment, EnvironmentId, Freeze, FreezeId, Group, GroupId,
-    JobAgent, JobAgentId, JobExit, JobId, JobLimitsSpec, JobStatus, Json, KeyId, Metadata,
+    Dependencies, Deployment, DeploymentId, Environment, EnvironmentId, Freeze, FreezeId, Group,
+    GroupId, JobAgent, JobAgentId, JobExit, JobId, JobLimitsSpec, JobStatus, Json, KeyId, Metadata,
     Notifier, NotifierId, Policy, PolicyId, PromotionId, ReleaseId, Resource, ResourceId, Role,
-    Skip, SkipId, System, SystemId, TargetKey, Timestamp, UserId, VerificationId, VersionId,
-    VersionStatus, Vote, WorkspaceId,
+    Skip, SkipId, System, SystemId, TargetKey, Timestamp, UserId, VerificationId,
+    VersionDependency, VersionId, VersionStatus, Vote, WorkspaceId,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -235,6 +235,7 @@ pub struct NewVersion {
     pub config: Json,
     pub job_agent_config: Json,
     pub job_limits: JobLimitsSpec,
+    pub dependencies: Dependencies,
     pub status: VersionStatus,
     pub message: String,
     pub metadata: Metadata,
@@ -250,6 +251,8 @@ pub struct VersionPatch {
     pub name: Option<String>,
     pub config: Option<Json>,
     pub job_agent_config: Option<Json>,
+    /// Dependencies that are set, or taken out.
+    pub dependencies: BTreeMap<DeploymentId, Option<VersionDependency>>,
     pub status: Option<VersionStatus>,
     pub message: Option<String>,
     /// Laid over what is there; keys are added or replaced, none is removed.

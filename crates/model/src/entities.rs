@@ -7,7 +7,7 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// A group of deployments and environments that belong together.
@@ -220,6 +220,17 @@ pub struct Freeze {
     pub created_by: Option<UserId>,
 }
 
+/// What a version needs on the resource of each target, by the deployment that is needed.
+pub type Dependencies = BTreeMap<DeploymentId, VersionDependency>;
+
+/// Which versions of another deployment will do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VersionDependency {
+    /// CEL over `version` and `deployment`.
+    pub version_selector: String,
+}
+
 /// A build of a deployment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -234,6 +245,9 @@ pub struct Version {
     /// Limits of its jobs, fixed at creation; only the start deadline and the run timeout.
     #[serde(default, skip_serializing_if = "JobLimitsSpec::is_empty")]
     pub job_limits: JobLimitsSpec,
+    /// What it needs on the resource of each target.
+    #[serde(default, skip_serializing_if = "Dependencies::is_empty")]
+    pub dependencies: Dependencies,
     pub status: VersionStatus,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
@@ -258,17 +272,26 @@ impl Version {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub struct VersionOrder(pub Timestamp, pub VersionId);
 
-/// SHA-256 of a version's content (tag, config, job agent config): what votes and successes are bound to.
+/// SHA-256 of a version's content (tag, config, job agent config, dependencies): what votes and successes are bound to.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest(pub [u8; 32]);
 
 impl Digest {
     /// The digest of a version's content. Maps are hashed with sorted keys, so spelling does not matter.
     #[must_use]
-    pub fn of(tag: &str, config: &Json, job_agent_config: &Json) -> Self {
-        let content = serde_json::json!({
+    pub fn of(
+        tag: &str,
+        config: &Json,
+        job_agent_config: &Json,
+        dependencies: &Dependencies,
+    ) -> Self {
+        let mut content = serde_json::json!({
             "tag": tag, "config": config, "jobAgentConfig": job_agent_config,
         });
+        // Versions without any have the digest they had before there were dependencies.
+        if !dependencies.is_empty() {
+            content["dependencies"] = serde_json::json!(dependencies);
+        }
         Self(Sha256::digest(content.to_string().as_bytes()).into())
     }
 }
@@ -373,13 +396,21 @@ mod tests {
 
     #[test]
     fn digest_depends_on_content_only() {
-        let a = Digest::of("v1", &serde_json::json!({"a": 1, "b": 2}), &Json::Null);
-        let b = Digest::of("v1", &serde_json::json!({"b": 2, "a": 1}), &Json::Null);
+        let none = Dependencies::new();
+        let of = |tag, config| Digest::of(tag, &config, &Json::Null, &none);
+        let a = of("v1", serde_json::json!({"a": 1, "b": 2}));
+        let b = of("v1", serde_json::json!({"b": 2, "a": 1}));
         assert_eq!(a, b);
-        assert_ne!(
-            a,
-            Digest::of("v2", &serde_json::json!({"a": 1, "b": 2}), &Json::Null)
-        );
+        assert_ne!(a, of("v2", serde_json::json!({"a": 1, "b": 2})));
+        let needs = |selector: &str| {
+            let version_selector = selector.to_owned();
+            let needed = DeploymentId(uuid::Uuid::from_u128(1));
+            let dependencies = [(needed, VersionDependency { version_selector })].into();
+            let config = serde_json::json!({"a": 1, "b": 2});
+            Digest::of("v1", &config, &Json::Null, &dependencies)
+        };
+        assert_ne!(a, needs("true"));
+        assert_ne!(needs("true"), needs("false"));
         assert_eq!(a.to_string().parse::<Digest>().unwrap(), a);
         assert!("zz".parse::<Digest>().is_err());
     }

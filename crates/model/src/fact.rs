@@ -1,9 +1,9 @@
 //! Facts: what happened. State is a fold over them; a stored fact is never changed and must fold for ever.
 
 use crate::{
-    CancelCause, Deployment, DeploymentId, Digest, Environment, EnvironmentId, Freeze, FreezeId,
-    Group, GroupId, JobAgent, JobAgentId, JobId, JobLimits, JobStatus, Json, KeyId,
-    MeasurementStatus, Metadata, Notifier, NotifierId, Policy, PolicyId, PromotionId,
+    CancelCause, Dependencies, Deployment, DeploymentId, Digest, Environment, EnvironmentId,
+    Freeze, FreezeId, Group, GroupId, JobAgent, JobAgentId, JobId, JobLimits, JobStatus, Json,
+    KeyId, MeasurementStatus, Metadata, Notifier, NotifierId, Policy, PolicyId, PromotionId,
     PromotionStatus, ReleaseId, ReleaseStatus, Resource, ResourceId, Role, RuleId, Skip, SkipId,
     System, SystemId, TargetKey, Timestamp, UserId, VerificationId, VerificationStatus,
     VerificationTrigger, Version, VersionId, VersionStatus, Vote, WorkspaceId,
@@ -94,6 +94,9 @@ pub enum Fact {
         config: Option<Json>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         job_agent_config: Option<Json>,
+        /// All of them after the change.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        dependencies: Option<Dependencies>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         status: Option<VersionStatus>,
         #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -106,6 +106,7 @@ impl People {
         why.summary = self.tell(&why.summary);
         for target in &mut why.targets {
             target.reason = target.reason.as_deref().map(|reason| self.tell(reason));
+            target.gates.iter_mut().for_each(|gate| self.gate(gate));
         }
     }
 

@@ -3,9 +3,10 @@
 use super::{ClientError, List, Workspace};
 use crate::{
     Accepted, CastVotes, ChangedVersion, CreateVersion, DecideVerification, DeploymentVersion,
-    DeploymentVersionWithDependencies, Page, Promotion, PromotionDetail, PromotionsQuery, Release,
-    ReleaseTarget, ReleaseTargetStateQuery, ReleaseTargetStateResponse, ReleaseTargetWithState,
-    RerunVerification, Status, UpdateVersion, Verification, Why, WhyQuery,
+    DeploymentVersionDependency, DeploymentVersionWithDependencies, Page, Promotion,
+    PromotionDetail, PromotionsQuery, Release, ReleaseTarget, ReleaseTargetStateQuery,
+    ReleaseTargetStateResponse, ReleaseTargetWithState, RerunVerification, Status, UpdateVersion,
+    Verification, VersionDependency, Why, WhyQuery,
 };
 use reqwest::Method;
 
@@ -28,6 +29,29 @@ impl Workspace {
     ) -> Answer<DeploymentVersion> {
         let request = self.to_post(["deployments", deployment, "versions"]);
         self.client.send(request.json(body)?).await
+    }
+
+    /// What a version needs on the resource of each target.
+    pub async fn version_dependencies(&self, id: &str) -> Answer<Vec<DeploymentVersionDependency>> {
+        let request = self.to_get(["deployment-versions", id, "dependencies"]);
+        self.client.send(request).await
+    }
+
+    /// Sets what a version needs of one deployment.
+    pub async fn put_version_dependency(
+        &self,
+        id: &str,
+        deployment: &str,
+        body: &VersionDependency,
+    ) -> Answer<Accepted> {
+        let request = self.to_put(["deployment-versions", id, "dependencies", deployment]);
+        self.client.send(request.json(body)?).await
+    }
+
+    /// Takes a dependency out of a version.
+    pub async fn delete_version_dependency(&self, id: &str, deployment: &str) -> Answer<Accepted> {
+        let path = ["deployment-versions", id, "dependencies", deployment];
+        self.client.send(self.to_delete(path)).await
     }
 
     /// Says also how many targets go back when that rejects the version.

@@ -33,7 +33,10 @@ pub fn render(gates: &[Gate], paint: Paint) -> String {
             paint.tone(tone, mark),
             paint.strong(&one_line(&gate.kind)),
             paint.tone(tone, word),
-            paint.dim(&format!("(policy `{}`)", one_line(&gate.policy_name)))
+            paint.dim(&match gate.policy_name.as_str() {
+                "" => "(of the version itself)".to_owned(),
+                name => format!("(policy `{}`)", one_line(name)),
+            })
         ));
         text.push_str(&format!("      {}\n", one_line(&gate.message)));
         let mut line = |label: &str, value: String| {

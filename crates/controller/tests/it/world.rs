@@ -287,6 +287,7 @@ impl World {
     pub fn version(&self, deployment: DeploymentId, tag: &str) -> Command {
         Command::CreateVersion(NewVersion {
             job_limits: Default::default(),
+            dependencies: Default::default(),
             id: VersionId(id()),
             deployment,
             tag: tag.to_owned(),

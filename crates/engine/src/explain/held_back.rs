@@ -53,6 +53,10 @@ impl Engine {
         }
         let conduct = view.conduct(version, stored);
         if redeploy {
+            let gates = view.target_gates(&conduct, version, resource, now);
+            if let Some(gate) = gates.iter().find(|gate| !gate.verdict.is_allowed()) {
+                return Some(gate.verdict.why().message.clone());
+            }
             return turns.place_of(&conduct, resource);
         }
         let paused = turns.is_paused(version.id);

@@ -3,15 +3,15 @@
 
 use super::{
     DeploymentView, EnvironmentView, ResourceView, SystemView, VersionView, check_agent_selector,
-    check_resource_selector, policy_schema,
+    check_dependency, check_resource_selector, policy_schema,
 };
 use crate::rules::{self, RuleEvaluator};
 use crate::state::State;
 use stagegate_expressions::cel::Program;
 use stagegate_expressions::{Roots, View};
 use stagegate_model::{
-    Deployment, DeploymentId, Environment, EnvironmentId, Fact, Freeze, FreezeId, Policy, PolicyId,
-    Resource, RuleId, System, Version,
+    Dependencies, Deployment, DeploymentId, Environment, EnvironmentId, Fact, Freeze, FreezeId,
+    Policy, PolicyId, Resource, RuleId, System, Version, VersionId,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,6 +24,15 @@ pub(crate) struct Compiled {
     policies: BTreeMap<PolicyId, Arc<CompiledPolicy>>,
     /// Freezes, matched as policies are.
     freezes: BTreeMap<FreezeId, Arc<CompiledPolicy>>,
+    /// What versions need; of those that need something.
+    dependencies: BTreeMap<VersionId, Vec<CompiledDependency>>,
+}
+
+/// What a version needs of another deployment.
+#[derive(Clone)]
+pub(crate) struct CompiledDependency {
+    pub deployment: DeploymentId,
+    pub selector: Result<Program, String>,
 }
 
 #[derive(Clone)]
@@ -88,6 +97,9 @@ impl Compiled {
         for freeze in state.freezes.values() {
             compiled.put_freeze(freeze);
         }
+        for version in state.versions.values() {
+            compiled.put_dependencies(version.id, &version.dependencies);
+        }
         compiled
     }
 
@@ -110,6 +122,14 @@ impl Compiled {
             Fact::FreezeDeleted { id, .. } => {
                 self.freezes.remove(id);
             }
+            Fact::VersionCreated { version } => {
+                self.put_dependencies(version.id, &version.dependencies);
+            }
+            Fact::VersionChanged {
+                id,
+                dependencies: Some(dependencies),
+                ..
+            } => self.put_dependencies(*id, dependencies),
             _ => {}
         }
     }
@@ -138,6 +158,26 @@ impl Compiled {
     fn put_freeze(&mut self, freeze: &Freeze) {
         self.freezes
             .insert(freeze.id, Arc::new(CompiledPolicy::of_freeze(freeze)));
+    }
+
+    fn put_dependencies(&mut self, version: VersionId, dependencies: &Dependencies) {
+        if dependencies.is_empty() {
+            self.dependencies.remove(&version);
+            return;
+        }
+        let compiled = dependencies.iter().map(|(deployment, needed)| {
+            let selector = check_dependency(&needed.version_selector, "versionSelector");
+            CompiledDependency {
+                deployment: *deployment,
+                selector: selector.map_err(|error| error.to_string()),
+            }
+        });
+        self.dependencies.insert(version, compiled.collect());
+    }
+
+    /// What a version needs, in the order of the deployments.
+    pub fn dependencies_of(&self, version: VersionId) -> &[CompiledDependency] {
+        self.dependencies.get(&version).map_or(&[], Vec::as_slice)
     }
 
     /// Whether both selectors take the resource. A selector that cannot be evaluated takes nothing.

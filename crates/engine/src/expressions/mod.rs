@@ -5,7 +5,9 @@ mod compiled;
 mod schema;
 mod views;
 
-pub(crate) use compiled::{Compiled, CompiledPolicy, CompiledRule, Match, Subject};
+pub(crate) use compiled::{
+    Compiled, CompiledDependency, CompiledPolicy, CompiledRule, Match, Subject,
+};
 pub(crate) use schema::{
     approval_schema, condition_schema, environment_schema, notifier_schema, policy_schema,
     resource_schema, template_schema, turn_schema, version_schema,
@@ -16,7 +18,7 @@ pub use views::{
     VersionView,
 };
 
-use schema::agent_schema;
+use schema::{agent_schema, dependency_schema};
 use stagegate_expressions::Schema;
 use stagegate_expressions::cel::{CompileError, Program};
 use stagegate_expressions::template::TemplateError;
@@ -33,6 +35,11 @@ pub(crate) fn check_resource_selector(text: &str, field: &str) -> Result<Program
 /// Compiles a job agent selector.
 pub(crate) fn check_agent_selector(text: &str, field: &str) -> Result<Program, Rejection> {
     check_cel(text, agent_schema(), field)
+}
+
+/// Compiles a selector over what another deployment has on a resource.
+pub(crate) fn check_dependency(text: &str, field: &str) -> Result<Program, Rejection> {
+    check_cel(text, dependency_schema(), field)
 }
 
 /// Compiles CEL against a schema, naming the field in the refusal.

@@ -89,6 +89,8 @@ schemas! {
     environment_schema = [("environment", ENVIRONMENT)];
     /// Selectors over versions, in a lane.
     version_schema = [("version", VERSION), ("environment", ENVIRONMENT), ("deployment", DEPLOYMENT)];
+    /// Selectors over what another deployment has on a resource.
+    dependency_schema = [("deployment", DEPLOYMENT), ("version", VERSION)];
     /// Selectors of notifiers.
     notifier_schema = [("deployment", DEPLOYMENT), ("environment", ENVIRONMENT), ("version", VERSION)];
     /// Selectors over job agents.

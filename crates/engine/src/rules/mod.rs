@@ -5,6 +5,7 @@
 mod any_approval;
 pub(crate) mod approval;
 pub(crate) mod concurrency;
+mod deployment_dependency;
 pub mod deployment_window;
 pub(crate) mod environment_progression;
 pub(crate) mod freeze;
@@ -13,6 +14,7 @@ pub(crate) mod retry;
 pub(crate) mod rollback;
 pub mod verification;
 mod version_cooldown;
+pub(crate) mod version_dependency;
 mod version_selector;
 
 use crate::catalog::Draft;
@@ -21,7 +23,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use stagegate_expressions::cel::Program;
 use stagegate_model::{
-    Deployment, Environment, Json, Policy, Rejection, Rule, RuleId, Timestamp, Version,
+    Deployment, DeploymentId, Environment, Json, Policy, Rejection, Resource, Rule, RuleId,
+    Timestamp, Version,
 };
 use std::sync::Arc;
 
@@ -38,6 +41,7 @@ pub const REGISTRY: &[RuleKind] = &[
     concurrency::KIND,
     approval::KIND,
     version_cooldown::KIND,
+    deployment_dependency::KIND,
 ];
 
 /// A kind of rule.
@@ -66,6 +70,11 @@ pub(crate) trait RuleEvaluator: Send + Sync {
 
     /// Whether each target has to be asked, since the rule looks at what the target has.
     fn asks_targets(&self) -> bool {
+        false
+    }
+
+    /// Whether the answer for a target depends on what other deployments have on its resource.
+    fn asks_about_others(&self) -> bool {
         false
     }
 
@@ -155,6 +164,9 @@ pub(crate) struct GateContext<'a> {
 pub(crate) struct TargetContext<'a> {
     pub state: &'a State,
     pub version: &'a Version,
+    /// The deployment that the version is of.
+    pub deployment: DeploymentId,
+    pub resource: &'a Resource,
     pub target: &'a Target,
     pub now: Timestamp,
 }

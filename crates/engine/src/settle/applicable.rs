@@ -2,10 +2,10 @@
 
 use super::plan::GateStanding;
 use crate::engine::Engine;
-use crate::expressions::{CompiledPolicy, CompiledRule, Match, Subject};
+use crate::expressions::{CompiledDependency, CompiledPolicy, CompiledRule, Match, Subject};
 use crate::rules::concurrency::Concurrency;
 use crate::rules::gradual_rollout::GradualRollout;
-use crate::rules::{TargetContext, retry, rollback};
+use crate::rules::{TargetContext, retry, rollback, version_dependency};
 use crate::state::{LaneKey, State};
 use stagegate_model::{
     Deployment, Environment, PolicyId, Resource, ResourceId, RuleId, System, Timestamp, Version,
@@ -48,12 +48,29 @@ pub(crate) struct Conduct<'e> {
     pub concurrencies: Vec<(RuleId, &'e Concurrency)>,
     /// Rules that look at what a target has.
     pub by_target: Vec<(PolicyId, &'e CompiledRule)>,
+    /// What the version itself needs on each target's resource.
+    pub dependencies: &'e [CompiledDependency],
 }
 
 impl Conduct<'_> {
     /// Whether each target has to be asked for its turn.
     pub fn asks_for_turns(&self) -> bool {
-        !self.rollouts.is_empty() || !self.concurrencies.is_empty() || !self.by_target.is_empty()
+        !self.rollouts.is_empty() || !self.concurrencies.is_empty() || self.asks_targets()
+    }
+
+    /// Whether each target is asked whether it may have the version at all.
+    pub fn asks_targets(&self) -> bool {
+        !self.by_target.is_empty() || !self.dependencies.is_empty()
+    }
+
+    /// Whether the answer depends on what other deployments have on the target's resource.
+    pub fn asks_about_others(&self) -> bool {
+        let mut rules = self.by_target.iter();
+        !self.dependencies.is_empty()
+            || rules.any(|(_, rule)| {
+                let evaluator = rule.evaluator.as_ref();
+                evaluator.is_ok_and(|it| it.asks_about_others())
+            })
     }
 }
 
@@ -61,7 +78,10 @@ impl<'e> LaneView<'e> {
     /// What the policies that apply to a version on a target say apart from gates. A policy of which it cannot be
     /// said whether it applies, applies; a rule that cannot be evaluated is a shut gate already.
     pub fn conduct(&self, version: &Version, resource: Option<&Resource>) -> Conduct<'e> {
-        let mut conduct = Conduct::default();
+        let mut conduct = Conduct {
+            dependencies: self.engine.compiled.dependencies_of(version.id),
+            ..Conduct::default()
+        };
         let asked = self.policies.iter().flat_map(|policy| &policy.rules);
         let any = asked
             .filter_map(|rule| rule.evaluator.as_ref().ok())
@@ -252,6 +272,8 @@ impl<'e> LaneView<'e> {
             let context = TargetContext {
                 state,
                 version,
+                deployment: self.key.deployment,
+                resource: stored,
                 target,
                 now,
             };
@@ -266,6 +288,11 @@ impl<'e> LaneView<'e> {
                 latched: false,
             }));
         }
+        let needed = conduct.dependencies.iter();
+        gates.extend(needed.map(|needed| {
+            let verdict = version_dependency::judge(state, version, stored, needed);
+            version_dependency::standing(version.id, needed.deployment, verdict)
+        }));
         gates
     }
 

@@ -41,6 +41,7 @@ impl Turn<'_> {
         if let Some(lane) = self.engine.state.lanes.get_mut(&key) {
             lane.next_at = outlook.next_at;
             lane.waits_for_others = outlook.waits_for_others;
+            lane.asked_about = outlook.asked_about;
         }
         true
     }

@@ -34,6 +34,8 @@ pub(super) struct Outlook {
     pub next_at: Option<Timestamp>,
     /// Whether a target waits for jobs elsewhere to end.
     pub waits_for_others: bool,
+    /// Resources of which it was asked what other deployments have there.
+    pub asked_about: BTreeSet<ResourceId>,
 }
 
 /// In which order what may start does.
@@ -98,6 +100,25 @@ impl Outlook {
         let latching = latching.map(|gate| gate.rule).collect();
         start.latches.push((start.resources.len(), latching));
         start.resources.extend(resources);
+    }
+
+    /// The gates of one target for a version; when they may change is kept, and what they look at.
+    fn ask_target(
+        &mut self,
+        view: &LaneView<'_>,
+        conduct: &Conduct<'_>,
+        version: &Version,
+        resource: ResourceId,
+        now: Timestamp,
+    ) -> Vec<GateStanding> {
+        if conduct.asks_about_others() {
+            self.asked_about.insert(resource);
+        }
+        let gates = view.target_gates(conduct, version, resource, now);
+        for gate in &gates {
+            self.wake_at(gate.verdict.changes_at(), now);
+        }
+        gates
     }
 
     /// Whether something starts with the version.
@@ -197,6 +218,8 @@ impl ClassLook<'_, '_> {
             return;
         };
         let mut seen = None;
+        // Targets that no newer version may have; the others have theirs, or wait for their turn with it.
+        let mut among: Option<BTreeSet<ResourceId>> = None;
         for version in state.versions_of(self.view.key.deployment) {
             if Some(version.order()) <= floor {
                 break;
@@ -216,8 +239,11 @@ impl ClassLook<'_, '_> {
             }
             let conduct = self.view.conduct_at(version, resource, self.now);
             let mut free = self.startable(lane, listed, version.order());
+            if let Some(among) = &among {
+                free.retain(|resource| among.contains(resource));
+            }
             let mut denied = Vec::new();
-            if !conduct.by_target.is_empty() {
+            if conduct.asks_targets() {
                 (free, denied) = self.eligible(&conduct, version, free, outlook);
             }
             let all_denied = !denied.is_empty() && free.is_empty();
@@ -235,13 +261,7 @@ impl ClassLook<'_, '_> {
             if denied.is_empty() {
                 break;
             }
-            let denied: BTreeSet<ResourceId> = denied.into_iter().collect();
-            let class: Vec<ResourceId> = match listed {
-                Some(resources) => resources.to_vec(),
-                None => lane.targets.keys().copied().collect(),
-            };
-            let others = class.into_iter().filter(|id| !denied.contains(id));
-            self.taken.extend(others);
+            among = Some(denied.into_iter().collect());
         }
         self.look_at_unfinished(lane, seen, looked_at, outlook);
     }
@@ -301,12 +321,7 @@ impl ClassLook<'_, '_> {
         outlook: &mut Outlook,
     ) -> (Vec<ResourceId>, Vec<ResourceId>) {
         free.into_iter().partition(|resource| {
-            let gates = self
-                .view
-                .target_gates(conduct, version, *resource, self.now);
-            for gate in &gates {
-                outlook.wake_at(gate.verdict.changes_at(), self.now);
-            }
+            let gates = outlook.ask_target(self.view, conduct, version, *resource, self.now);
             gates.iter().all(|gate| gate.verdict.is_allowed())
         })
     }
@@ -393,15 +408,12 @@ fn look_at_orders<'e>(
         }
         let floor = lane.targets.get(resource).and_then(|target| target.floor);
         let above = floor.max(Some(version.order()));
-        let newer = newer_desired(view, above, stored, now, asked);
+        let newer = newer_desired(view, above, *resource, now, asked, outlook);
         if newer || !gates.iter().all(|gate| gate.verdict.is_allowed()) {
             continue;
         }
         let conduct = view.conduct_at(version, stored, now);
-        let asked = view.target_gates(&conduct, version, *resource, now);
-        for gate in &asked {
-            outlook.wake_at(gate.verdict.changes_at(), now);
-        }
+        let asked = outlook.ask_target(view, &conduct, version, *resource, now);
         let allowed = asked.iter().all(|gate| gate.verdict.is_allowed());
         if allowed && turns.take_slot(&conduct, *resource) {
             taken.insert(*resource);
@@ -448,24 +460,31 @@ fn corrected(
     }
 }
 
-/// Whether something newer than `above` may start on targets like `resource`.
+/// Whether something newer than `above` may start on a target.
 fn newer_desired(
     view: &LaneView<'_>,
     above: Option<VersionOrder>,
-    resource: Option<&stagegate_model::Resource>,
+    resource: ResourceId,
     now: Timestamp,
     asked: &mut Asked,
+    outlook: &mut Outlook,
 ) -> bool {
+    let stored = view.engine.state.resource(resource).map(|it| &**it);
     let candidates = view.engine.state.versions_of(view.key.deployment);
     candidates
         .take_while(|candidate| Some(candidate.order()) > above)
         .filter(|candidate| candidate.status == VersionStatus::Ready)
         .any(|candidate| {
-            view.stopped(candidate).is_none()
-                && view
-                    .gates(candidate, resource, now, asked)
-                    .iter()
-                    .all(|gate| gate.verdict.is_allowed())
+            if view.stopped(candidate).is_some() {
+                return false;
+            }
+            let gates = view.gates(candidate, stored, now, asked);
+            if !gates.iter().all(|gate| gate.verdict.is_allowed()) {
+                return false;
+            }
+            let conduct = view.conduct_at(candidate, stored, now);
+            let gates = outlook.ask_target(view, &conduct, candidate, resource, now);
+            gates.iter().all(|gate| gate.verdict.is_allowed())
         })
 }
 

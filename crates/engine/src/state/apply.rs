@@ -4,6 +4,7 @@
 mod configuration;
 mod lanes;
 mod leases;
+mod neighbours;
 mod orders;
 mod runs;
 

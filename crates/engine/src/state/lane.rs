@@ -58,6 +58,8 @@ pub struct Lane {
     pub next_at: Option<Timestamp>,
     /// Whether a target here waits for jobs elsewhere to end; set by settling.
     pub waits_for_others: bool,
+    /// Resources of which it was asked here what other deployments have there; set by settling.
+    pub asked_about: BTreeSet<ResourceId>,
 }
 
 impl Lane {
@@ -115,6 +117,8 @@ pub struct Target {
     pub current: Option<ReleaseId>,
     /// The version whose job was the last to succeed here, whatever its verification said.
     pub deployed: Option<VersionId>,
+    /// The release whose job was the last to succeed here, whatever its verification said.
+    pub brought: Option<ReleaseId>,
     /// The job that keeps the target busy, until it and its verifications ended.
     pub active: Option<JobId>,
     /// Why what should start here cannot.

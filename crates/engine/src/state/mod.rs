@@ -52,6 +52,8 @@ pub struct State {
     pub(crate) frozen: BTreeSet<VersionId>,
     pub(crate) votes: BTreeMap<(VersionId, EnvironmentId), BTreeMap<UserId, VoteRecord>>,
     pub(crate) lanes: BTreeMap<LaneKey, Lane>,
+    /// The lanes that have a target on a resource; follows from the lanes.
+    pub(crate) on_resource: BTreeMap<ResourceId, BTreeSet<LaneKey>>,
     pub(crate) tracks: BTreeMap<(VersionId, EnvironmentId), Track>,
     pub(crate) promotions: BTreeMap<PromotionId, Promotion>,
     pub(crate) releases: BTreeMap<ReleaseId, Release>,
@@ -392,6 +394,7 @@ impl State {
         for lane in state.lanes.values_mut() {
             lane.next_at = None;
             lane.waits_for_others = false;
+            lane.asked_about.clear();
         }
         state
     }

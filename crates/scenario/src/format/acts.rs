@@ -56,6 +56,8 @@ pub(crate) struct NewVersionAct {
     pub name: String,
     pub config: Json,
     pub job_agent_config: Json,
+    /// Selectors by slugs.
+    pub dependencies: Vec<(String, String)>,
     pub status: VersionStatus,
     pub message: String,
     pub metadata: Metadata,
@@ -71,6 +73,8 @@ pub(crate) struct UpdateAct {
     pub name: Option<String>,
     pub config: Option<Json>,
     pub job_agent_config: Option<Json>,
+    /// Selectors by slugs; `none` takes one out.
+    pub dependencies: Vec<(String, String)>,
     pub status: Option<VersionStatus>,
     pub message: Option<String>,
     pub metadata: Option<Metadata>,
@@ -233,7 +237,12 @@ fn read_act(reader: &mut Reader, entry: &Entry, acts: &mut Vec<Act>) {
 }
 
 fn metadata(reader: &mut Reader, fields: Fields<'_>) -> Option<Metadata> {
-    let pairs = reader.mapping(fields.get("metadata")?)?;
+    Some(pairs(reader, fields, "metadata")?.into_iter().collect())
+}
+
+/// Pairs of text.
+fn pairs(reader: &mut Reader, fields: Fields<'_>, key: &str) -> Option<Vec<(String, String)>> {
+    let pairs = reader.mapping(fields.get(key)?)?;
     let pairs = pairs.entries().iter();
     Some(
         pairs
@@ -262,6 +271,7 @@ fn new_version(reader: &mut Reader, node: &Node) -> Option<NewVersionAct> {
             name: String::new(),
             config: empty(),
             job_agent_config: empty(),
+            dependencies: Vec::new(),
             status: VersionStatus::Ready,
             message: String::new(),
             metadata: Metadata::new(),
@@ -276,6 +286,7 @@ fn new_version(reader: &mut Reader, node: &Node) -> Option<NewVersionAct> {
         name: reader.text_of(fields, "name").unwrap_or_default(),
         config: json_object(reader, fields, "config").unwrap_or_else(empty),
         job_agent_config: json_object(reader, fields, "jobAgentConfig").unwrap_or_else(empty),
+        dependencies: pairs(reader, fields, "dependencies").unwrap_or_default(),
         status: reader
             .word_of(fields, "status", &version_statuses(), VersionStatus::parse)
             .unwrap_or(VersionStatus::Ready),
@@ -295,6 +306,7 @@ fn update(reader: &mut Reader, node: &Node) -> Option<UpdateAct> {
         name: reader.text_of(fields, "name"),
         config: json_object(reader, fields, "config"),
         job_agent_config: json_object(reader, fields, "jobAgentConfig"),
+        dependencies: pairs(reader, fields, "dependencies").unwrap_or_default(),
         status: reader.word_of(fields, "status", &version_statuses(), VersionStatus::parse),
         message: reader.text_of(fields, "message"),
         metadata: metadata(reader, fields),

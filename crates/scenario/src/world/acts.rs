@@ -8,9 +8,10 @@ use crate::format::{
 use crate::reader::spelled;
 use stagegate_engine::Job;
 use stagegate_model::{
-    Actor, Change, Command, JobReport, NewVersion, VerificationId, VerificationStatus,
-    VersionPatch, Vote,
+    Actor, Change, Command, Dependencies, DeploymentId, JobReport, NewVersion, VerificationId,
+    VerificationStatus, VersionDependency, VersionPatch, Vote,
 };
+use std::collections::BTreeMap;
 
 impl World {
     /// Does one act. Refusals speak of people by name.
@@ -122,6 +123,11 @@ impl World {
             act.tag
         ));
         let actor = self.actor(act.by.as_deref())?;
+        let mut dependencies = Dependencies::new();
+        for (slug, selector) in &act.dependencies {
+            let (id, dependency) = self.dependency(slug, selector)?;
+            dependencies.insert(id, dependency);
+        }
         let new = NewVersion {
             job_limits: Default::default(),
             id: self.new_id().into(),
@@ -130,12 +136,23 @@ impl World {
             name: act.name.clone(),
             config: act.config.clone(),
             job_agent_config: act.job_agent_config.clone(),
+            dependencies,
             status: act.status,
             message: act.message.clone(),
             metadata: act.metadata.clone(),
             created_at,
         };
         self.execute(Command::CreateVersion(new), actor)
+    }
+
+    fn dependency(
+        &self,
+        slug: &str,
+        selector: &str,
+    ) -> Result<(DeploymentId, VersionDependency), Trouble> {
+        let id = self.deployment(Some(slug)).map_err(Trouble::Wrong)?;
+        let version_selector = selector.to_owned();
+        Ok((id, VersionDependency { version_selector }))
     }
 
     fn update_version(&mut self, act: &UpdateAct) -> Result<(), Trouble> {
@@ -159,6 +176,7 @@ impl World {
         note(act.name.is_some(), "name");
         note(act.config.is_some(), "config");
         note(act.job_agent_config.is_some(), "jobAgentConfig");
+        note(!act.dependencies.is_empty(), "dependencies");
         note(act.message.is_some(), "message");
         note(act.metadata.is_some(), "metadata");
         let who = act.by.as_deref().unwrap_or("CI");
@@ -168,12 +186,18 @@ impl World {
             parts.join(", ")
         ));
         let actor = self.actor(act.by.as_deref())?;
+        let mut dependencies = BTreeMap::new();
+        for (slug, selector) in &act.dependencies {
+            let (id, dependency) = self.dependency(slug, selector)?;
+            dependencies.insert(id, Some(dependency).filter(|_| selector != "none"));
+        }
         let patch = VersionPatch {
             id,
             tag: act.tag.clone(),
             name: act.name.clone(),
             config: act.config.clone(),
             job_agent_config: act.job_agent_config.clone(),
+            dependencies,
             status: act.status,
             message: act.message.clone(),
             metadata: act.metadata.clone(),

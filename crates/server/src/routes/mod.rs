@@ -105,6 +105,9 @@ const ROUTES: &[Route] = routes! {
     get    "/workspaces/{workspaceId}/deployments/{deploymentId}/versions" Viewer versions::list;
     post   "/workspaces/{workspaceId}/deployments/{deploymentId}/versions" Ci versions::create;
     patch  "/workspaces/{workspaceId}/deploymentversions/{deploymentVersionId}" Ci versions::update;
+    get    "/workspaces/{workspaceId}/deployment-versions/{deploymentVersionId}/dependencies" Viewer versions::list_dependencies;
+    put    "/workspaces/{workspaceId}/deployment-versions/{deploymentVersionId}/dependencies/{dependencyDeploymentId}" Ci versions::put_dependency;
+    delete "/workspaces/{workspaceId}/deployment-versions/{deploymentVersionId}/dependencies/{dependencyDeploymentId}" Ci versions::delete_dependency;
     put    "/workspaces/{workspaceId}/deployment-versions/{deploymentVersionId}/user-approval-records" Approver votes::cast;
     get    "/workspaces/{workspaceId}/deployment-versions/{deploymentVersionId}/rejection" Viewer orders::rejection;
 

@@ -1,17 +1,18 @@
 //! Versions, as CI announces them.
 
 use super::{deployments, refuse_filter};
-use crate::answer::{Accepted, Answer, Failure, Json};
+use crate::answer::{Accepted, Answer, Failure, Json, accepted};
 use crate::body::{Body, Query};
-use crate::scope::Scope;
+use crate::scope::{Scope, parse_id};
 use crate::wire;
 use axum::http::StatusCode;
 use serde::Deserialize;
 use stagegate_api as api;
 use stagegate_model::{
-    Command, DeploymentId, Json as AnyJson, NewVersion, Timestamp, VersionId, VersionPatch,
-    VersionStatus,
+    Command, DeploymentId, Json as AnyJson, NewVersion, Timestamp, VersionDependency, VersionId,
+    VersionPatch, VersionStatus,
 };
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 #[derive(Deserialize)]
@@ -54,7 +55,7 @@ pub(super) async fn list(
                 api::Page::cut(all, paging.limit(), paging.offset()).map(|it| {
                     api::DeploymentVersionWithDependencies {
                         version: wire::version(it),
-                        dependencies: Default::default(),
+                        dependencies: wire::dependencies(&it.dependencies),
                     }
                 }),
             )
@@ -69,14 +70,12 @@ pub(super) async fn create(
     Body(body): Body<api::CreateVersion>,
 ) -> Answer<Json<api::DeploymentVersion>> {
     let deployment: DeploymentId = scope.id("deploymentId")?;
-    if body.dependencies.as_ref().is_some_and(|it| !it.is_empty()) {
-        return Err(Failure::new(
-            "invalid_value",
-            "dependencies of versions are not enforced yet",
-        )
-        .at("dependencies")
-        .hint("leave them out; nothing would hold the version back"));
-    }
+    let dependencies = body.dependencies.unwrap_or_default().into_iter();
+    let dependencies = dependencies.map(|(deployment, needed)| {
+        let id = parse_id(&deployment, "dependencies")?;
+        Ok((id, needed_version(needed)))
+    });
+    let dependencies = dependencies.collect::<Answer<_>>()?;
     let status = match body.status.as_str() {
         "" => VersionStatus::Ready,
         text => version_status(text)?,
@@ -91,6 +90,7 @@ pub(super) async fn create(
         name: body.name,
         config: object(body.config),
         job_agent_config: object(body.job_agent_config),
+        dependencies,
         status,
         message: body.message.unwrap_or_default(),
         metadata: body.metadata.unwrap_or_default(),
@@ -148,6 +148,7 @@ pub(super) async fn update(
         name: body.name,
         config: body.config.map(AnyJson::Object),
         job_agent_config: body.job_agent_config.map(AnyJson::Object),
+        dependencies: BTreeMap::new(),
         status,
         message: body.message,
         metadata: body.metadata,
@@ -168,6 +169,71 @@ pub(super) async fn update(
         rolled_back_targets,
     };
     Ok((StatusCode::ACCEPTED, Json(changed)))
+}
+
+pub(super) async fn list_dependencies(
+    scope: Scope,
+) -> Answer<Json<Vec<api::DeploymentVersionDependency>>> {
+    let id: VersionId = scope.id("deploymentVersionId")?;
+    let dependencies = scope
+        .ask(move |engine| {
+            let version = engine.state().versions().get(&id);
+            let version = version.ok_or_else(|| Failure::no_such("version", id))?;
+            Ok(wire::dependencies(&version.dependencies))
+        })
+        .await?;
+    let told =
+        dependencies
+            .into_iter()
+            .map(|(deployment, needed)| api::DeploymentVersionDependency {
+                deployment_version_id: id.to_string(),
+                dependency_deployment_id: deployment,
+                version_selector: needed.version_selector,
+            });
+    Ok(Json(told.collect()))
+}
+
+pub(super) async fn put_dependency(
+    scope: Scope,
+    Body(body): Body<api::VersionDependency>,
+) -> Answer<Accepted<api::Accepted>> {
+    change_dependency(&scope, Some(needed_version(body))).await?;
+    Ok(accepted(
+        scope.text("deploymentVersionId"),
+        "the dependency was stored",
+    ))
+}
+
+pub(super) async fn delete_dependency(scope: Scope) -> Answer<Accepted<api::Accepted>> {
+    change_dependency(&scope, None).await?;
+    Ok(accepted(
+        scope.text("deploymentVersionId"),
+        "the dependency was deleted",
+    ))
+}
+
+async fn change_dependency(scope: &Scope, needed: Option<VersionDependency>) -> Answer<()> {
+    let patch = VersionPatch {
+        id: scope.id("deploymentVersionId")?,
+        tag: None,
+        name: None,
+        config: None,
+        job_agent_config: None,
+        dependencies: [(scope.id("dependencyDeploymentId")?, needed)].into(),
+        status: None,
+        message: None,
+        metadata: None,
+    };
+    scope
+        .submit(Command::UpdateVersion(patch), Vec::new())
+        .await?;
+    Ok(())
+}
+
+fn needed_version(body: api::VersionDependency) -> VersionDependency {
+    VersionDependency {
+        version_selector: body.version_selector,
+    }
 }
 
 fn version_status(text: &str) -> Answer<VersionStatus> {

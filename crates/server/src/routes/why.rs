@@ -67,6 +67,7 @@ fn told(engine: &Engine, it: &Explanation) -> api::Why {
                 .to_owned(),
                 kind: target.kind.and_then(wire::departure),
                 reason: Some(target.reason.clone()).filter(|reason| !reason.is_empty()),
+                gates: target.gates.iter().map(wire::gate).collect(),
             })
             .collect(),
         earliest: it.earliest.map(|at| at.to_string()),

@@ -5,7 +5,7 @@ use crate::answer::{Answer, Failure};
 use stagegate_api as api;
 use stagegate_engine::{State, WorkspaceInfo};
 use stagegate_model as model;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What an absent `resourceSelector` means.
 pub(crate) const SELECTS_NOTHING: &str = "false";
@@ -148,6 +148,21 @@ pub(crate) fn version(version: &model::Version) -> api::DeploymentVersion {
         metadata: some_map(&version.metadata),
         created_at: version.created_at.to_string(),
     }
+}
+
+pub(crate) fn dependencies(
+    dependencies: &model::Dependencies,
+) -> BTreeMap<String, api::VersionDependency> {
+    let dependencies = dependencies.iter();
+    dependencies
+        .map(|(deployment, needed)| {
+            let version_selector = needed.version_selector.clone();
+            (
+                deployment.to_string(),
+                api::VersionDependency { version_selector },
+            )
+        })
+        .collect()
 }
 
 /// What is said of limits; nothing when nothing is.

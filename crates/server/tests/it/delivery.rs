@@ -27,10 +27,7 @@ async fn the_same_version_again_is_the_one_that_is_there() {
     let dependent = json!({"tag": "v2", "name": "v2", "status": "ready",
         "dependencies": {"x": {"versionSelector": "true"}}});
     let problem = world.call(Role::Ci, "POST", &path, Some(dependent)).await;
-    assert_eq!(
-        problem.refused(400, "invalid_value")["field"],
-        "dependencies"
-    );
+    assert_eq!(problem.refused(400, "invalid_id")["field"], "dependencies");
     let nonsense = json!({"tag": "v2", "name": "v2", "status": "great"});
     let problem = world.call(Role::Ci, "POST", &path, Some(nonsense)).await;
     problem.refused(400, "invalid_status");

@@ -5,6 +5,7 @@ mod apply;
 mod configuration;
 mod delivery;
 mod departures;
+mod dependencies;
 mod events;
 mod job_runs;
 mod limits;

@@ -208,6 +208,7 @@ impl Auditor {
             Fact::VersionChanged {
                 id,
                 tag,
+                dependencies,
                 status,
                 metadata,
                 digest,
@@ -221,6 +222,9 @@ impl Auditor {
                     format!("the content of {} changed though it is frozen", version.tag)
                 })?;
                 version.digest = *digest;
+                if let Some(dependencies) = dependencies {
+                    version.dependencies.clone_from(dependencies);
+                }
                 if let Some(tag) = tag {
                     version.tag.clone_from(tag);
                 }

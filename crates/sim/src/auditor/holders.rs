@@ -185,10 +185,11 @@ impl Auditor {
                 if status.is_terminal() {
                     job.completed_at = Some(now);
                 }
-                let (target, version) = (job.target, job.version);
+                let (target, version, release) = (job.target, job.version, job.release);
                 if *status == JobStatus::Successful {
                     let record = self.ledger.targets.entry(target).or_default();
                     record.deployed.push((now, version));
+                    record.brought = Some(release);
                 }
             }
             _ => {}

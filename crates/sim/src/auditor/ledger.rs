@@ -37,6 +37,8 @@ pub struct Ledger {
     pub rollouts: BTreeMap<(VersionId, EnvironmentId, RuleId), RolloutRecord>,
     /// Versions whose content can no longer change.
     pub frozen: BTreeSet<VersionId>,
+    /// Releases that were ordered back.
+    pub undone: BTreeSet<ReleaseId>,
 }
 
 /// A vote as it counts.
@@ -105,6 +107,8 @@ pub struct TargetRecord {
     pub good: Vec<(ReleaseId, VersionId)>,
     /// The last release that succeeded, since the target joined.
     pub current: Option<(ReleaseId, VersionId)>,
+    /// The release whose job was the last to succeed here, since the target joined.
+    pub brought: Option<ReleaseId>,
     /// The job whose release has not ended.
     pub active: Option<JobId>,
     pub block: Option<Block>,

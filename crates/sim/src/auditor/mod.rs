@@ -4,6 +4,7 @@
 //! account of them, and evaluates gates, selectors and measurements by its own few lines, so that an error in the
 //! engine's decisions cannot hide in the judge.
 
+mod dependencies;
 mod follow;
 mod gates;
 mod holders;

@@ -174,6 +174,7 @@ impl Ledger {
                 let (name, tag) = (self.name(target), self.tag(order.version));
                 format!("{name} is to go back to {tag}, which never succeeded there")
             })?;
+            self.undone.extend(order.of);
             let further =
                 before.is_some_and(|it| it.kind == StartKind::Rollback && it.of == order.of);
             let undone = order.of.and_then(|release| self.releases.get(&release));

@@ -137,7 +137,7 @@ impl Auditor {
             if version.status != VersionStatus::Ready {
                 continue;
             }
-            if ledger.shut(version, key).is_none() {
+            if ledger.shut(version, key).is_none() && ledger.lacks(version, key).is_none() {
                 let blocked = target
                     .block
                     .as_ref()
@@ -196,14 +196,18 @@ impl Auditor {
         let shut = match order.kind {
             StartKind::Rollback => ledger.frozen_by(version, key, true),
             StartKind::BreakGlass => None,
-            _ => ledger.gates_shut(version, key),
+            _ => ledger
+                .gates_shut(version, key)
+                .or_else(|| ledger.lacks(version, key)),
         };
         let gives_way = order.kind == StartKind::Redeploy
             && ledger
                 .versions_of(key.deployment)
                 .iter()
                 .take_while(|newer| newer.order() > version.order())
-                .any(|newer| ledger.shut(newer, key).is_none());
+                .any(|newer| {
+                    ledger.shut(newer, key).is_none() && ledger.lacks(newer, key).is_none()
+                });
         if shut.is_none() && !gives_way && !still(version) {
             let kind = order.kind.as_str();
             return stuck(format!(
@@ -264,6 +268,7 @@ impl Ledger {
             !good
                 && (elsewhere
                     || self.cannot_be_rendered(*key)
+                    || self.lacks(version, *key).is_some()
                     || self.shut(version, *key).is_some())
         })
     }

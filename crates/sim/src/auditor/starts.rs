@@ -134,9 +134,14 @@ impl Ledger {
             let what = format!("{tag} started on {name} although {why}");
             return Err(Violation::new(self.rule_of_stop(version, key), what));
         }
+        if let Some(why) = self.lacks(version, key) {
+            let what = format!("{tag} started on {name} although {why}");
+            return Err(Violation::new("dependencies", what));
+        }
         let newer = self.versions_of(key.deployment);
         let mut newer = newer.iter().take_while(|it| it.order() > version.order());
-        if let Some(newer) = newer.find(|it| self.shut(it, key).is_none()) {
+        let could = |it: &&&Version| self.shut(it, key).is_none() && self.lacks(it, key).is_none();
+        if let Some(newer) = newer.find(could) {
             let what = format!("{tag} started on {name} although {} could", newer.tag);
             return Err(Violation::new("newest", what));
         }
@@ -218,7 +223,10 @@ impl Ledger {
                     None => Ok(()),
                 }
             }
-            StartKind::Redeploy => match self.gates_shut(version, key) {
+            StartKind::Redeploy => match self
+                .gates_shut(version, key)
+                .or_else(|| self.lacks(version, key))
+            {
                 Some(why) => {
                     let what = format!("{tag} was deployed again on {name} although {why}");
                     Err(Violation::new("gates", what))

@@ -1,7 +1,7 @@
 //! What a step of the plan asks for, given what the log says.
 
 use super::Ids;
-use super::rules::{KINDS, rule};
+use super::rules::{KINDS, NEEDED, rule};
 use super::setup::{CHANNELS, People, ZONES, any_policy, resource, selector};
 use crate::auditor::Ledger;
 use crate::dice::Dice;
@@ -104,8 +104,13 @@ impl Maker<'_> {
             0 => VersionStatus::Building,
             _ => VersionStatus::Ready,
         };
+        let mut dependencies = Dependencies::new();
+        if self.dice.chance(12) {
+            dependencies.extend(self.dependency());
+        }
         Some(Command::CreateVersion(NewVersion {
             job_limits: Default::default(),
+            dependencies,
             id: self.ids.next(self.now.0, self.stream).into(),
             deployment,
             tag,
@@ -117,6 +122,13 @@ impl Maker<'_> {
             metadata,
             created_at,
         }))
+    }
+
+    /// What a version may need of a deployment; now and then of its own, which is refused.
+    fn dependency(&mut self) -> Option<(DeploymentId, VersionDependency)> {
+        let of = self.dice.any(self.ledger.deployments.keys().copied())?;
+        let version_selector = (*self.dice.pick(NEEDED)).to_owned();
+        Some((of, VersionDependency { version_selector }))
     }
 
     /// A version, a late one more likely than an early one.
@@ -137,6 +149,7 @@ impl Maker<'_> {
             name: None,
             config: None,
             job_agent_config: None,
+            dependencies: Default::default(),
             status: None,
             message: None,
             metadata: None,
@@ -145,6 +158,13 @@ impl Maker<'_> {
             0 => {
                 let channel = (*self.dice.pick(CHANNELS)).to_owned();
                 patch.metadata = Some(Metadata::from([("channel".to_owned(), channel)]));
+            }
+            1 if self.dice.chance(40) => {
+                let needed = self.dependency();
+                patch.dependencies = needed
+                    .into_iter()
+                    .map(|(of, needed)| (of, Some(needed).filter(|_| self.dice.chance(60))))
+                    .collect();
             }
             1 => patch.config = Some(json!({"size": self.dice.below(3)})),
             _ => {

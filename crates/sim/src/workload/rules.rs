@@ -18,6 +18,15 @@ pub const KINDS: &[&str] = &[
     "versionSelector",
     "deploymentWindow",
     "approval",
+    "deploymentDependency",
+];
+
+/// What may be needed of another deployment.
+pub const NEEDED: &[&str] = &[
+    "true",
+    "deployment.slug == \"app-0\"",
+    "version.metadata[\"channel\"] != \"beta\"",
+    "version.tag.startsWith(\"v1\")",
 ];
 
 /// A rule of a kind. `stages` are those it may wait for.
@@ -53,6 +62,7 @@ pub fn rule(
             "allowWindow": dice.chance(60),
         }),
         "approval" => approval(dice),
+        "deploymentDependency" => json!({"dependsOn": *dice.pick(NEEDED)}),
         _ => progression(dice, stages),
     };
     Rule {

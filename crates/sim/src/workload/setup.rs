@@ -170,6 +170,11 @@ fn configuration(dice: &mut Dice, ids: &mut Ids, now: Timestamp) -> Vec<Change> 
     }
     let names: Vec<&str> = stages.iter().map(|(name, _)| *name).collect();
     let mut policies: Vec<Policy> = Vec::new();
+    if dice.chance(30) {
+        let rules = vec![rule(dice, ids, now, "deploymentDependency", &names, 2)];
+        let selector = "deployment.slug == \"app-1\"".to_owned();
+        policies.push(policy(ids, now, "needs a neighbour", selector, rules, 2));
+    }
     for (index, name) in names.iter().enumerate() {
         if index > 0 && dice.chance(75) {
             let rules = vec![rule(
@@ -299,7 +304,13 @@ pub fn any_policy(
 ) -> Policy {
     let mut rules = Vec::new();
     for kind in KINDS {
-        if dice.chance(20) {
+        // Where it applies to every deployment it holds most of them for ever.
+        let often = if *kind == "deploymentDependency" {
+            6
+        } else {
+            20
+        };
+        if dice.chance(often) {
             rules.push(rule(dice, ids, now, kind, stages, stream));
         }
     }

@@ -9,7 +9,8 @@ use crate::{resolve, values};
 use anyhow::Result;
 use serde::Serialize;
 use stagegate_api::client::Workspace;
-use stagegate_api::{CreateVersion, Deployment, DeploymentVersion, Environment};
+use stagegate_api::{CreateVersion, Deployment, DeploymentVersion, Environment, VersionDependency};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Announce a build. Sending the same again gives the version that is there.
@@ -18,6 +19,7 @@ use std::time::Duration;
 Examples:
   stagegate version create --deployment api --tag v1.2.3
   stagegate version create --deployment api --tag v1.2.3 --metadata commit=9f2c1e --config '{\"image\": \"api:v1.2.3\"}'
+  stagegate version create --deployment api --tag v1.2.3 --depends-on database='version.metadata[\"schema\"] == \"7\"'
   stagegate version create --deployment api --tag v1.2.3 --wait=staging --timeout 15m
 
 With --wait the exit code is 1 when the version did not arrive.")]
@@ -43,6 +45,9 @@ pub struct Args {
     /// Laid over the deployment's configuration of its agent: a JSON object, or `@file`
     #[arg(long, value_name = "JSON|@FILE")]
     job_agent_config: Option<String>,
+    /// What must run on the same resource, as `database='version.tag == \"v2\"'` (CEL over `version`); may be given several times
+    #[arg(long, value_name = "DEPLOYMENT=CEL", value_parser = values::pair)]
+    depends_on: Vec<(String, String)>,
     /// Wait until it has arrived in this environment, or wherever the deployment has targets
     #[arg(long, value_name = "ENVIRONMENT", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     wait: Option<String>,
@@ -69,7 +74,7 @@ impl Args {
                 .map(|text| values::json_object(flag, text))
                 .transpose()
         };
-        let body = CreateVersion {
+        let mut body = CreateVersion {
             tag: self.tag.clone(),
             name: self.name.clone().unwrap_or_default(),
             status: self.status.clone(),
@@ -81,6 +86,18 @@ impl Args {
         };
         let workspace = session.workspace().await?;
         let deployment = resolve::deployment(&workspace, self.deployment.as_deref()).await?;
+        let mut dependencies = BTreeMap::new();
+        for (name, version_selector) in self.depends_on {
+            let needed = resolve::deployment(&workspace, Some(&name)).await?;
+            let dependency = VersionDependency { version_selector };
+            if dependencies.insert(needed.id, dependency).is_some() {
+                let message = format!("--depends-on: `{name}` is given twice");
+                return Err(Failure::usage("invalid_value", message)
+                    .hint("join what is needed of it with `&&`")
+                    .into());
+            }
+        }
+        body.dependencies = Some(dependencies).filter(|it| !it.is_empty());
         // Before anything is created: a mistyped environment must not leave a version behind.
         let environments = match self.wait.as_deref() {
             None => None,

@@ -142,10 +142,11 @@ fn version(status: VersionStatus) -> Fact {
         name: None,
         config: None,
         job_agent_config: None,
+        dependencies: None,
         status: Some(status),
         message: None,
         metadata: None,
-        digest: Digest::of("t", &Json::Null, &Json::Null),
+        digest: Digest::of("t", &Json::Null, &Json::Null, &Default::default()),
     }
 }
 

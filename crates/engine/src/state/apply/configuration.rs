@@ -37,6 +37,7 @@ impl State {
                 self.deployments
                     .insert(deployment.id, Arc::new(deployment.clone()));
                 self.touch_deployment(deployment.id);
+                self.touch_neighbours_of_deployment(deployment.id);
                 let lanes = self.lanes.keys();
                 let lanes = lanes.filter(|key| key.deployment == deployment.id);
                 self.dirty.configured.extend(lanes.copied());
@@ -156,6 +157,7 @@ impl State {
             name,
             config,
             job_agent_config,
+            dependencies,
             status,
             message,
             metadata,
@@ -187,6 +189,9 @@ impl State {
         if let Some(config) = job_agent_config {
             version.job_agent_config.clone_from(config);
         }
+        if let Some(dependencies) = dependencies {
+            version.dependencies.clone_from(dependencies);
+        }
         if let Some(status) = status {
             version.status = *status;
             if *status == VersionStatus::Rejected {
@@ -199,5 +204,6 @@ impl State {
         version.digest = *digest;
         let deployment = version.deployment;
         self.touch_deployment(deployment);
+        self.touch_neighbours_of_version(*id, None);
     }
 }

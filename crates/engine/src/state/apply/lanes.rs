@@ -44,9 +44,11 @@ impl State {
     pub(super) fn join(&mut self, key: LaneKey, resources: &[ResourceId]) {
         let now = self.head.time;
         let lane = self.lanes.entry(key).or_default();
+        let mut stayed = Vec::new();
         for resource in resources {
             if let Some(target) = lane.targets.get_mut(resource) {
                 target.leaving = false;
+                stayed.push(*resource);
                 continue;
             }
             let target = Target {
@@ -58,15 +60,20 @@ impl State {
                 good: Vec::new(),
                 current: None,
                 deployed: None,
+                brought: None,
                 active: None,
                 block: None,
                 leaving: false,
             };
             lane.targets.insert(*resource, target);
+            self.on_resource.entry(*resource).or_default().insert(key);
             *lane.by_floor.entry(None).or_default() += 1;
             if let Some(stored) = self.resources.get_mut(resource) {
                 stored.targets += 1;
             }
+        }
+        for resource in stayed {
+            self.touch_neighbours(key.deployment, resource);
         }
         self.touch_deployment(key.deployment);
     }
@@ -82,6 +89,7 @@ impl State {
             };
             if target.active.is_some() {
                 target.leaving = true;
+                self.touch_neighbours(key.deployment, *resource);
                 continue;
             }
             let target = target.clone();
@@ -90,8 +98,16 @@ impl State {
             lane.orders.remove(resource);
             lane.retries.remove(resource);
             lane.held.remove(resource);
+            lane.asked_about.remove(resource);
             if target.number > 0 {
                 lane.left.insert(*resource, target.number);
+            }
+            self.touch_neighbours(key.deployment, *resource);
+            if let Some(lanes) = self.on_resource.get_mut(resource) {
+                lanes.remove(&key);
+                if lanes.is_empty() {
+                    self.on_resource.remove(resource);
+                }
             }
             for release in [target.latest, target.current].into_iter().flatten() {
                 self.archive_release(release);

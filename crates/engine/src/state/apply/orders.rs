@@ -33,6 +33,7 @@ impl State {
             } => {
                 let track = self.touched_track(*version, *environment);
                 track.quarantined = Some(standstill(now, reason));
+                self.touch_neighbours_of_version(*version, Some(*environment));
             }
             Fact::QuarantineCleared {
                 version,
@@ -43,6 +44,7 @@ impl State {
                 track.quarantined = None;
                 track.failed_verifications.clear();
                 track.failures.clear();
+                self.touch_neighbours_of_version(*version, Some(*environment));
             }
             Fact::PromotionCancelRequested { id, reason } => {
                 if let Some((version, environment)) = self.promotion_of(*id) {
@@ -228,6 +230,7 @@ impl State {
             result.rolled_back = true;
         }
         self.touch_deployment(key.deployment);
+        self.touch_neighbours(key.deployment, key.resource);
     }
 
     /// Targets whose job of the version was cancelled may start it again, and nothing older.

@@ -204,6 +204,7 @@ impl State {
         }
         job.completed_at = Some(now);
         let (target, version, promotion) = (job.target, job.version, job.promotion);
+        let release_id = job.release;
         Self::unwake(&mut self.wakes, job);
         let release = self.releases.get(&job.release);
         let forced = release.is_some_and(|it| it.kind == StartKind::BreakGlass);
@@ -247,6 +248,10 @@ impl State {
         }
         if status == JobStatus::Successful {
             self.replace(target.into(), target.resource, version);
+            if let Some(known) = self.target_mut(target.into(), target.resource) {
+                known.brought = Some(release_id);
+            }
+            self.touch_neighbours(target.deployment, target.resource);
         }
         self.dirty.jobs.insert(id);
         self.touch_deployment(target.deployment);
@@ -385,6 +390,9 @@ impl State {
             }
         }
         self.touch_deployment(target.deployment);
+        if status == ReleaseStatus::Succeeded {
+            self.touch_neighbours(target.deployment, resource);
+        }
         self.touch_waiting();
     }
 

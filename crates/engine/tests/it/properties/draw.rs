@@ -563,6 +563,7 @@ fn patch(id: VersionId, what: usize) -> VersionPatch {
         name: None,
         config: (what == 5).then(|| json!({ "size": 2 })),
         job_agent_config: None,
+        dependencies: Default::default(),
         status: statuses.get(what).copied(),
         message: None,
         metadata: (what > 5).then(|| version_metadata(what - 6)),

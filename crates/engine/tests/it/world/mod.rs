@@ -481,6 +481,7 @@ impl World {
         self.versions.insert(tag.to_owned(), id);
         NewVersion {
             job_limits: Default::default(),
+            dependencies: Default::default(),
             id,
             deployment: self.main,
             tag: tag.to_owned(),
@@ -516,6 +517,7 @@ impl World {
             name: None,
             config: None,
             job_agent_config: None,
+            dependencies: Default::default(),
             status: None,
             message: None,
             metadata: None,
