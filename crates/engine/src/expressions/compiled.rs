@@ -2,8 +2,8 @@
 //! time, and holds for text that no longer compiles (after an upgrade) the error that keeps its gates shut.
 
 use super::{
-    DeploymentView, EnvironmentView, ResourceView, SystemView, VersionView, check_agent_selector,
-    check_resource_selector, policy_schema,
+    CompiledVariables, DeploymentView, EnvironmentView, ResourceView, SystemView, VersionView,
+    check_agent_selector, check_resource_selector, policy_schema,
 };
 use crate::rules::{self, RuleEvaluator};
 use crate::state::State;
@@ -24,6 +24,7 @@ pub(crate) struct Compiled {
     policies: BTreeMap<PolicyId, Arc<CompiledPolicy>>,
     /// Freezes, matched as policies are.
     freezes: BTreeMap<FreezeId, Arc<CompiledPolicy>>,
+    pub variables: CompiledVariables,
 }
 
 #[derive(Clone)]
@@ -75,7 +76,10 @@ pub(crate) struct Subject<'e> {
 impl Compiled {
     /// Compiles everything in the state.
     pub fn build(state: &State) -> Self {
-        let mut compiled = Self::default();
+        let mut compiled = Self {
+            variables: CompiledVariables::build(&state.variables),
+            ..Self::default()
+        };
         for environment in state.environments.values() {
             compiled.put_environment(environment);
         }
@@ -110,7 +114,7 @@ impl Compiled {
             Fact::FreezeDeleted { id, .. } => {
                 self.freezes.remove(id);
             }
-            _ => {}
+            _ => self.variables.follow(fact),
         }
     }
 

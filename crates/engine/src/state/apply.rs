@@ -6,6 +6,7 @@ mod lanes;
 mod leases;
 mod orders;
 mod runs;
+mod variables;
 
 use super::{
     Key, LaneKey, Measurement, MetricRun, State, Verification, Verified, VoteRecord, WorkspaceInfo,
@@ -95,6 +96,13 @@ impl State {
             | Fact::FreezeDeleted { .. }
             | Fact::NotifierPut { .. }
             | Fact::NotifierDeleted { .. } => self.apply_configuration(fact),
+            Fact::VariablePut { .. }
+            | Fact::VariableDeleted { .. }
+            | Fact::VariableSetPut { .. }
+            | Fact::VariableSetDeleted { .. }
+            | Fact::ResourceVariablesPut { .. }
+            | Fact::RelationshipRulePut { .. }
+            | Fact::RelationshipRuleDeleted { .. } => self.apply_variables(fact),
             Fact::VersionCreated { version } => {
                 let id = version.id;
                 self.version_order
