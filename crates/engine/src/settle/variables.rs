@@ -174,7 +174,9 @@ impl Engine {
                 found.insert(to.id, to);
             }
         }
-        let mut found = found.into_values();
+        let mut found: Vec<_> = found.into_values().collect();
+        found.sort_by(|a, b| a.identifier.cmp(&b.identifier));
+        let mut found = found.into_iter();
         match (found.next(), found.next(), failed) {
             (Some(one), None, _) => Ok(one),
             (Some(one), Some(two), _) => Err(format!(
