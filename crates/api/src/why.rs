@@ -43,6 +43,9 @@ pub struct WhyTarget {
     pub kind: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What its latest release was told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub variables: Vec<crate::ResolvedVariable>,
 }
 
 /// The query of `GET …/why`.

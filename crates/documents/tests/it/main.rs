@@ -11,4 +11,5 @@ mod policies;
 mod refusals;
 mod shapes;
 mod syntax;
+mod variables;
 mod workspace;

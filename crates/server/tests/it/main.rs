@@ -14,4 +14,5 @@ mod pages;
 mod people;
 mod people_and_time;
 mod serving;
+mod variables;
 mod world;
