@@ -15,9 +15,11 @@ mod rest;
 mod selector;
 mod starts;
 mod turns;
+mod variables;
 
 pub use follow::Auditor;
 pub use ledger::{Attempt, JobRecord, Ledger, RunRecord};
+pub use variables::PEER;
 
 /// Something that must not be.
 #[derive(Clone, Debug, PartialEq, Eq)]
