@@ -9,6 +9,7 @@ use crate::state::{VariableBook, same_name, values_of};
 use stagegate_model::{
     DeploymentId, DeploymentVariable, Fact, Rejection, RelationshipRule, RelationshipRuleId,
     ResourceId, ResourceReference, VariableId, VariableSet, VariableSetId, VariableValue,
+    VariableValueId,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -26,6 +27,9 @@ const PATH_STEPS_MAX: usize = 32;
 #[derive(Default)]
 pub(super) struct VariableOverlay {
     variables: Overlay<VariableId, DeploymentVariable>,
+    /// Keys and values that changes so far have put; they may have gone to others, or away, since.
+    keys: BTreeMap<(DeploymentId, String), VariableId>,
+    owners: BTreeMap<VariableValueId, VariableId>,
     sets: Overlay<VariableSetId, VariableSet>,
     of_resources: Overlay<ResourceId, BTreeMap<String, VariableValue>>,
     rules: Overlay<RelationshipRuleId, RelationshipRule>,
@@ -40,6 +44,45 @@ impl Draft<'_> {
         view(&self.book().variables, &self.book.variables)
     }
 
+    /// The variable of a deployment that has a key.
+    fn holder_of(&self, deployment: DeploymentId, key: &str) -> Option<VariableId> {
+        let changed = self.book.keys.get(&(deployment, key.to_owned()));
+        let still = |id: &&VariableId| {
+            let now = self.book.variables.get(id).and_then(Option::as_ref);
+            now.is_some_and(|it| it.deployment == deployment && it.key == key)
+        };
+        let stored = || self.book().declared.get(&deployment)?.get(key);
+        let untouched = |id: &&VariableId| !self.book.variables.contains_key(id);
+        let holder = changed.filter(still);
+        holder.or_else(|| stored().filter(untouched)).copied()
+    }
+
+    /// The variable that has a value.
+    fn owner_of(&self, value: VariableValueId) -> Option<VariableId> {
+        let still = |id: &&VariableId| {
+            let now = self.book.variables.get(id).and_then(Option::as_ref);
+            now.is_some_and(|it| it.values.iter().any(|it| it.id == value))
+        };
+        let untouched = |id: &&VariableId| !self.book.variables.contains_key(id);
+        let changed = self.book.owners.get(&value).filter(still);
+        let stored = || self.book().owners.get(&value).filter(untouched);
+        changed.or_else(stored).copied()
+    }
+
+    /// How many variables a deployment has.
+    fn count_of(&self, deployment: DeploymentId) -> usize {
+        let stored = self.book().of_deployment(deployment);
+        let untouched = stored.filter(|it| !self.book.variables.contains_key(&it.id));
+        let first = (deployment, String::new());
+        let changed = self.book.keys.range(first..);
+        let changed = changed.take_while(|((of, _), _)| *of == deployment);
+        let changed = changed.filter(|((_, key), id)| {
+            let now = self.book.variables.get(*id).and_then(Option::as_ref);
+            now.is_some_and(|it| it.deployment == deployment && it.key == *key)
+        });
+        untouched.count() + changed.count()
+    }
+
     fn rules(&self) -> impl Iterator<Item = &Arc<RelationshipRule>> {
         view(&self.book().rules, &self.book.rules)
     }
@@ -50,6 +93,10 @@ impl Draft<'_> {
         if known.is_some_and(|known| **known == variable) {
             return Ok(());
         }
+        let key = (variable.deployment, variable.key.clone());
+        self.book.keys.insert(key, variable.id);
+        let values = variable.values.iter().map(|it| (it.id, variable.id));
+        self.book.owners.extend(values);
         let stored = Some(Arc::new(variable.clone()));
         self.book.variables.insert(variable.id, stored);
         self.facts.push(Fact::VariablePut { variable });
@@ -67,18 +114,13 @@ impl Draft<'_> {
         let Some(deployment) = deployment else {
             return Err(missing("deployment", variable.deployment).at("deploymentId"));
         };
-        let others = || self.variables().filter(|other| other.id != variable.id);
-        let mut same = others().filter(|other| other.deployment == variable.deployment);
-        if same.any(|other| other.key == variable.key) {
-            return Err(taken(
-                &format!("variable of `{}`,", deployment.name),
-                &variable.key,
-            )
-            .at("key"));
+        let holder = self.holder_of(variable.deployment, &variable.key);
+        if holder.is_some_and(|id| id != variable.id) {
+            let noun = format!("variable of `{}`,", deployment.name);
+            return Err(taken(&noun, &variable.key).at("key"));
         }
         let known = lookup(&self.book().variables, &self.book.variables, &variable.id);
-        let of_deployment = |it: &&Arc<DeploymentVariable>| it.deployment == variable.deployment;
-        if known.is_none() && others().filter(of_deployment).count() >= VARIABLES_MAX {
+        if known.is_none() && self.count_of(variable.deployment) >= VARIABLES_MAX {
             let message = format!("a deployment has at most {VARIABLES_MAX} variables");
             return Err(Rejection::conflict("too_large", message));
         }
@@ -89,8 +131,8 @@ impl Draft<'_> {
         let mut ids = BTreeSet::new();
         for (index, value) in variable.values.iter().enumerate() {
             let at = format!("values[{index}]");
-            let elsewhere = others().any(|other| other.values.iter().any(|it| it.id == value.id));
-            if !ids.insert(value.id) || elsewhere {
+            let owner = self.owner_of(value.id);
+            if !ids.insert(value.id) || owner.is_some_and(|id| id != variable.id) {
                 let message = format!("the id `{}` is used twice", value.id);
                 return Err(Rejection::invalid("invalid_variable", message).at(at));
             }
