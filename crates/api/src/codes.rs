@@ -26,6 +26,10 @@ pub const CODES: &[(&str, u16, &str)] = &[
     ("policy_not_found", 404, "There is no such policy"),
     ("resource_not_found", 404, "There is no such resource"),
     ("job_agent_not_found", 404, "There is no such job agent"),
+    ("variable_not_found", 404, "There is no such variable"),
+    ("variable_value_not_found", 404, "There is no such value of a variable"),
+    ("variable_set_not_found", 404, "There is no such variable set"),
+    ("relationship_rule_not_found", 404, "There is no such relationship rule"),
     ("notifier_not_found", 404, "There is no such notifier"),
     ("job_not_found", 404, "There is no such job"),
     ("release_not_found", 404, "There is no such release"),
@@ -103,6 +107,10 @@ pub const CODES: &[(&str, u16, &str)] = &[
     ("template_too_large", 400, "An expression in the template is too large"),
     ("template_output_too_long", 400, "The template's result is too long"),
     ("template_unsupported", 400, "The template uses something that is not available"),
+    // Variables
+    ("invalid_variable", 400, "A variable or its value is not well-formed"),
+    ("unknown_relationship", 400, "No relationship rule has this reference"),
+    ("variable_unresolved", 409, "A variable has no value"),
     // Policies
     ("unknown_rule", 400, "No rule is of this kind"),
     ("invalid_rule", 400, "The rule's settings contradict each other"),

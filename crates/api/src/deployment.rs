@@ -57,6 +57,9 @@ pub struct DeploymentVariable {
     pub key: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
+    /// Ours: where nothing else sets it.
+    #[serde(default, rename = "default", skip_serializing_if = "Option::is_none")]
+    pub default_value: Option<Json>,
 }
 
 /// One of a variable's values; the matching one of the highest priority counts.

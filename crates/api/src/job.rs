@@ -101,6 +101,9 @@ pub struct DispatchContext {
     pub variables: Option<BTreeMap<String, Json>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inputs: Option<Json>,
+    /// Ours: by the mark that stands in the configuration, the name of the secret that belongs there.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, String>,
     /// Ours: the promotion the job belongs to; the correlation id of everything about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub promotion_id: Option<String>,

@@ -200,6 +200,9 @@ pub struct ReleaseRecord {
     /// Whether the target has it now.
     pub current: bool,
     pub promotion_id: String,
+    /// What its variables came out as when it was created.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub variables: Vec<crate::ResolvedVariable>,
     /// Its latest job.
     pub job_id: String,
     pub created_at: String,

@@ -26,6 +26,10 @@ pub struct Release {
     pub version: DeploymentVersion,
     pub release_target: ReleaseTarget,
     pub variables: BTreeMap<String, Json>,
+    /// Those of which only the name of a secret is known.
     pub encrypted_variables: Vec<String>,
+    /// Ours: what each came out as, and where from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resolved_variables: Vec<crate::ResolvedVariable>,
     pub created_at: String,
 }

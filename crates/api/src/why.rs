@@ -46,6 +46,9 @@ pub struct WhyTarget {
     /// Rules that are asked for each target, as they stand for this one while it may still get the version.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gates: Vec<Gate>,
+    /// What its latest release was told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub variables: Vec<crate::ResolvedVariable>,
 }
 
 /// The query of `GET …/why`.

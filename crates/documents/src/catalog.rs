@@ -1,7 +1,11 @@
 //! What is in a workspace already.
 
 use crate::Persons;
-use stagegate_model::{Deployment, Environment, JobAgent, Notifier, Policy, Resource, System};
+use stagegate_model::{
+    Deployment, DeploymentId, DeploymentVariable, Environment, JobAgent, Notifier, Policy,
+    RelationshipRule, Resource, ResourceId, System, VariableSet, VariableValue,
+};
+use std::collections::BTreeMap;
 
 /// What a workspace holds, as far as documents speak of it. Names compare whatever the case of their letters;
 /// slugs and identifiers exactly.
@@ -13,6 +17,12 @@ pub trait Catalog {
     fn deployment_by_slug(&self, slug: &str) -> Option<Deployment>;
     fn policy_by_name(&self, name: &str) -> Option<Policy>;
     fn notifier_by_name(&self, name: &str) -> Option<Notifier>;
+    fn variable_set_by_name(&self, name: &str) -> Option<VariableSet>;
+    fn relationship_rule_by_name(&self, name: &str) -> Option<RelationshipRule>;
+    /// What a deployment declares, in the order of the keys.
+    fn variables_of(&self, deployment: DeploymentId) -> Vec<DeploymentVariable>;
+    /// A resource's own variables.
+    fn variables_on(&self, resource: ResourceId) -> BTreeMap<String, VariableValue>;
 
     fn systems(&self) -> Vec<System>;
     fn job_agents(&self) -> Vec<JobAgent>;
@@ -24,6 +34,9 @@ pub trait Catalog {
     fn policies(&self) -> Vec<Policy>;
     /// Only [`export`](crate::export) asks for it.
     fn notifiers(&self) -> Vec<Notifier>;
+    /// Only [`export`](crate::export) asks for it.
+    fn variable_sets(&self) -> Vec<VariableSet>;
+    fn relationship_rules(&self) -> Vec<RelationshipRule>;
 
     /// By what names persons are known. `None`: none are known here, and approvers stay as they are written.
     fn persons(&self) -> Option<&Persons> {

@@ -1,5 +1,9 @@
 //! One document, read on its own: every field checked, names of other entities not looked up yet.
 
+mod variables;
+
+pub(crate) use variables::{RelationshipRuleDraft, ValueDraft, VariableDraft, VariableSetDraft};
+
 use crate::conjunction::all_of;
 use crate::error::code;
 use crate::limits::{IDENTIFIER_CHARS_MAX, NAME_CHARS_MAX};
@@ -10,6 +14,7 @@ use crate::wording::{clip, folded, quoted_list};
 use crate::yaml::{Node, Position, Value, join, join_index};
 use serde_json::Value as Json;
 use stagegate_model::{JobLimitsSpec, Metadata, OnLostLease, RuleId};
+use std::collections::BTreeMap;
 
 /// A document as it asks to be.
 pub(crate) struct Draft {
@@ -27,6 +32,8 @@ pub(crate) enum Body {
     Deployment(DeploymentDraft),
     Policy(PolicyDraft),
     Notifier(NotifierDraft),
+    VariableSet(VariableSetDraft),
+    RelationshipRule(RelationshipRuleDraft),
 }
 
 pub(crate) struct SystemDraft {
@@ -48,6 +55,8 @@ pub(crate) struct ResourceDraft {
     pub version: String,
     pub metadata: Metadata,
     pub config: Json,
+    /// `None`: not spoken of.
+    pub variables: Option<BTreeMap<String, ValueDraft>>,
 }
 
 pub(crate) struct EnvironmentDraft {
@@ -66,6 +75,8 @@ pub(crate) struct DeploymentDraft {
     pub agent_config: Json,
     pub limits: JobLimitsSpec,
     pub redeploys: bool,
+    /// `None`: not spoken of.
+    pub variables: Option<Vec<VariableDraft>>,
     pub systems: Links,
 }
 
@@ -124,6 +135,8 @@ impl Draft {
             Body::Deployment(_) => Kind::Deployment,
             Body::Policy(_) => Kind::Policy,
             Body::Notifier(_) => Kind::Notifier,
+            Body::VariableSet(_) => Kind::VariableSet,
+            Body::RelationshipRule(_) => Kind::RelationshipRule,
         }
     }
 
@@ -154,6 +167,7 @@ const RESOURCE: &[&str] = &[
     "version",
     "metadata",
     "config",
+    "variables",
 ];
 const ENVIRONMENT: &[&str] = &[
     "type",
@@ -177,6 +191,7 @@ const DEPLOYMENT: &[&str] = &[
     "jobAgentConfig",
     "jobLimits",
     "redeployOnVariableChange",
+    "variables",
     "metadata",
 ];
 /// What a deployment may say of its jobs' limits; the rest is the runners'.
@@ -266,6 +281,8 @@ fn read_body(reader: &mut Reader<'_>, kind: Kind, fields: Fields<'_>, name: Opti
         Kind::Deployment => DEPLOYMENT,
         Kind::Policy => POLICY,
         Kind::Notifier => NOTIFIER,
+        Kind::VariableSet => variables::VARIABLE_SET,
+        Kind::RelationshipRule => variables::RELATIONSHIP_RULE,
     };
     reader.refuse_unknown(fields, known);
     let metadata = reader.metadata_of(fields);
@@ -291,6 +308,7 @@ fn read_body(reader: &mut Reader<'_>, kind: Kind, fields: Fields<'_>, name: Opti
             version: named(reader, fields, "version", "stagegate/v1"),
             metadata,
             config: reader.object_of(fields, "config"),
+            variables: variables::own(reader, fields),
         }),
         Kind::Environment => Body::Environment(EnvironmentDraft {
             description: reader.text_of(fields, "description").unwrap_or_default(),
@@ -313,6 +331,7 @@ fn read_body(reader: &mut Reader<'_>, kind: Kind, fields: Fields<'_>, name: Opti
                 agent_config,
                 limits: job_limits(reader, fields, DEPLOYMENT_LIMITS),
                 redeploys: reader.boolean_of(fields, "redeployOnVariableChange", false),
+                variables: variables::declared(reader, fields),
                 systems: links(reader, fields),
             })
         }
@@ -333,6 +352,10 @@ fn read_body(reader: &mut Reader<'_>, kind: Kind, fields: Fields<'_>, name: Opti
             selector: reader.expression_of(fields, "selector").unwrap_or_default(),
             metadata,
         }),
+        Kind::VariableSet => Body::VariableSet(variables::set(reader, fields)),
+        Kind::RelationshipRule => {
+            Body::RelationshipRule(variables::relationship_rule(reader, fields, metadata))
+        }
     }
 }
 

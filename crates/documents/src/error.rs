@@ -15,6 +15,7 @@ pub mod code {
     pub const INVALID_RULE: &str = "invalid_rule";
     pub const INVALID_SELECTOR: &str = "invalid_selector";
     pub const INVALID_SLUG: &str = "invalid_slug";
+    pub const INVALID_VARIABLE: &str = "invalid_variable";
     pub const MISSING_FIELD: &str = "missing_field";
     pub const NOT_A_MAPPING: &str = "not_a_mapping";
     pub const REPLACES_CYCLE: &str = "replaces_cycle";
@@ -24,6 +25,7 @@ pub mod code {
     pub const UNKNOWN_FIELD: &str = "unknown_field";
     pub const UNKNOWN_JOB_AGENT: &str = "unknown_job_agent";
     pub const UNKNOWN_POLICY: &str = "unknown_policy";
+    pub const UNKNOWN_RELATIONSHIP: &str = "unknown_relationship";
     pub const UNKNOWN_SYSTEM: &str = "unknown_system";
     pub const UNKNOWN_USER: &str = "unknown_user";
     pub const UNKNOWN_TYPE: &str = "unknown_type";
@@ -31,7 +33,7 @@ pub mod code {
     pub const YAML_SYNTAX: &str = "yaml_syntax";
 
     /// Every code above.
-    pub const ALL: [&str; 24] = [
+    pub const ALL: [&str; 26] = [
         AMBIGUOUS_SYSTEM,
         CONFLICTING_FIELDS,
         DUPLICATE_DOCUMENT,
@@ -42,6 +44,7 @@ pub mod code {
         INVALID_RULE,
         INVALID_SELECTOR,
         INVALID_SLUG,
+        INVALID_VARIABLE,
         MISSING_FIELD,
         NOT_A_MAPPING,
         REPLACES_CYCLE,
@@ -51,6 +54,7 @@ pub mod code {
         UNKNOWN_FIELD,
         UNKNOWN_JOB_AGENT,
         UNKNOWN_POLICY,
+        UNKNOWN_RELATIONSHIP,
         UNKNOWN_SYSTEM,
         UNKNOWN_TYPE,
         UNKNOWN_USER,

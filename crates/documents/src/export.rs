@@ -16,6 +16,10 @@ pub fn export(catalog: &dyn Catalog) -> String {
     let mut deployments = catalog.deployments();
     let mut policies = catalog.policies();
     let mut notifiers = catalog.notifiers();
+    let mut relationship_rules = catalog.relationship_rules();
+    let mut variable_sets = catalog.variable_sets();
+    relationship_rules.sort_by(|a, b| a.name.cmp(&b.name));
+    variable_sets.sort_by(|a, b| a.name.cmp(&b.name));
     systems.sort_by(|a, b| a.name.cmp(&b.name));
     agents.sort_by(|a, b| a.name.cmp(&b.name));
     resources.sort_by(|a, b| a.identifier.cmp(&b.identifier));
@@ -47,19 +51,28 @@ pub fn export(catalog: &dyn Catalog) -> String {
     for system in &systems {
         document(&mut out, Kind::System.word(), &form::system(system));
     }
+    for rule in &relationship_rules {
+        let form = form::relationship_rule(rule);
+        document(&mut out, Kind::RelationshipRule.word(), &form);
+    }
     for agent in &agents {
         document(&mut out, Kind::JobAgent.word(), &form::job_agent(agent));
     }
     for resource in &resources {
-        document(&mut out, Kind::Resource.word(), &form::resource(resource));
+        let form = form::resource(resource, &catalog.variables_on(resource.id));
+        document(&mut out, Kind::Resource.word(), &form);
     }
     for environment in &environments {
         let form = form::environment(environment, &names);
         document(&mut out, Kind::Environment.word(), &form);
     }
     for deployment in &deployments {
-        let form = form::deployment(deployment, &names);
+        let variables = catalog.variables_of(deployment.id);
+        let form = form::deployment(deployment, &variables, &names);
         document(&mut out, Kind::Deployment.word(), &form);
+    }
+    for set in &variable_sets {
+        document(&mut out, Kind::VariableSet.word(), &form::variable_set(set));
     }
     for policy in &policies {
         document(&mut out, Kind::Policy.word(), &form::policy(policy, &names));

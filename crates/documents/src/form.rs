@@ -3,8 +3,9 @@
 use crate::Persons;
 use serde_json::{Map, Value as Json, json};
 use stagegate_model::{
-    Deployment, Environment, EnvironmentId, JobAgent, JobLimitsSpec, Metadata, Notifier, Policy,
-    PolicyId, Resource, System, SystemId,
+    Deployment, DeploymentVariable, Environment, EnvironmentId, JobAgent, JobLimitsSpec, Metadata,
+    Notifier, Policy, PolicyId, RelationshipRule, Resource, System, SystemId, VariableSet,
+    VariableValue,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -54,7 +55,7 @@ pub(crate) fn job_agent(agent: &JobAgent) -> Form {
     form
 }
 
-pub(crate) fn resource(resource: &Resource) -> Form {
+pub(crate) fn resource(resource: &Resource, variables: &BTreeMap<String, VariableValue>) -> Form {
     let mut form = vec![
         ("name", json!(resource.name)),
         ("identifier", json!(resource.identifier)),
@@ -63,6 +64,9 @@ pub(crate) fn resource(resource: &Resource) -> Form {
     ];
     describe(&mut form, "", &resource.metadata);
     push_config(&mut form, "config", &resource.config);
+    if !variables.is_empty() {
+        form.push(("variables", written(variables)));
+    }
     form
 }
 
@@ -74,7 +78,11 @@ pub(crate) fn environment(environment: &Environment, names: &Names) -> Form {
     form
 }
 
-pub(crate) fn deployment(deployment: &Deployment, names: &Names) -> Form {
+pub(crate) fn deployment(
+    deployment: &Deployment,
+    variables: &[DeploymentVariable],
+    names: &Names,
+) -> Form {
     let mut form = vec![
         ("name", json!(deployment.name)),
         ("slug", json!(deployment.slug)),
@@ -100,6 +108,64 @@ pub(crate) fn deployment(deployment: &Deployment, names: &Names) -> Form {
     if deployment.redeploy_on_variable_change {
         form.push(("redeployOnVariableChange", json!(true)));
     }
+    if !variables.is_empty() {
+        form.push(("variables", variables.iter().map(variable).collect()));
+    }
+    form
+}
+
+fn written(values: &BTreeMap<String, VariableValue>) -> Json {
+    let values = values.iter();
+    values
+        .map(|(key, value)| (key.clone(), value.written()))
+        .collect::<Map<String, Json>>()
+        .into()
+}
+
+fn variable(variable: &DeploymentVariable) -> Json {
+    let mut fields = Map::new();
+    fields.insert("key".to_owned(), json!(variable.key));
+    if !variable.description.is_empty() {
+        fields.insert("description".to_owned(), json!(variable.description));
+    }
+    if let Some(default) = &variable.default {
+        fields.insert("default".to_owned(), default.written());
+    }
+    if !variable.values.is_empty() {
+        let values = variable.values.iter().map(|it| {
+            let mut fields = Map::new();
+            if !it.resource_selector.is_empty() {
+                fields.insert("resourceSelector".to_owned(), json!(it.resource_selector));
+            }
+            if it.priority != 0 {
+                fields.insert("priority".to_owned(), json!(it.priority));
+            }
+            fields.insert("value".to_owned(), it.value.written());
+            Json::Object(fields)
+        });
+        fields.insert("values".to_owned(), values.collect());
+    }
+    fields.into()
+}
+
+pub(crate) fn variable_set(set: &VariableSet) -> Form {
+    let mut form = vec![("name", json!(set.name))];
+    describe(&mut form, &set.description, &Metadata::new());
+    form.push(("selector", json!(set.selector)));
+    if set.priority != 0 {
+        form.push(("priority", json!(set.priority)));
+    }
+    form.push(("variables", written(&set.variables)));
+    form
+}
+
+pub(crate) fn relationship_rule(rule: &RelationshipRule) -> Form {
+    let mut form = vec![
+        ("name", json!(rule.name)),
+        ("reference", json!(rule.reference)),
+    ];
+    describe(&mut form, &rule.description, &rule.metadata);
+    form.push(("cel", json!(rule.cel)));
     form
 }
 

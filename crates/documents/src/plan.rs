@@ -7,7 +7,7 @@ use crate::error::{DocumentError, arrange, code};
 use crate::limits::{DOCUMENTS_MAX, TEXT_BYTES_MAX};
 use crate::reader::Reader;
 use crate::resolve::{self, Intake};
-use crate::yaml::{self, Node, Position};
+use crate::yaml::{self, Node, Position, Value, join, join_index};
 use serde::{Deserialize, Serialize};
 use stagegate_model::{Change, Rejection, Timestamp};
 use std::fmt;
@@ -17,22 +17,26 @@ use uuid::Uuid;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Kind {
     System,
+    RelationshipRule,
     JobAgent,
     Resource,
     Environment,
     Deployment,
+    VariableSet,
     Policy,
     Notifier,
 }
 
 impl Kind {
     /// All of them, in the order in which changes are made: what is mentioned comes first.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::System,
+        Self::RelationshipRule,
         Self::JobAgent,
         Self::Resource,
         Self::Environment,
         Self::Deployment,
+        Self::VariableSet,
         Self::Policy,
         Self::Notifier,
     ];
@@ -42,10 +46,12 @@ impl Kind {
     pub fn word(self) -> &'static str {
         match self {
             Self::System => "System",
+            Self::RelationshipRule => "RelationshipRule",
             Self::JobAgent => "JobAgent",
             Self::Resource => "Resource",
             Self::Environment => "Environment",
             Self::Deployment => "Deployment",
+            Self::VariableSet => "VariableSet",
             Self::Policy => "Policy",
             Self::Notifier => "Notifier",
         }
@@ -247,7 +253,13 @@ impl Plan {
             // A refusal of the whole is shown at the beginning.
             Some(first) if source.is_none() => (first.file.clone(), 0, Position::START),
             Some(source) => {
-                let at = written(&source.root, &rejection.field);
+                let change = rejection.change.and_then(|it| self.changes.get(it));
+                let within = change.and_then(|it| place_of(&source.root, it));
+                let field = match within {
+                    Some(within) => join(&within, &rejection.field),
+                    None => rejection.field.clone(),
+                };
+                let at = written(&source.root, &field);
                 (source.file.clone(), source.document, at)
             }
             None => (String::new(), 0, Position::START),
@@ -263,6 +275,28 @@ impl Plan {
             hint: rejection.hint.clone(),
         }
     }
+}
+
+/// Where in a document the part stands of which a change is made; `None` when it is the whole.
+fn place_of(root: &Node, change: &Change) -> Option<String> {
+    let (Change::PutVariable(variable), Value::Mapping(entries)) = (change, &root.value) else {
+        return None;
+    };
+    let list = entries.iter().find(|entry| &*entry.key == "variables")?;
+    let Value::Sequence(items) = &list.value.value else {
+        return None;
+    };
+    let key_of = |item: &Node| match &item.value {
+        Value::Mapping(fields) => fields
+            .iter()
+            .find(|field| &*field.key == "key")
+            .is_some_and(
+                |field| matches!(&field.value.value, Value::Scalar(it) if *it.text == variable.key),
+            ),
+        _ => false,
+    };
+    let index = items.iter().position(key_of)?;
+    Some(join_index("variables", index))
 }
 
 /// Where an entity's field was written; some have a short form in documents.

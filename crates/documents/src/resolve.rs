@@ -2,6 +2,7 @@
 
 mod notifiers;
 mod policies;
+mod variables;
 
 use crate::catalog::Catalog;
 use crate::difference::between;
@@ -58,6 +59,7 @@ pub(crate) fn resolve(
         systems: BTreeMap::new(),
         environments: BTreeMap::new(),
         agents: BTreeMap::new(),
+        references: BTreeSet::new(),
         by_file: BTreeMap::new(),
         homes: BTreeMap::new(),
         default_system: None,
@@ -67,9 +69,11 @@ pub(crate) fn resolve(
     resolver.refuse_duplicates();
     resolver.put_systems();
     resolver.put_agents();
+    resolver.put_relationship_rules();
     resolver.put_resources();
     resolver.put_environments();
     resolver.put_deployments();
+    resolver.put_variable_sets();
     resolver.put_policies();
     resolver.put_notifiers();
     resolver.finish()
@@ -88,6 +92,8 @@ struct Resolver<'a> {
     environments: BTreeMap<String, EnvironmentId>,
     /// Names as they are spelled where they are declared, by folded name; the texts go before the workspace.
     agents: BTreeMap<String, String>,
+    /// Of the relationship rules in the texts and in the workspace.
+    references: BTreeSet<String>,
     /// Declared in each file.
     by_file: BTreeMap<&'a str, Vec<SystemId>>,
     /// Where things of each file belong that do not say so.
@@ -271,9 +277,24 @@ impl<'a> Resolver<'a> {
             if old.is_some() && !equal {
                 resource.updated_at = Some(self.now);
             }
-            let old = old.as_ref().map(form::resource);
-            let new = form::resource(&resource);
+            let known = old.as_ref().map(|old| self.catalog.variables_on(old.id));
+            let known = known.unwrap_or_default();
+            let own = match &body.variables {
+                Some(own) => self.values(index, own),
+                None => known.clone(),
+            };
+            let equal = equal && own == known;
+            let old = old.as_ref().map(|old| form::resource(old, &known));
+            let new = form::resource(&resource, &own);
+            let id = resource.id;
             self.settle(index, old, &new, equal, || Change::PutResource(resource));
+            if own != known {
+                let change = Change::PutResourceVariables {
+                    resource: id,
+                    variables: own,
+                };
+                self.changes.push((Kind::Resource, change, index));
+            }
         }
     }
 
@@ -344,12 +365,24 @@ impl<'a> Resolver<'a> {
             systems,
             created_at: old.as_ref().map_or(self.now, |old| old.created_at),
         };
-        let equal = old.as_ref() == Some(&deployment);
-        let old = old.as_ref().map(|old| form::deployment(old, &self.names));
-        let new = form::deployment(&deployment, &self.names);
+        let known = old.as_ref().map(|old| self.catalog.variables_of(old.id));
+        let known = known.unwrap_or_default();
+        let declared = match &body.variables {
+            Some(drafts) => self.declared(index, deployment.id, drafts, &known),
+            None => known.clone(),
+        };
+        let changes = variables::changes(&known, &declared);
+        let equal = old.as_ref() == Some(&deployment) && changes.is_empty();
+        let old = old
+            .as_ref()
+            .map(|old| form::deployment(old, &known, &self.names));
+        let new = form::deployment(&deployment, &declared, &self.names);
         self.settle(index, old, &new, equal, || {
             Change::PutDeployment(deployment)
         });
+        let changes = changes.into_iter();
+        let changes = changes.map(|change| (Kind::Deployment, change, index));
+        self.changes.extend(changes);
     }
 
     /// A named agent must be known: CEL compares letters exactly, so its name is taken as it is spelled where

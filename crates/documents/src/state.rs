@@ -2,7 +2,11 @@
 
 use crate::{Catalog, Persons};
 use stagegate_engine::State;
-use stagegate_model::{Deployment, Environment, JobAgent, Notifier, Policy, Resource, System};
+use stagegate_model::{
+    Deployment, DeploymentId, DeploymentVariable, Environment, JobAgent, Notifier, Policy,
+    RelationshipRule, Resource, ResourceId, System, VariableSet, VariableValue,
+};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 fn owned<T: Clone>(found: Option<&Arc<T>>) -> Option<T> {
@@ -40,6 +44,31 @@ impl Catalog for State {
 
     fn notifier_by_name(&self, name: &str) -> Option<Notifier> {
         owned(State::notifier_by_name(self, name))
+    }
+
+    fn variable_set_by_name(&self, name: &str) -> Option<VariableSet> {
+        owned(State::variable_set_by_name(self, name))
+    }
+
+    fn relationship_rule_by_name(&self, name: &str) -> Option<RelationshipRule> {
+        owned(State::relationship_rule_by_name(self, name))
+    }
+
+    fn variables_of(&self, deployment: DeploymentId) -> Vec<DeploymentVariable> {
+        all(self.variables().of_deployment(deployment))
+    }
+
+    fn variables_on(&self, resource: ResourceId) -> BTreeMap<String, VariableValue> {
+        let own = self.variables().of_resource(resource);
+        own.map(|own| BTreeMap::clone(own)).unwrap_or_default()
+    }
+
+    fn variable_sets(&self) -> Vec<VariableSet> {
+        all(self.variables().sets().values())
+    }
+
+    fn relationship_rules(&self) -> Vec<RelationshipRule> {
+        all(self.variables().relationship_rules().values())
     }
 
     fn systems(&self) -> Vec<System> {
@@ -100,6 +129,30 @@ impl Catalog for WithPersons<'_> {
 
     fn policy_by_name(&self, name: &str) -> Option<Policy> {
         Catalog::policy_by_name(self.state, name)
+    }
+
+    fn variable_set_by_name(&self, name: &str) -> Option<VariableSet> {
+        Catalog::variable_set_by_name(self.state, name)
+    }
+
+    fn relationship_rule_by_name(&self, name: &str) -> Option<RelationshipRule> {
+        Catalog::relationship_rule_by_name(self.state, name)
+    }
+
+    fn variables_of(&self, deployment: DeploymentId) -> Vec<DeploymentVariable> {
+        Catalog::variables_of(self.state, deployment)
+    }
+
+    fn variables_on(&self, resource: ResourceId) -> BTreeMap<String, VariableValue> {
+        Catalog::variables_on(self.state, resource)
+    }
+
+    fn variable_sets(&self) -> Vec<VariableSet> {
+        Catalog::variable_sets(self.state)
+    }
+
+    fn relationship_rules(&self) -> Vec<RelationshipRule> {
+        Catalog::relationship_rules(self.state)
     }
 
     fn systems(&self) -> Vec<System> {

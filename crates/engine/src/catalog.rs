@@ -2,8 +2,10 @@
 //! so that a whole file is accepted or refused and nothing is half-written.
 
 mod notifiers;
+mod variables;
 
 pub use notifiers::NOTIFIERS_MAX;
+pub use variables::{RELATIONSHIP_RULES_MAX, VARIABLE_BYTES_MAX, VARIABLES_MAX};
 
 use crate::expressions::{
     check_agent_selector, check_cel, check_resource_selector, policy_schema, template_rejection,
@@ -38,6 +40,7 @@ pub struct Draft<'s> {
     agents: Overlay<JobAgentId, JobAgent>,
     policies: Overlay<PolicyId, Policy>,
     notifiers: Overlay<NotifierId, Notifier>,
+    book: variables::VariableOverlay,
     /// Identifiers put by this draft; the state's index covers the rest.
     identifiers: BTreeMap<String, ResourceId>,
     facts: Vec<Fact>,
@@ -106,6 +109,7 @@ impl<'s> Draft<'s> {
             agents: Overlay::new(),
             policies: Overlay::new(),
             notifiers: Overlay::new(),
+            book: variables::VariableOverlay::default(),
             identifiers: BTreeMap::new(),
             facts: Vec::new(),
         }
@@ -149,6 +153,16 @@ impl<'s> Draft<'s> {
             Change::DeletePolicy(id) => self.delete_policy(id),
             Change::PutNotifier(notifier) => self.put_notifier(notifier),
             Change::DeleteNotifier(id) => self.delete_notifier(id),
+            Change::PutVariable(variable) => self.put_variable(variable),
+            Change::DeleteVariable(id) => self.delete_variable(id),
+            Change::PutVariableSet(set) => self.put_variable_set(set),
+            Change::DeleteVariableSet(id) => self.delete_variable_set(id),
+            Change::PutResourceVariables {
+                resource,
+                variables,
+            } => self.put_resource_variables(resource, variables),
+            Change::PutRelationshipRule(rule) => self.put_relationship_rule(rule),
+            Change::DeleteRelationshipRule(id) => self.delete_relationship_rule(id),
         }
     }
 
@@ -407,6 +421,7 @@ impl<'s> Draft<'s> {
         self.close_lanes(&format!("the deployment `{name}`"), |lane| {
             lane.deployment == id
         })?;
+        self.delete_variables_of(id);
         self.deployments.insert(id, None);
         self.facts.push(Fact::DeploymentDeleted { id });
         Ok(())
@@ -471,6 +486,7 @@ impl<'s> Draft<'s> {
             .identifier
             .clone();
         self.identifiers.remove(&identifier);
+        self.delete_variables_on(id);
         self.resources.insert(id, None);
         self.facts.push(Fact::ResourceDeleted { id });
         Ok(())

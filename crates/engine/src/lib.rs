@@ -21,18 +21,23 @@ mod state;
 mod touched;
 
 pub use asks::Ask;
-pub use catalog::{NAME_CHARS_MAX, NOTIFIERS_MAX, RULES_MAX};
+pub use catalog::{
+    NAME_CHARS_MAX, NOTIFIERS_MAX, RELATIONSHIP_RULES_MAX, RULES_MAX, VARIABLE_BYTES_MAX,
+    VARIABLES_MAX,
+};
 pub use concerns::{concerns, concerns_place};
 pub use engine::{Context, Engine, SETTLE_TARGETS_MAX};
 pub use explain::{Explanation, Gate, TargetStanding, TargetState};
+pub use expressions::secret_mark;
 pub use preview::Undone;
 pub use rollouts::RolloutReport;
 pub use rules::approval::visit_approvers;
 pub use rules::verification::{MetricOutcome, metric_outcome, next_due};
 pub use rules::{Action, REGISTRY, Reason, RuleKind, Verdict, documentation};
+pub use settle::Resolution;
 pub use state::{
     Archived, Cancel, Clock, Good, Head, Held, Job, Key, Lane, LaneKey, Lost, Measurement,
     MetricRun, Ordered, Promotion, Release, Retry, Rollout, SNAPSHOT_SCHEMA, Standstill, State,
-    Success, Target, Track, Verification, Verified, VoteRecord, WorkspaceInfo,
+    Success, Target, Track, VariableBook, Verification, Verified, VoteRecord, WorkspaceInfo,
 };
 pub use touched::{Touched, touched};

@@ -45,6 +45,28 @@ fn touch(state: &State, fact: &Fact, touched: &mut BTreeSet<Touched>) {
         Fact::NotifierDeleted { id } => {
             touched.insert(("notifier", id.0));
         }
+        Fact::VariablePut { variable } => {
+            touched.insert(("deployment", variable.deployment.0));
+            touched.insert(("variable", variable.id.0));
+        }
+        Fact::VariableDeleted { id } => {
+            touched.insert(("variable", id.0));
+        }
+        Fact::VariableSetPut { set } => {
+            touched.insert(("variableSet", set.id.0));
+        }
+        Fact::VariableSetDeleted { id } => {
+            touched.insert(("variableSet", id.0));
+        }
+        Fact::ResourceVariablesPut { resource, .. } => {
+            touched.insert(("resource", resource.0));
+        }
+        Fact::RelationshipRulePut { rule } => {
+            touched.insert(("relationshipRule", rule.id.0));
+        }
+        Fact::RelationshipRuleDeleted { id } => {
+            touched.insert(("relationshipRule", id.0));
+        }
         Fact::VersionCreated { version } => {
             touched.insert(("version", version.id.0));
         }

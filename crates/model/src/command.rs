@@ -2,11 +2,12 @@
 //! into facts; ids of what is created are made by the caller.
 
 use crate::{
-    Dependencies, Deployment, DeploymentId, Environment, EnvironmentId, Freeze, FreezeId, Group,
-    GroupId, JobAgent, JobAgentId, JobExit, JobId, JobLimitsSpec, JobStatus, Json, KeyId, Metadata,
-    Notifier, NotifierId, Policy, PolicyId, PromotionId, ReleaseId, Resource, ResourceId, Role,
-    Skip, SkipId, System, SystemId, TargetKey, Timestamp, UserId, VerificationId,
-    VersionDependency, VersionId, VersionStatus, Vote, WorkspaceId,
+    Dependencies, Deployment, DeploymentId, DeploymentVariable, Environment, EnvironmentId, Freeze,
+    FreezeId, Group, GroupId, JobAgent, JobAgentId, JobExit, JobId, JobLimitsSpec, JobStatus, Json,
+    KeyId, Metadata, Notifier, NotifierId, Policy, PolicyId, PromotionId, RelationshipRule,
+    RelationshipRuleId, ReleaseId, Resource, ResourceId, Role, Skip, SkipId, System, SystemId,
+    TargetKey, Timestamp, UserId, VariableId, VariableSet, VariableSetId, VariableValue,
+    VerificationId, VersionDependency, VersionId, VersionStatus, Vote, WorkspaceId,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -223,6 +224,17 @@ pub enum Change {
     DeletePolicy(PolicyId),
     PutNotifier(Notifier),
     DeleteNotifier(NotifierId),
+    PutVariable(DeploymentVariable),
+    DeleteVariable(VariableId),
+    PutVariableSet(VariableSet),
+    DeleteVariableSet(VariableSetId),
+    /// All variables of a resource; those that are not named are gone.
+    PutResourceVariables {
+        resource: ResourceId,
+        variables: BTreeMap<String, VariableValue>,
+    },
+    PutRelationshipRule(RelationshipRule),
+    DeleteRelationshipRule(RelationshipRuleId),
 }
 
 /// A version as CI announces it.

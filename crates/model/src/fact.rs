@@ -1,12 +1,13 @@
 //! Facts: what happened. State is a fold over them; a stored fact is never changed and must fold for ever.
 
 use crate::{
-    CancelCause, Dependencies, Deployment, DeploymentId, Digest, Environment, EnvironmentId,
-    Freeze, FreezeId, Group, GroupId, JobAgent, JobAgentId, JobId, JobLimits, JobStatus, Json,
-    KeyId, MeasurementStatus, Metadata, Notifier, NotifierId, Policy, PolicyId, PromotionId,
-    PromotionStatus, ReleaseId, ReleaseStatus, Resource, ResourceId, Role, RuleId, Skip, SkipId,
-    System, SystemId, TargetKey, Timestamp, UserId, VerificationId, VerificationStatus,
-    VerificationTrigger, Version, VersionId, VersionStatus, Vote, WorkspaceId,
+    CancelCause, Dependencies, Deployment, DeploymentId, DeploymentVariable, Digest, Environment,
+    EnvironmentId, Freeze, FreezeId, Group, GroupId, JobAgent, JobAgentId, JobId, JobLimits,
+    JobStatus, Json, KeyId, MeasurementStatus, Metadata, Notifier, NotifierId, Policy, PolicyId,
+    PromotionId, PromotionStatus, RelationshipRule, RelationshipRuleId, ReleaseId, ReleaseStatus,
+    Resource, ResourceId, Role, RuleId, Skip, SkipId, System, SystemId, TargetKey, Timestamp,
+    UserId, VariableId, VariableSet, VariableSetId, VariableValue, Variables, VerificationId,
+    VerificationStatus, VerificationTrigger, Version, VersionId, VersionStatus, Vote, WorkspaceId,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -79,6 +80,29 @@ pub enum Fact {
     },
     NotifierDeleted {
         id: NotifierId,
+    },
+    VariablePut {
+        variable: DeploymentVariable,
+    },
+    VariableDeleted {
+        id: VariableId,
+    },
+    VariableSetPut {
+        set: VariableSet,
+    },
+    VariableSetDeleted {
+        id: VariableSetId,
+    },
+    /// All variables that the resource has from here on.
+    ResourceVariablesPut {
+        resource: ResourceId,
+        variables: BTreeMap<String, VariableValue>,
+    },
+    RelationshipRulePut {
+        rule: RelationshipRule,
+    },
+    RelationshipRuleDeleted {
+        id: RelationshipRuleId,
     },
 
     VersionCreated {
@@ -432,6 +456,9 @@ pub struct NewJob {
     pub attempt: u32,
     /// The agent's, the deployment's and the version's configuration, merged and rendered.
     pub config: Json,
+    /// What its variables came out as; empty for a job that tries a release again, which keeps its own.
+    #[serde(default, skip_serializing_if = "Variables::is_empty")]
+    pub variables: Variables,
     /// The release that this one undoes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollback_of: Option<ReleaseId>,

@@ -81,6 +81,14 @@ ids! {
     SkipId,
     /// A time in which nothing new starts.
     FreezeId,
+    /// A key that a deployment declares.
+    VariableId,
+    /// One value of a deployment's variable.
+    VariableValueId,
+    /// Values for many deployments.
+    VariableSetId,
+    /// From which resources a reference leads to which.
+    RelationshipRuleId,
     /// An API key; acts for its owner.
     KeyId,
     /// One entry of a workspace's log.

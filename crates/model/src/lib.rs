@@ -9,6 +9,7 @@ mod ids;
 mod limits;
 mod status;
 mod time;
+mod variables;
 
 pub use command::*;
 pub use entities::*;
@@ -18,6 +19,7 @@ pub use ids::*;
 pub use limits::*;
 pub use status::*;
 pub use time::Timestamp;
+pub use variables::*;
 
 /// Free-form JSON as users send it: configs, specs, measured data.
 pub type Json = serde_json::Value;

@@ -17,6 +17,7 @@ pub(crate) fn spec(job: &Job) -> JobSpec {
         attempt: context.attempt.or(job.attempt).unwrap_or(1),
         epoch: context.epoch.or(job.epoch).unwrap_or(0),
         config,
+        secrets: context.secrets,
         promotion_id: context
             .promotion_id
             .or_else(|| job.promotion_id.clone())

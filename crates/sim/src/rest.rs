@@ -5,8 +5,8 @@ use crate::dice::Dice;
 use crate::store::{Faults, Snapshots};
 use crate::world::{Checked, Event, World};
 use stagegate_controller::step::Shard;
-use stagegate_engine::{Engine, State};
 use stagegate_engine::LaneKey;
+use stagegate_engine::{Engine, State};
 use stagegate_model::*;
 
 /// Rounds of answering what is open, a net.
@@ -47,7 +47,10 @@ impl World<'_> {
             while self.next_at().is_some_and(|at| at <= until) && self.turn()? {}
             if !self.answer_what_is_open() {
                 let now = self.now();
-                return self.auditor.at_rest(now).map_err(|it| self.with_reasons(it));
+                return self
+                    .auditor
+                    .at_rest(now)
+                    .map_err(|it| self.with_reasons(it));
             }
             self.at(0, Event::Tick);
         }

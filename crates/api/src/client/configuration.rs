@@ -3,9 +3,10 @@
 use super::{ClientError, List, Workspace};
 use crate::{
     Accepted, Apply, ApplyReport, DeploymentAndSystems, DeploymentWithVariablesAndSystems,
-    Environment, EnvironmentWithSystems, JobAgent, Notifier, NotifierTest, Policy, Resource,
-    System, SystemWithLinkedEntities, UpsertDeployment, UpsertEnvironment, UpsertJobAgent,
-    UpsertNotifier, UpsertPolicy, UpsertResource, UpsertSystem,
+    Environment, EnvironmentWithSystems, JobAgent, Notifier, NotifierTest, Policy,
+    RelationshipRule, Resource, System, SystemWithLinkedEntities, TargetVariables,
+    UpsertDeployment, UpsertEnvironment, UpsertJobAgent, UpsertNotifier, UpsertPolicy,
+    UpsertResource, UpsertSystem, VariableSet,
 };
 
 type Answer<T> = Result<T, ClientError>;
@@ -206,6 +207,22 @@ impl Workspace {
     /// Has a test message sent at once.
     pub async fn test_notifier(&self, id: &str) -> Answer<NotifierTest> {
         let request = self.to_post(["notifiers", id, "test"]);
+        self.client.send(request).await
+    }
+
+    #[must_use]
+    pub fn variable_sets(&self) -> List<VariableSet> {
+        self.list(["variable-sets"])
+    }
+
+    #[must_use]
+    pub fn relationship_rules(&self) -> List<RelationshipRule> {
+        self.list(["relationship-rules"])
+    }
+
+    /// What the variables of a release target, `resourceId-environmentId-deploymentId`, would come out as now.
+    pub async fn target_variables(&self, target: &str) -> Answer<TargetVariables> {
+        let request = self.to_get(["release-targets", target, "variables"]);
         self.client.send(request).await
     }
 

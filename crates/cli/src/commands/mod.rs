@@ -32,6 +32,7 @@ mod skip;
 mod status;
 mod test;
 mod user;
+mod variables;
 mod verification;
 mod version;
 mod vote;
@@ -65,6 +66,7 @@ pub enum Command {
     Version(version::Command),
     Status(status::Args),
     Why(why::Args),
+    Variables(variables::Args),
     Approve(vote::Approve),
     Reject(vote::Reject),
     Withdraw(vote::Withdraw),
@@ -137,6 +139,7 @@ pub fn run(command: Command, global: Global, out: Output) -> Result<Answer> {
         Command::Version(command) => asking.ask(|session| command.run(session)),
         Command::Status(args) => asking.ask(|session| args.run(session)),
         Command::Why(args) => asking.ask(|session| args.run(session)),
+        Command::Variables(args) => asking.ask(|session| args.run(session)),
         Command::Approve(args) => asking.ask(|session| args.run(session)),
         Command::Reject(args) => asking.ask(|session| args.run(session)),
         Command::Withdraw(args) => asking.ask(|session| args.run(session)),

@@ -1,5 +1,6 @@
 //! `stagegate why`
 
+use super::variables;
 use crate::Answer;
 use crate::output::{
     Cell, Paint, Table, gates, one_line, status_mark, status_tone, status_word, when,
@@ -91,6 +92,7 @@ fn render(why: &Why, paint: Paint) -> String {
             ]);
         }
         text.push_str(&table.render(paint));
+        text.push_str(&told(&why.targets, paint));
     }
     text.push('\n');
     if let Some(earliest) = &why.earliest {
@@ -101,6 +103,30 @@ fn render(why: &Why, paint: Paint) -> String {
         ));
     }
     text.push_str(&format!("{}\n", paint.strong(&one_line(&why.summary))));
+    text
+}
+
+/// What the latest releases were told, as long as that can be taken in.
+fn told(targets: &[WhyTarget], paint: Paint) -> String {
+    const SHOWN_MAX: usize = 3;
+    let having = targets.iter().filter(|it| !it.variables.is_empty());
+    let having: Vec<&WhyTarget> = having.collect();
+    if having.is_empty() {
+        return String::new();
+    }
+    let mut text = format!("\n{}\n", paint.dim("VARIABLES"));
+    for it in having.iter().take(SHOWN_MAX) {
+        text.push_str(&format!(
+            "  {} {}\n",
+            paint.strong(&one_line(&it.resource)),
+            paint.dim(&one_line(it.latest.as_deref().unwrap_or_default()))
+        ));
+        text.push_str(&variables::table(&it.variables).indent(4).render(paint));
+    }
+    if having.len() > SHOWN_MAX {
+        let rest = having.len() - SHOWN_MAX;
+        text.push_str(&format!("  and {rest} more; see `--output json`\n"));
+    }
     text
 }
 

@@ -12,4 +12,5 @@ mod policies;
 mod refusals;
 mod shapes;
 mod syntax;
+mod variables;
 mod workspace;

@@ -2,8 +2,10 @@
 
 use stagegate_documents::{Catalog, DocumentError, Plan, Planned, plan, plan_many};
 use stagegate_model::{
-    Change, Deployment, Environment, JobAgent, Notifier, Policy, Resource, System, Timestamp,
+    Change, Deployment, DeploymentId, DeploymentVariable, Environment, JobAgent, Notifier, Policy,
+    RelationshipRule, Resource, ResourceId, System, Timestamp, VariableSet, VariableValue,
 };
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 #[derive(Default, Clone)]
@@ -15,6 +17,10 @@ pub struct Workspace {
     pub deployments: Vec<Deployment>,
     pub policies: Vec<Policy>,
     pub notifiers: Vec<Notifier>,
+    pub variables: Vec<DeploymentVariable>,
+    pub own: BTreeMap<ResourceId, BTreeMap<String, VariableValue>>,
+    pub sets: Vec<VariableSet>,
+    pub rules: Vec<RelationshipRule>,
     ids: u128,
     pub now: i64,
 }
@@ -56,6 +62,30 @@ impl Catalog for Workspace {
             .iter()
             .find(|it| same(&it.name, name))
             .cloned()
+    }
+    fn variable_set_by_name(&self, name: &str) -> Option<VariableSet> {
+        self.sets.iter().find(|it| same(&it.name, name)).cloned()
+    }
+    fn relationship_rule_by_name(&self, name: &str) -> Option<RelationshipRule> {
+        self.rules.iter().find(|it| same(&it.name, name)).cloned()
+    }
+    fn variables_of(&self, deployment: DeploymentId) -> Vec<DeploymentVariable> {
+        let all = self.variables.iter();
+        let mut of_it: Vec<_> = all
+            .filter(|it| it.deployment == deployment)
+            .cloned()
+            .collect();
+        of_it.sort_by(|a, b| a.key.cmp(&b.key));
+        of_it
+    }
+    fn variables_on(&self, resource: ResourceId) -> BTreeMap<String, VariableValue> {
+        self.own.get(&resource).cloned().unwrap_or_default()
+    }
+    fn variable_sets(&self) -> Vec<VariableSet> {
+        self.sets.clone()
+    }
+    fn relationship_rules(&self) -> Vec<RelationshipRule> {
+        self.rules.clone()
     }
     fn systems(&self) -> Vec<System> {
         self.systems.clone()
@@ -129,6 +159,14 @@ impl Workspace {
                     }
                     put!(self.policies, it);
                 }
+                Change::PutVariable(it) => put!(self.variables, it),
+                Change::DeleteVariable(id) => self.variables.retain(|it| it.id != *id),
+                Change::PutVariableSet(it) => put!(self.sets, it),
+                Change::PutRelationshipRule(it) => put!(self.rules, it),
+                Change::PutResourceVariables {
+                    resource,
+                    variables,
+                } => drop(self.own.insert(*resource, variables.clone())),
                 other => panic!("documents only put: {other:?}"),
             }
         }

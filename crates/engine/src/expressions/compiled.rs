@@ -2,8 +2,8 @@
 //! time, and holds for text that no longer compiles (after an upgrade) the error that keeps its gates shut.
 
 use super::{
-    DeploymentView, EnvironmentView, ResourceView, SystemView, VersionView, check_agent_selector,
-    check_dependency, check_resource_selector, policy_schema,
+    CompiledVariables, DeploymentView, EnvironmentView, ResourceView, SystemView, VersionView,
+    check_agent_selector, check_dependency, check_resource_selector, policy_schema,
 };
 use crate::rules::{self, RuleEvaluator};
 use crate::state::State;
@@ -26,6 +26,7 @@ pub(crate) struct Compiled {
     freezes: BTreeMap<FreezeId, Arc<CompiledPolicy>>,
     /// What versions need; of those that need something.
     dependencies: BTreeMap<VersionId, Vec<CompiledDependency>>,
+    pub variables: CompiledVariables,
 }
 
 /// What a version needs of another deployment.
@@ -84,7 +85,10 @@ pub(crate) struct Subject<'e> {
 impl Compiled {
     /// Compiles everything in the state.
     pub fn build(state: &State) -> Self {
-        let mut compiled = Self::default();
+        let mut compiled = Self {
+            variables: CompiledVariables::build(&state.variables),
+            ..Self::default()
+        };
         for environment in state.environments.values() {
             compiled.put_environment(environment);
         }
@@ -130,7 +134,7 @@ impl Compiled {
                 dependencies: Some(dependencies),
                 ..
             } => self.put_dependencies(*id, dependencies),
-            _ => {}
+            _ => self.variables.follow(fact),
         }
     }
 

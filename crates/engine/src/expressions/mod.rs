@@ -3,6 +3,7 @@
 
 mod compiled;
 mod schema;
+mod variables;
 mod views;
 
 pub(crate) use compiled::{
@@ -10,8 +11,10 @@ pub(crate) use compiled::{
 };
 pub(crate) use schema::{
     approval_schema, condition_schema, environment_schema, notifier_schema, policy_schema,
-    resource_schema, template_schema, turn_schema, version_schema,
+    relationship_schema, resource_schema, template_schema, turn_schema, version_schema,
 };
+pub use variables::secret_mark;
+pub(crate) use variables::{CompiledVariables, Place, VariablesView, related_field};
 pub(crate) use views::PromotionView;
 pub use views::{
     DeploymentView, EnvironmentView, JobAgentView, ReleaseView, ResourceView, SystemView,

@@ -14,6 +14,19 @@ const RESOURCE: Shape = Shape::Fields(&[
     ("createdAt", Shape::Scalar),
 ]);
 
+/// A resource in a relationship; `type` is always `resource`.
+const RELATED: Shape = Shape::Fields(&[
+    ("type", Shape::Scalar),
+    ("id", Shape::Scalar),
+    ("name", Shape::Scalar),
+    ("identifier", Shape::Scalar),
+    ("kind", Shape::Scalar),
+    ("version", Shape::Scalar),
+    ("metadata", Shape::Map),
+    ("config", Shape::Any),
+    ("createdAt", Shape::Scalar),
+]);
+
 const ENVIRONMENT: Shape = Shape::Fields(&[
     ("id", Shape::Scalar),
     ("name", Shape::Scalar),
@@ -93,6 +106,8 @@ schemas! {
     dependency_schema = [("deployment", DEPLOYMENT), ("version", VERSION)];
     /// Selectors of notifiers.
     notifier_schema = [("deployment", DEPLOYMENT), ("environment", ENVIRONMENT), ("version", VERSION)];
+    /// Relationships between resources.
+    relationship_schema = [("from", RELATED), ("to", RELATED)];
     /// Selectors over job agents.
     agent_schema = [("jobAgent", JOB_AGENT)];
     /// Conditions over what was measured.
@@ -105,5 +120,6 @@ schemas! {
         ("version", VERSION),
         ("release", RELEASE),
         ("promotion", PROMOTION),
+        ("variables", Shape::Any),
     ];
 }

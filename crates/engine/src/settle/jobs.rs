@@ -6,7 +6,7 @@ use crate::engine::Engine;
 use crate::expressions::template_schema;
 use crate::expressions::{
     DeploymentView, EnvironmentView, JobAgentView, PromotionView, ReleaseView, ResourceView,
-    VersionView,
+    VariablesView, VersionView,
 };
 use crate::rules::retry;
 use crate::rules::rollback::Failure;
@@ -14,7 +14,7 @@ use crate::state::{Job, Verification};
 use stagegate_expressions::{Roots, View, template};
 use stagegate_model::{
     Fact, JobAgent, JobId, JobStatus, Json, OrderCause, PlannedMetric, PromotionId, ReleaseId,
-    ReleaseStatus, ResourceId, StartKind, Timestamp, VerificationId, VerificationStatus,
+    ReleaseStatus, ResourceId, StartKind, Timestamp, Variables, VerificationId, VerificationStatus,
     VerificationTrigger, Version,
 };
 use std::sync::Arc;
@@ -282,14 +282,15 @@ fn plan_for(
     ) else {
         return Ok(Vec::new());
     };
-    view.plan_metrics(
+    let subject = RenderSubject {
         version,
-        job.target.resource,
-        job.promotion,
-        release.id,
-        release.number,
-        Some(trigger),
-    )
+        resource: job.target.resource,
+        promotion: job.promotion,
+        release: release.id,
+        number: release.number,
+        variables: &release.variables,
+    };
+    view.plan_metrics(&subject, Some(trigger))
 }
 
 /// What came of starting a verification.
@@ -311,6 +312,27 @@ pub(crate) fn latest_runs<'s>(state: &'s crate::State, job: &Job) -> Vec<&'s Ver
     all.into_iter()
         .filter(|it| !superseded.contains(&it.id))
         .collect()
+}
+
+/// What templates are rendered for.
+#[derive(Clone, Copy)]
+pub(crate) struct RenderSubject<'e> {
+    pub version: &'e Version,
+    pub resource: ResourceId,
+    pub promotion: PromotionId,
+    pub release: ReleaseId,
+    pub number: u64,
+    /// As the release has them.
+    pub variables: &'e Variables,
+}
+
+/// What templates find where a variable is a secret.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Secrets {
+    /// A mark that whoever carries out the job replaces.
+    Marked,
+    /// Nothing: the template cannot be rendered.
+    Absent,
 }
 
 impl LaneView<'_> {
@@ -358,33 +380,38 @@ impl LaneView<'_> {
     pub fn render_config(
         &self,
         agent: &JobAgent,
-        version: &Version,
-        resource: ResourceId,
-        promotion: PromotionId,
-        release: ReleaseId,
-        number: u64,
+        subject: &RenderSubject<'_>,
     ) -> Result<Json, String> {
         let mut config = agent.config.clone();
         lay_over(&mut config, &self.deployment.job_agent_config);
-        lay_over(&mut config, &version.job_agent_config);
-        self.render(&config, version, resource, promotion, release, number)
+        lay_over(&mut config, &subject.version.job_agent_config);
+        self.render(&config, subject, Secrets::Marked)
     }
 
     fn render(
         &self,
         json: &Json,
-        version: &Version,
-        resource: ResourceId,
-        promotion: PromotionId,
-        release: ReleaseId,
-        number: u64,
+        subject: &RenderSubject<'_>,
+        secrets: Secrets,
     ) -> Result<Json, String> {
+        let RenderSubject {
+            version,
+            resource,
+            promotion,
+            release,
+            number,
+            variables,
+        } = *subject;
         let stored = self
             .engine
             .state
             .resource(resource)
             .ok_or("the resource is gone")?;
         let resource = ResourceView(stored);
+        let variables = VariablesView {
+            variables,
+            release: (secrets == Secrets::Marked).then_some(release),
+        };
         let environment = EnvironmentView(self.environment);
         let deployment = DeploymentView(self.deployment);
         let version = VersionView(version);
@@ -399,7 +426,8 @@ impl LaneView<'_> {
             .with("deployment", View::Object(&deployment))
             .with("version", View::Object(&version))
             .with("release", View::Object(&release))
-            .with("promotion", View::Object(&promotion));
+            .with("promotion", View::Object(&promotion))
+            .with("variables", View::Object(&variables));
         template::render_json(json, template_schema(), &roots)
             .map_err(|error| format!("{error} (on resource `{}`)", stored.identifier))
     }
@@ -407,16 +435,12 @@ impl LaneView<'_> {
     /// What the policies that apply want measured at `trigger` (at any, when `None`), rendered.
     pub fn plan_metrics(
         &self,
-        version: &Version,
-        resource: ResourceId,
-        promotion: PromotionId,
-        release: ReleaseId,
-        number: u64,
+        subject: &RenderSubject<'_>,
         trigger: Option<VerificationTrigger>,
     ) -> Result<Vec<PlannedMetric>, String> {
-        let stored = self.engine.state.resource(resource);
+        let stored = self.engine.state.resource(subject.resource);
         let mut metrics = Vec::new();
-        for applicable in self.applicable(version, stored.map(|it| &**it)) {
+        for applicable in self.applicable(subject.version, stored.map(|it| &**it)) {
             // A policy that measures nothing has no say here, whether or not it applies.
             let mut rules = applicable.policy.rules.iter();
             let measures = rules.any(|rule| {
@@ -438,14 +462,8 @@ impl LaneView<'_> {
                     continue;
                 }
                 for metric in &spec.metrics {
-                    let provider = self.render(
-                        &metric.provider,
-                        version,
-                        resource,
-                        promotion,
-                        release,
-                        number,
-                    );
+                    // The server measures; it does not know the secrets of those who carry out jobs.
+                    let provider = self.render(&metric.provider, subject, Secrets::Absent);
                     let provider =
                         provider.map_err(|error| format!("metric `{}`: {error}", metric.name))?;
                     let metric = stagegate_model::Metric {

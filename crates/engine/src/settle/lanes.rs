@@ -5,8 +5,8 @@ use super::look::{Outlook, look};
 use super::plan::GateStanding;
 use super::promotions::{Next, next_status, waits};
 use super::turns::RolloutStep;
-use crate::rules::{Action, Verdict};
 use crate::rules::gradual_rollout::OnFailure;
+use crate::rules::{Action, Verdict};
 use crate::state::LaneKey;
 use stagegate_model::{
     Block, Fact, GateRecord, GateState, OrderCause, ReleaseStatus, ResourceId, StartKind, VersionId,

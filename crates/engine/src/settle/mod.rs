@@ -15,6 +15,7 @@ mod redeploys;
 mod rollbacks;
 mod starts;
 mod turns;
+mod variables;
 mod verifications;
 
 pub(crate) use applicable::{Applicable, Class, Conduct, LaneView, effective};
@@ -22,6 +23,7 @@ pub(crate) use jobs::start_on_trigger;
 pub(crate) use plan::GateStanding;
 pub(crate) use rollbacks::{is_usable, last_good, rollback_order, undo};
 pub(crate) use turns::{Place, Turns};
+pub use variables::Resolution;
 
 use crate::engine::Engine;
 use crate::state::State;

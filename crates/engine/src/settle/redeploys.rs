@@ -2,8 +2,12 @@
 
 use super::Turn;
 use super::applicable::LaneView;
+use super::jobs::RenderSubject;
 use crate::state::LaneKey;
-use stagegate_model::{Fact, Order, OrderCause, ReleaseStatus, ResourceId, StartKind};
+use stagegate_model::{
+    Fact, Order, OrderCause, ReleaseStatus, ResourceId, StartKind, Variables, same_values,
+};
+use std::collections::BTreeSet;
 
 impl Turn<'_> {
     /// Orders a redeploy of each target of which the job would now have another configuration.
@@ -42,23 +46,31 @@ impl Turn<'_> {
             if release.status != ReleaseStatus::Succeeded {
                 continue;
             }
-            let config = view.render_config(
-                &agent,
+            // What cannot be resolved or rendered cannot be deployed either; it stays as it is.
+            let Ok(variables) = view.resolve_variables(*resource) else {
+                continue;
+            };
+            let subject = RenderSubject {
                 version,
-                *resource,
-                release.promotion,
-                release.id,
-                release.number,
-            );
-            // What cannot be rendered cannot be deployed either; it stays as it is.
-            if config.is_ok_and(|config| config != job.config) {
+                resource: *resource,
+                promotion: release.promotion,
+                release: release.id,
+                number: release.number,
+                variables: &variables,
+            };
+            let differs = !same_values(&variables, &release.variables);
+            let config = view.render_config(&agent, &subject);
+            if config.is_ok_and(|config| differs || config != job.config) {
                 let order = Order {
                     kind: StartKind::Redeploy,
                     version: version.id,
                     to: None,
                     of: None,
                     cause: OrderCause::ConfigurationChanged,
-                    reason: "its configuration has changed".to_owned(),
+                    reason: match differs {
+                        true => changed_keys(&release.variables, &variables),
+                        false => "its configuration has changed".to_owned(),
+                    },
                     by: None,
                 };
                 orders.push((*resource, order));
@@ -69,5 +81,24 @@ impl Turn<'_> {
             let target = key.target(resource);
             self.push(Fact::TargetOrdered { target, order });
         }
+    }
+}
+
+/// Which variables came out otherwise; their values are told nowhere but with the release.
+fn changed_keys(before: &Variables, after: &Variables) -> String {
+    const SHOWN_MAX: usize = 5;
+    let keys: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let value = |of: &Variables, key: &str| of.get(key).map(|it| it.value.clone());
+    let changed = keys.into_iter();
+    let changed: Vec<String> = changed
+        .filter(|key| value(before, key) != value(after, key))
+        .map(|key| format!("`{key}`"))
+        .collect();
+    match changed.as_slice() {
+        [one] => format!("its variable {one} has changed"),
+        several if several.len() <= SHOWN_MAX => {
+            format!("its variables {} have changed", several.join(", "))
+        }
+        several => format!("{} of its variables have changed", several.len()),
     }
 }

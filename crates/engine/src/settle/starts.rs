@@ -2,11 +2,12 @@
 
 use super::Turn;
 use super::applicable::LaneView;
+use super::jobs::RenderSubject;
 use super::look::{Outlook, Start, Urgency};
 use crate::state::{LaneKey, Retry};
 use stagegate_model::{
     Block, Fact, JobAgentId, JobId, Json, NewJob, PromotionId, ReleaseId, ResourceId, RuleId,
-    StartKind, Timestamp, VerificationTrigger, Version,
+    StartKind, Timestamp, Variables, VerificationTrigger, Version,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -67,9 +68,15 @@ impl Turn<'_> {
                 .map_or((release, promotion), |known| (known.id, known.promotion));
             let prepared = prepare(&view, &start.version, resource, promotion, release, again);
             match prepared {
-                Ok((agent, number, config)) => {
+                Ok(Prepared {
+                    agent,
+                    number,
+                    config,
+                    variables,
+                }) => {
                     budget -= 1;
-                    bytes_left = bytes_left.saturating_sub(config.to_string().len());
+                    let told = serde_json::json!(variables).to_string().len();
+                    bytes_left = bytes_left.saturating_sub(config.to_string().len() + told);
                     let new = NewJob {
                         job,
                         release,
@@ -77,6 +84,7 @@ impl Turn<'_> {
                         resource,
                         attempt: again.map_or(1, |retry| retry.attempt),
                         config,
+                        variables,
                         rollback_of,
                     };
                     jobs.entry((promotion, agent)).or_default().push(new);
@@ -180,7 +188,16 @@ pub(super) fn can_start(view: &LaneView<'_>, version: &Version, resource: Resour
     prepare(view, version, resource, promotion, release, None).is_ok()
 }
 
-/// Chooses the agent, numbers the release and renders the configuration for one target; also renders what would be
+/// What a job for a target is made of.
+struct Prepared {
+    agent: JobAgentId,
+    number: u64,
+    config: Json,
+    /// None for a release that is tried again: it keeps its own.
+    variables: Variables,
+}
+
+/// Chooses the agent, resolves the variables, numbers the release and renders the configuration for one target; also renders what would be
 /// measured after it, so that nothing is deployed that could not be verified.
 fn prepare(
     view: &LaneView<'_>,
@@ -189,7 +206,7 @@ fn prepare(
     promotion: PromotionId,
     release: ReleaseId,
     again: Option<Retry>,
-) -> Result<(JobAgentId, u64, Json), Block> {
+) -> Result<Prepared, Block> {
     let block = |code: &str, message: String| Block {
         version: version.id,
         code: code.to_owned(),
@@ -204,14 +221,33 @@ fn prepare(
     let agent = view
         .choose_agent()
         .map_err(|message| block("no_job_agent", message))?;
-    let config = view.render_config(&agent, version, resource, promotion, release, number);
+    let kept = again.and_then(|retry| view.engine.state.releases.get(&retry.release));
+    let resolved = match kept {
+        Some(_) => Variables::new(),
+        None => view
+            .resolve_variables(resource)
+            .map_err(|message| block("variable_unresolved", message))?,
+    };
+    let subject = RenderSubject {
+        version,
+        resource,
+        promotion,
+        release,
+        number,
+        variables: kept.map_or(&resolved, |release| &release.variables),
+    };
+    let config = view.render_config(&agent, &subject);
     let config = config.map_err(|message| block("template_unresolvable", message))?;
-    view.plan_metrics(version, resource, promotion, release, number, None)
-        .map_err(|message| {
-            block(
-                "template_unresolvable",
-                format!("its verification could not be measured: {message}"),
-            )
-        })?;
-    Ok((agent.id, number, config))
+    view.plan_metrics(&subject, None).map_err(|message| {
+        block(
+            "template_unresolvable",
+            format!("its verification could not be measured: {message}"),
+        )
+    })?;
+    Ok(Prepared {
+        agent: agent.id,
+        number,
+        config,
+        variables: resolved,
+    })
 }

@@ -7,6 +7,7 @@ mod leases;
 mod neighbours;
 mod orders;
 mod runs;
+mod variables;
 
 use super::{
     Key, LaneKey, Measurement, MetricRun, State, Verification, Verified, VoteRecord, WorkspaceInfo,
@@ -96,6 +97,13 @@ impl State {
             | Fact::FreezeDeleted { .. }
             | Fact::NotifierPut { .. }
             | Fact::NotifierDeleted { .. } => self.apply_configuration(fact),
+            Fact::VariablePut { .. }
+            | Fact::VariableDeleted { .. }
+            | Fact::VariableSetPut { .. }
+            | Fact::VariableSetDeleted { .. }
+            | Fact::ResourceVariablesPut { .. }
+            | Fact::RelationshipRulePut { .. }
+            | Fact::RelationshipRuleDeleted { .. } => self.apply_variables(fact),
             Fact::VersionCreated { version } => {
                 let id = version.id;
                 self.version_order

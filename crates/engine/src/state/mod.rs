@@ -3,10 +3,14 @@
 mod apply;
 mod lane;
 mod runs;
+mod variables;
 
 pub use lane::{
     Clock, Good, Held, Lane, LaneKey, Retry, Rollout, Standstill, Success, Target, Track, Verified,
 };
+pub use variables::VariableBook;
+pub(crate) use variables::values_of;
+
 pub use runs::{
     Archived, Cancel, Job, Lost, Measurement, MetricRun, Ordered, Promotion, Release, Verification,
 };
@@ -45,6 +49,9 @@ pub struct State {
     /// Missing in a snapshot from before there were any.
     #[serde(default)]
     pub(crate) notifiers: BTreeMap<NotifierId, Arc<Notifier>>,
+    /// Missing in a snapshot from before there were any.
+    #[serde(default)]
+    pub(crate) variables: VariableBook,
     pub(crate) versions: BTreeMap<VersionId, Arc<Version>>,
     pub(crate) version_order: BTreeMap<DeploymentId, BTreeSet<VersionOrder>>,
     pub(crate) tags: BTreeMap<DeploymentId, BTreeMap<String, VersionId>>,

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use stagegate_model::{
     CancelCause, DeploymentId, EnvironmentId, JobAgentId, JobExit, JobId, JobLimits, JobStatus,
     Json, MeasurementStatus, OrderCause, PlannedMetric, PromotionId, PromotionStatus, ReleaseId,
-    ReleaseStatus, StartKind, TargetKey, Timestamp, UserId, VerificationId, VerificationStatus,
-    VerificationTrigger, VersionId,
+    ReleaseStatus, StartKind, TargetKey, Timestamp, UserId, Variables, VerificationId,
+    VerificationStatus, VerificationTrigger, VersionId,
 };
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -72,6 +72,9 @@ pub struct Release {
     /// The release that this one undoes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollback_of: Option<ReleaseId>,
+    /// What its variables came out as when it was created.
+    #[serde(default, skip_serializing_if = "Variables::is_empty")]
+    pub variables: Variables,
     /// The order that it carries out, if it was not begun in the ordinary course.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ordered: Option<Ordered>,

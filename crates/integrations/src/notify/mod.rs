@@ -16,6 +16,7 @@ mod webhook;
 pub use email::EmailNotifier;
 pub use message::{BODY_VERSION, Event, Freeze, Message, Named};
 pub use outcome::DeliveryError;
+pub(crate) use secret::variable as secret_variable;
 pub use secret::{SECRET_VARIABLE_PREFIX, Secrets};
 pub use slack::SlackNotifier;
 pub use webhook::WebhookNotifier;

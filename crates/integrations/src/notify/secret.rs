@@ -39,6 +39,12 @@ impl Secrets {
         Self(Arc::new(find))
     }
 
+    /// A secret's value; `None` when it is not there or empty.
+    pub(crate) fn find(&self, name: &str) -> Option<String> {
+        let value = (self.0)(name).map(|value| value.trim().to_owned());
+        value.filter(|value| !value.is_empty())
+    }
+
     /// `text` with every reference replaced; what was put in is made known to `redactor`.
     pub(super) fn fill(
         &self,
@@ -51,8 +57,7 @@ impl Secrets {
             match part {
                 Part::Text(text) => filled.push_str(text),
                 Part::Secret(name) => {
-                    let value = (self.0)(name).map(|value| value.trim().to_owned());
-                    let value = value.filter(|value| !value.is_empty()).ok_or_else(|| {
+                    let value = self.find(name).ok_or_else(|| {
                         let message = format!(
                             "`{path}`: the server has no secret `{name}`; start it with the environment variable `{}`",
                             variable(name)
@@ -70,7 +75,7 @@ impl Secrets {
 }
 
 /// The environment variable that holds a secret.
-fn variable(name: &str) -> String {
+pub(crate) fn variable(name: &str) -> String {
     format!("{SECRET_VARIABLE_PREFIX}{}", name.to_ascii_uppercase())
 }
 

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use stagegate_integrations::agents::exec::{
     ExecAgent, ExecEvent, JobSpec, Outcome, OutcomeCode, OutcomeStatus,
 };
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
@@ -58,6 +59,7 @@ pub fn job(id: &str, config: Value) -> JobSpec {
         attempt: 2,
         epoch: 7,
         config,
+        secrets: BTreeMap::new(),
         promotion_id: "promotion-1".into(),
         version: "v1".into(),
         deployment: "web".into(),

@@ -1,5 +1,6 @@
 //! Releases, retries, holds, quarantine and rollouts.
 
+use super::variables;
 use super::{
     Comparison, Mismatch, mismatch, moment_or_none, split_place, unknown, when, when_or_none,
 };
@@ -27,6 +28,12 @@ pub(super) fn departure(
             quarantined(world, deployment, environment, tags)
         }
         StandingExpect::Rollout(expect) => rollout(world, deployment, expect),
+        StandingExpect::Variables { place, wanted } => {
+            let what = format!("variables {place}");
+            let target = target_of(world, &what, deployment, place)?;
+            variables::now(world, &what, target, wanted)
+                .map_err(|it| it.about(Some(target.into()), None))
+        }
     }
 }
 
@@ -133,6 +140,13 @@ fn one_release(
     let undone = undone.map(|it| it.number);
     differences.equal("rollbackOf", pattern.rollback_of, undone, shown);
     differences.contains("reason", pattern.reason.as_ref(), &release.reason);
+    if let Some(wanted) = &pattern.variables {
+        variables::compare(
+            &mut differences,
+            wanted,
+            &variables::told(&release.variables),
+        );
+    }
     let rest = format!("{} {}", tag(world, release), release.status);
     differences.judge(what, &rest)
 }

@@ -4,6 +4,7 @@ mod departures;
 mod gates;
 mod runs;
 mod standing;
+mod variables;
 
 use crate::format::{ExpectKind, Expectation};
 use crate::reader::{Moment, spelled};

@@ -324,6 +324,8 @@ fn deletion(reader: &mut Reader, node: &Node) -> Option<Deletion> {
         "deployment",
         "jobAgent",
         "system",
+        "variableSet",
+        "relationshipRule",
     ] {
         let found = reader.texts_of(fields, kind);
         names.extend(found.into_iter().map(|name| (kind, name)));

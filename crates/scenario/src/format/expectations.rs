@@ -247,7 +247,7 @@ fn kinds_of(reader: &mut Reader, key: &str, node: &Node, at: Position, kinds: &m
             names.retain(|name| name != "none");
             kinds.push((at, ExpectKind::Facts(names)));
         }
-        "releases" | "retry" | "held" | "quarantined" | "rollout" => {
+        "releases" | "variables" | "retry" | "held" | "quarantined" | "rollout" => {
             let found = super::standings::standings(reader, key, node);
             let found = found.into_iter();
             kinds.extend(found.map(|(at, it)| (at, ExpectKind::Departure(it))));

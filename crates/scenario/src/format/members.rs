@@ -128,6 +128,7 @@ use Shape::{
 };
 
 static TEXT: Shape = Text;
+static ANY_OBJECT: Shape = AnyObject;
 static WANTED: Shape = Either(&[Count, Text, MapOf(&Shape::Count)]);
 static JOBS_WANTED: Shape = Either(&[
     Count,
@@ -273,6 +274,8 @@ objects! {
         "deployment": OneOrMany(&TEXT) => "slugs",
         "jobAgent": OneOrMany(&TEXT) => "names",
         "system": OneOrMany(&TEXT) => "names",
+        "variableSet": OneOrMany(&TEXT) => "names",
+        "relationshipRule": OneOrMany(&TEXT) => "names",
         "by": Text => "the person; Stagegate itself if absent",
     }
     VOTE = "a vote" {
@@ -431,6 +434,7 @@ objects! {
         "promotions": MapOf(&STATUS_BY_TAG) => "the latest promotion of each tag, by environment",
         "verification": OneOrMany(&Shape::Object(&VERIFICATION)) => "how the latest verifications stand",
         "releases": MapOf(&RELEASES_WANTED) => "all releases of a target so far, by `Environment/resource`, in the order of their numbers: how many, or each by its tag or in full",
+        "variables": MapOf(&ANY_OBJECT) => "what variables come out as now, by `Environment/resource` and key: any of `value`, `secret`, `from` and a part of the `note` or of the `error`",
         "retry": MapOf(&RETRY_WANTED) => "the retry that a target waits for, by `Environment/resource`, or `none`",
         "held": MapOf(&TARGETS_WANTED) => "the targets that take nothing until something newer comes, by environment: how many, which, or `none`",
         "quarantined": MapOf(&OneOrMany(&TEXT)) => "the tags that nothing starts with, by environment, or `none`",
@@ -456,6 +460,7 @@ objects! {
         "kind": Word(start_kinds) => "why it was made",
         "rollbackOf": Either(&[Word(none_word), Count]) => "the number of the release it undoes, or `none`",
         "reason": Text => "a part of why it ended so",
+        "variables": AnyObject => "what it was told, by key: any of `value`, `secret`, `from` and a part of the `note`",
     }
     RETRY = "a retry" {
         "version": Text => "of which version",

@@ -4,6 +4,7 @@ use super::expectations::{TargetsWanted, each, or_none, owned, targets_wanted};
 use super::members::{RELEASE, RETRY, ROLLOUT, release_statuses, start_kinds};
 use crate::reader::{Moment, Reader};
 use crate::yaml::{Node, Position, Value};
+use serde_json::Value as Json;
 use stagegate_model::ReleaseStatus;
 
 #[derive(Debug)]
@@ -26,6 +27,11 @@ pub(crate) enum StandingExpect {
         tags: Vec<String>,
     },
     Rollout(RolloutExpect),
+    /// What variables come out as now.
+    Variables {
+        place: String,
+        wanted: Json,
+    },
 }
 
 #[derive(Debug)]
@@ -43,6 +49,7 @@ pub(crate) struct ReleasePattern {
     /// `Some(None)`: it undoes none.
     pub rollback_of: Option<Option<u64>>,
     pub reason: Option<String>,
+    pub variables: Option<Json>,
 }
 
 #[derive(Debug)]
@@ -94,6 +101,10 @@ pub(super) fn standings(
             "releases" => StandingExpect::Releases {
                 place,
                 wanted: releases(reader, node),
+            },
+            "variables" => StandingExpect::Variables {
+                place,
+                wanted: node.to_json(),
             },
             "retry" => StandingExpect::Retry {
                 place,
@@ -152,6 +163,7 @@ fn release(reader: &mut Reader, node: &Node) -> Option<ReleasePattern> {
             .get("rollbackOf")
             .and_then(|node| or_none(reader, node, Reader::count)),
         reason: reader.text_of(fields, "reason"),
+        variables: fields.get("variables").map(Node::to_json),
     })
 }
 

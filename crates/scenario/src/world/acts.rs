@@ -224,6 +224,12 @@ impl World {
                 "policy" => state
                     .policy_by_name(name)
                     .map(|it| Change::DeletePolicy(it.id)),
+                "variableSet" => state
+                    .variable_set_by_name(name)
+                    .map(|it| Change::DeleteVariableSet(it.id)),
+                "relationshipRule" => state
+                    .relationship_rule_by_name(name)
+                    .map(|it| Change::DeleteRelationshipRule(it.id)),
                 "jobAgent" => state
                     .agent_by_name(name)
                     .map(|it| Change::DeleteJobAgent(it.id)),

@@ -61,6 +61,9 @@ impl Ledger {
             Fact::JobAgentPut { agent } => (agent.id.0, &agent.name),
             Fact::PolicyPut { policy } => (policy.id.0, &policy.name),
             Fact::NotifierPut { notifier } => (notifier.id.0, &notifier.name),
+            Fact::VariablePut { variable } => (variable.id.0, &variable.key),
+            Fact::VariableSetPut { set } => (set.id.0, &set.name),
+            Fact::RelationshipRulePut { rule } => (rule.id.0, &rule.name),
             Fact::VersionCreated { version } => (version.id.0, &version.tag),
             Fact::VersionChanged {
                 id, tag: Some(tag), ..

@@ -34,6 +34,9 @@ fn configured(fact: &Fact) -> Option<(&'static str, &str)> {
         Fact::JobAgentPut { agent } => ("job agent", &agent.name),
         Fact::PolicyPut { policy } => ("policy", &policy.name),
         Fact::NotifierPut { notifier } => ("notifier", &notifier.name),
+        Fact::VariablePut { variable } => ("variable", &variable.key),
+        Fact::VariableSetPut { set } => ("variable set", &set.name),
+        Fact::RelationshipRulePut { rule } => ("relationship rule", &rule.name),
         _ => return None,
     })
 }
@@ -91,6 +94,14 @@ fn line(ledger: &Ledger, fact: &Fact, start: Timestamp) -> Option<String> {
         Fact::JobAgentDeleted { id } => format!("deleted: job agent {}", name(id.0)),
         Fact::PolicyDeleted { id } => format!("deleted: policy {}", name(id.0)),
         Fact::NotifierDeleted { id } => format!("deleted: notifier {}", name(id.0)),
+        Fact::VariableDeleted { id } => format!("deleted: variable {}", name(id.0)),
+        Fact::VariableSetDeleted { id } => format!("deleted: variable set {}", name(id.0)),
+        Fact::RelationshipRuleDeleted { id } => {
+            format!("deleted: relationship rule {}", name(id.0))
+        }
+        Fact::ResourceVariablesPut { resource, .. } => {
+            format!("saved: variables of {}", name(resource.0))
+        }
         Fact::TargetsJoined {
             environment,
             deployment,

@@ -141,6 +141,10 @@ fn in_full(state: &State, it: &Deployment) -> api::DeploymentWithVariablesAndSys
     api::DeploymentWithVariablesAndSystems {
         deployment: wire::deployment(it),
         systems: wire::systems(state, &it.systems),
-        variables: Vec::new(),
+        variables: state
+            .variables()
+            .of_deployment(it.id)
+            .map(|it| wire::variable(it))
+            .collect(),
     }
 }

@@ -21,12 +21,15 @@ mod policy_skips;
 mod promotion_acts;
 mod promotions;
 mod quarantine;
+mod relationship_rules;
 mod release_targets;
 mod releases;
 mod resources;
 mod status;
 mod systems;
 mod users;
+mod variable_sets;
+mod variables;
 mod verifications;
 mod versions;
 mod votes;
@@ -102,6 +105,7 @@ const ROUTES: &[Route] = routes! {
     delete "/workspaces/{workspaceId}/deployments/{deploymentId}" Admin deployments::delete;
 
     get    "/workspaces/{workspaceId}/deployments/{deploymentId}/releases" Viewer releases::of_deployment;
+    get    "/workspaces/{workspaceId}/deployments/{deploymentId}/variables" Viewer variables::of_deployment;
     get    "/workspaces/{workspaceId}/deployments/{deploymentId}/versions" Viewer versions::list;
     post   "/workspaces/{workspaceId}/deployments/{deploymentId}/versions" Ci versions::create;
     patch  "/workspaces/{workspaceId}/deploymentversions/{deploymentVersionId}" Ci versions::update;
@@ -121,6 +125,26 @@ const ROUTES: &[Route] = routes! {
     get    "/workspaces/{workspaceId}/resources/identifier/{identifier}" Viewer resources::get;
     put    "/workspaces/{workspaceId}/resources/identifier/{identifier}" Admin resources::upsert;
     delete "/workspaces/{workspaceId}/resources/identifier/{identifier}" Admin resources::delete;
+
+    get    "/workspaces/{workspaceId}/resources/identifier/{identifier}/variables" Viewer variables::of_resource;
+    patch  "/workspaces/{workspaceId}/resources/identifier/{identifier}/variables" Admin variables::set_on_resource;
+
+    get    "/workspaces/{workspaceId}/deployment-variables/{variableId}" Viewer variables::get;
+    put    "/workspaces/{workspaceId}/deployment-variables/{variableId}" Admin variables::upsert;
+    delete "/workspaces/{workspaceId}/deployment-variables/{variableId}" Admin variables::delete;
+    get    "/workspaces/{workspaceId}/deployment-variable-values/{valueId}" Viewer variables::get_value;
+    put    "/workspaces/{workspaceId}/deployment-variable-values/{valueId}" Admin variables::upsert_value;
+    delete "/workspaces/{workspaceId}/deployment-variable-values/{valueId}" Admin variables::delete_value;
+    get    "/workspaces/{workspaceId}/variable-sets" Viewer variable_sets::list;
+    post   "/workspaces/{workspaceId}/variable-sets" Admin variable_sets::create;
+    get    "/workspaces/{workspaceId}/variable-sets/{variableSetId}" Viewer variable_sets::get;
+    put    "/workspaces/{workspaceId}/variable-sets/{variableSetId}" Admin variable_sets::upsert;
+    delete "/workspaces/{workspaceId}/variable-sets/{variableSetId}" Admin variable_sets::delete;
+    get    "/workspaces/{workspaceId}/relationship-rules" Viewer relationship_rules::list;
+    post   "/workspaces/{workspaceId}/relationship-rules" Admin relationship_rules::create;
+    get    "/workspaces/{workspaceId}/relationship-rules/{relationshipRuleId}" Viewer relationship_rules::get;
+    put    "/workspaces/{workspaceId}/relationship-rules/{relationshipRuleId}" Admin relationship_rules::upsert;
+    delete "/workspaces/{workspaceId}/relationship-rules/{relationshipRuleId}" Admin relationship_rules::delete;
 
     get    "/workspaces/{workspaceId}/job-agents" Viewer job_agents::list;
     get    "/workspaces/{workspaceId}/job-agents/{jobAgentId}" Viewer job_agents::get;
@@ -148,6 +172,7 @@ const ROUTES: &[Route] = routes! {
     post   "/workspaces/{workspaceId}/release-targets/state" Viewer release_targets::list;
     get    "/workspaces/{workspaceId}/release-targets/{releaseTargetKey}/state" Viewer release_targets::get;
     get    "/workspaces/{workspaceId}/release-targets/{releaseTargetKey}/jobs" Viewer release_targets::jobs;
+    get    "/workspaces/{workspaceId}/release-targets/{releaseTargetKey}/variables" Viewer variables::of_target;
     get    "/workspaces/{workspaceId}/release-targets/{releaseTargetKey}/releases" Viewer releases::of_target;
     post   "/workspaces/{workspaceId}/release-targets/redeploy" Approver orders::redeploy;
     post   "/workspaces/{workspaceId}/release-targets/rollback" Approver orders::roll_back;

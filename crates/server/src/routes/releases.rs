@@ -216,10 +216,13 @@ pub(super) async fn diff(scope: Scope) -> Answer<Json<api::ReleaseDiff>> {
         None => None,
     };
     let (version, version_before) = (release.version, before.as_ref().map(|it| it.version));
+    let variables = wire::shown_variables(&release.variables);
+    let variables_before = before.as_ref();
+    let variables_before = variables_before.map(|it| wire::shown_variables(&it.variables));
     let changes = scope
         .read(move |engine| {
             let state = engine.state();
-            let whole = |id, config: &Option<api::Json>| {
+            let whole = |id, config: &Option<api::Json>, variables: &api::Json| {
                 let version = state.versions().get(&id);
                 serde_json::json!({
                     "version": version.map(|it| serde_json::json!({
@@ -228,11 +231,13 @@ pub(super) async fn diff(scope: Scope) -> Answer<Json<api::ReleaseDiff>> {
                         "config": it.config,
                         "jobAgentConfig": it.job_agent_config,
                     })),
+                    "variables": variables,
                     "jobConfig": config,
                 })
             };
-            let before = version_before.map(|id| whole(id, &config_before));
-            differences(before.as_ref(), &whole(version, &config))
+            let before = version_before.zip(variables_before.as_ref());
+            let before = before.map(|(id, variables)| whole(id, &config_before, variables));
+            differences(before.as_ref(), &whole(version, &config, &variables))
         })
         .await?;
     let mut both = records(&scope, [release].into_iter().chain(before).collect())

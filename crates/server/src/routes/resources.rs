@@ -1,5 +1,6 @@
 //! Resources, by the identifier that their providers know.
 
+use super::variables;
 use crate::answer::{Accepted, Answer, Failure, Json, accepted};
 use crate::body::{Body, Query};
 use crate::routes::refuse_filter;
@@ -53,13 +54,7 @@ pub(super) async fn upsert(
     scope: Scope,
     Body(body): Body<api::UpsertResource>,
 ) -> Answer<Accepted<api::Accepted>> {
-    if body.variables.as_ref().is_some_and(|it| !it.is_empty()) {
-        return Err(
-            Failure::new("invalid_value", "variables of resources are not used yet")
-                .at("variables")
-                .hint("put the values into `config` or `metadata`"),
-        );
-    }
+    let own = body.variables.as_ref().map(variables::own).transpose()?;
     let identifier = scope.text("identifier").to_owned();
     let now = scope.now();
     let new_id = ResourceId(Uuid::now_v7());
@@ -81,7 +76,13 @@ pub(super) async fn upsert(
             if known.is_some_and(|it| **it != resource) {
                 resource.updated_at = Some(now);
             }
-            Ok((resource.id, vec![Change::PutResource(resource)]))
+            let id = resource.id;
+            let mut changes = vec![Change::PutResource(resource)];
+            changes.extend(own.clone().map(|variables| Change::PutResourceVariables {
+                resource: id,
+                variables,
+            }));
+            Ok((id, changes))
         })
         .await?;
     Ok(accepted(id, "the resource was stored"))

@@ -68,6 +68,12 @@ fn told(engine: &Engine, it: &Explanation) -> api::Why {
                 kind: target.kind.and_then(wire::departure),
                 reason: Some(target.reason.clone()).filter(|reason| !reason.is_empty()),
                 gates: target.gates.iter().map(wire::gate).collect(),
+                variables: state
+                    .lane(it.lane)
+                    .and_then(|lane| lane.targets.get(&target.resource)?.latest)
+                    .and_then(|id| state.releases().get(&id))
+                    .map(|release| wire::resolved_variables(&release.variables))
+                    .unwrap_or_default(),
             })
             .collect(),
         earliest: it.earliest.map(|at| at.to_string()),

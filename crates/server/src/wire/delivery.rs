@@ -35,7 +35,9 @@ pub(crate) fn release(state: &State, release: &engine::Release) -> api::Release 
             }),
         release_target: release_target(release.target),
         created_at: release.created_at.to_string(),
-        ..Default::default()
+        variables: super::plain_variables(&release.variables),
+        encrypted_variables: super::secret_keys(&release.variables),
+        resolved_variables: super::resolved_variables(&release.variables),
     }
 }
 
@@ -90,6 +92,7 @@ pub(crate) fn job_cancel(cancel: &engine::Cancel) -> api::JobCancel {
 pub(crate) fn job_to_do(state: &State, it: &engine::Job) -> api::Job {
     let mut wire = job(it);
     let agent = state.agents().get(&it.agent);
+    let its_release = state.releases().get(&it.release);
     wire.dispatch_context = Some(api::DispatchContext {
         deployment: state
             .deployments()
@@ -109,6 +112,10 @@ pub(crate) fn job_to_do(state: &State, it: &engine::Job) -> api::Job {
             .map(|it| release(state, it)),
         job_agent: agent.map(|it| job_agent(it)).unwrap_or_default(),
         job_agent_config: it.config.clone(),
+        variables: its_release.map(|it| super::plain_variables(&it.variables)),
+        secrets: its_release
+            .map(|it| super::secrets(it.id, &it.variables))
+            .unwrap_or_default(),
         promotion_id: Some(it.promotion.to_string()),
         attempt: Some(it.attempt),
         epoch: Some(it.epoch),

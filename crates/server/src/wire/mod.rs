@@ -6,6 +6,7 @@ mod notifier;
 mod orders;
 mod promotion;
 mod time;
+mod variables;
 
 pub(crate) use configuration::*;
 pub(crate) use delivery::*;
@@ -13,6 +14,7 @@ pub(crate) use notifier::*;
 pub(crate) use orders::*;
 pub(crate) use promotion::*;
 pub(crate) use time::*;
+pub(crate) use variables::*;
 
 /// Absent on the wire where it is empty in the state.
 fn some(text: &str) -> Option<String> {

@@ -79,6 +79,7 @@ pub(crate) fn release_record(
         by: by.map_or_else(|| "stagegate".to_owned(), name),
         current: target.is_some_and(|target| target.current == Some(it.id)),
         promotion_id: it.promotion.to_string(),
+        variables: super::resolved_variables(&it.variables),
         job_id: it.job.to_string(),
         created_at: it.created_at.to_string(),
         ended_at: it.ended_at.map(|at| at.to_string()),

@@ -119,9 +119,17 @@ async fn resources_by_identifier() {
     assert!(read["updatedAt"].is_string(), "{read}");
 
     let mut with_variables = body;
-    with_variables["variables"] = json!({"a": 1});
-    let problem = admin(&world, "PUT", path, with_variables).await;
-    assert_eq!(problem.refused(400, "invalid_value")["field"], "variables");
+    with_variables["variables"] = json!({"a": {"valueHash": "x"}});
+    let problem = admin(&world, "PUT", path, with_variables.clone()).await;
+    assert_eq!(
+        problem.refused(400, "invalid_variable")["field"],
+        "variables.a"
+    );
+    with_variables["variables"] = json!({"a": 1, "gone": null});
+    admin(&world, "PUT", path, with_variables).await.expect(202);
+    let own = world.get(&format!("{path}/variables")).await.expect(200);
+    assert_eq!(own["total"], 1);
+    assert_eq!(own["items"][0]["key"], "a");
 
     admin(&world, "DELETE", path, Value::Null).await.expect(202);
     world.get(path).await.refused(404, "resource_not_found");

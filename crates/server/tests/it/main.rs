@@ -16,4 +16,5 @@ mod pages;
 mod people;
 mod people_and_time;
 mod serving;
+mod variables;
 mod world;

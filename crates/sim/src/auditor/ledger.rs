@@ -35,6 +35,8 @@ pub struct Ledger {
     pub freezes: BTreeMap<FreezeId, Freeze>,
     /// The waves of rollouts that have begun, and how many of them.
     pub rollouts: BTreeMap<(VersionId, EnvironmentId, RuleId), RolloutRecord>,
+    /// What variables are resolved from.
+    pub book: super::variables::Book,
     /// Versions whose content can no longer change.
     pub frozen: BTreeSet<VersionId>,
     /// Releases that were ordered back.
@@ -302,6 +304,13 @@ impl Ledger {
     /// Folds what only replaces one thing by another; the rest is followed with checks.
     pub fn put(&mut self, fact: &Fact) {
         match fact {
+            Fact::VariablePut { .. }
+            | Fact::VariableDeleted { .. }
+            | Fact::VariableSetPut { .. }
+            | Fact::VariableSetDeleted { .. }
+            | Fact::ResourceVariablesPut { .. }
+            | Fact::RelationshipRulePut { .. }
+            | Fact::RelationshipRuleDeleted { .. } => self.book.follow(fact),
             Fact::SystemPut { system } => {
                 self.systems.insert(system.id, system.clone());
             }

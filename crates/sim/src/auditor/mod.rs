@@ -16,11 +16,13 @@ mod rest;
 mod selector;
 mod starts;
 mod turns;
+mod variables;
 
 use stagegate_model::{TargetKey, VersionId};
 
 pub use follow::Auditor;
 pub use ledger::{Attempt, JobRecord, Ledger, RunRecord};
+pub use variables::PEER;
 
 /// Something that must not be.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -169,6 +169,16 @@ impl Ledger {
     fn ordered(&mut self, target: TargetKey, order: &Order) -> Checked {
         let record = self.targets.entry(target).or_default().clone();
         let before = record.order.as_ref();
+        if order.cause == OrderCause::ConfigurationChanged {
+            let deployment = self.deployments.get(&target.deployment);
+            let asks = deployment.is_some_and(|it| it.redeploy_on_variable_change);
+            let same = record.current.map(|(_, version)| version) == Some(order.version);
+            require(
+                asks && same && order.kind == StartKind::Redeploy,
+                "variables",
+                || format!("{} is redeployed, unasked", self.name(target)),
+            )?;
+        }
         if order.kind == StartKind::Rollback {
             require(self.was_good(&record, order), "rollback", || {
                 let (name, tag) = (self.name(target), self.tag(order.version));

@@ -83,6 +83,18 @@ impl Ledger {
         require(record.active.is_none(), "busy", || {
             format!("a second job on {name}")
         })?;
+        let told = match kind {
+            // It keeps what its first attempt was told.
+            StartKind::Retry => Some(Default::default()),
+            _ => self.told(key),
+        };
+        let given = job.variables.iter();
+        let given = given
+            .map(|(key, it)| (key.clone(), (it.value.clone(), it.source.to_string())))
+            .collect();
+        require(told.as_ref() == Some(&given), "variables", || {
+            format!("{name} was told {given:?}, and should have been told {told:?}")
+        })?;
         let number = record.number + u64::from(kind != StartKind::Retry);
         require(job.number == number, "numbers", || {
             format!("release {} follows {} on {name}", job.number, record.number)

@@ -3,6 +3,7 @@
 use super::Ids;
 use super::rules::{KINDS, NEEDED, rule};
 use super::setup::{CHANNELS, People, ZONES, any_policy, resource, selector};
+use super::variables;
 use crate::auditor::Ledger;
 use crate::dice::Dice;
 use crate::plan::Act;
@@ -218,7 +219,9 @@ impl Maker<'_> {
             }
         }
         resource.updated_at = Some(self.now);
-        Some(Command::Configure(vec![Change::PutResource(resource)]))
+        let mut changes = variables::edit_own(self.stream, self.ledger, id);
+        changes.insert(0, Change::PutResource(resource));
+        Some(Command::Configure(changes))
     }
 
     fn add_resource(&mut self) -> Option<Command> {
@@ -317,7 +320,9 @@ impl Maker<'_> {
             "resource.kind != \"Function\"",
         ]))
         .to_owned();
-        Some(Command::Configure(vec![Change::PutDeployment(deployment)]))
+        let mut changes = variables::edit(self.stream, self.ledger, self.ids, self.now);
+        changes.insert(0, Change::PutDeployment(deployment));
+        Some(Command::Configure(changes))
     }
 
     /// A verification, one that a person has to decide if there is any.

@@ -4,6 +4,7 @@ mod acts;
 mod orders;
 mod rules;
 mod setup;
+mod variables;
 
 pub use acts::command;
 pub use setup::{People, setup};

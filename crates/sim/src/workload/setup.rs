@@ -2,6 +2,7 @@
 
 use super::Ids;
 use super::rules::{KINDS, rule};
+use super::variables;
 use crate::dice::Dice;
 use serde_json::json;
 use stagegate_model::*;
@@ -67,7 +68,8 @@ pub fn setup(
             .map(|_| person(Role::Approver, &mut commands, ids))
             .collect(),
     };
-    let changes = configuration(&mut dice, ids, now);
+    let mut changes = configuration(&mut dice, ids, now);
+    variables::declare(seed, &mut changes, ids, now);
     let admin = people.admin.unwrap_or(Actor::System);
     let users = people.voters.iter().filter_map(Actor::user);
     let crew = Group {

@@ -83,6 +83,7 @@ fn a_gate_that_is_ignored() {
                     resource: *resource,
                     attempt: 1,
                     config: Json::Null,
+                    variables: Default::default(),
                     rollback_of: None,
                 }],
             });
@@ -339,6 +340,7 @@ fn a_quarantine_that_is_ignored() {
                     resource: *resource,
                     attempt: 1,
                     config: Json::Null,
+                    variables: Default::default(),
                     rollback_of: None,
                 }],
             };

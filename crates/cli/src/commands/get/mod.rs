@@ -47,6 +47,10 @@ enum Kind {
     Policies,
     #[value(alias = "notifier")]
     Notifiers,
+    #[value(alias = "variable-set")]
+    VariableSets,
+    #[value(alias = "relationship-rule")]
+    RelationshipRules,
     #[value(alias = "version")]
     Versions,
     #[value(alias = "promotion")]
@@ -133,6 +137,26 @@ impl Args {
                     &all,
                     |it| vec![&it.name, &it.id],
                     rows::notifiers,
+                )
+            }
+            Kind::VariableSets => {
+                let all = workspace.variable_sets().all().await?;
+                self.show(
+                    out,
+                    "variable set",
+                    &all,
+                    |it| vec![&it.name, &it.id],
+                    rows::variable_sets,
+                )
+            }
+            Kind::RelationshipRules => {
+                let all = workspace.relationship_rules().all().await?;
+                self.show(
+                    out,
+                    "relationship rule",
+                    &all,
+                    |it| vec![&it.name, &it.reference, &it.id],
+                    rows::relationship_rules,
                 )
             }
             Kind::Versions => {

@@ -2,7 +2,8 @@
 
 use crate::output::{Cell, Paint, Table};
 use stagegate_api::{
-    DeploymentAndSystems, Environment, JobAgent, Metadata, Notifier, Policy, Resource, System,
+    DeploymentAndSystems, Environment, JobAgent, Metadata, Notifier, Policy, RelationshipRule,
+    Resource, System, VariableSet,
 };
 
 /// How much of a selector a table shows, in characters.
@@ -107,6 +108,34 @@ pub fn notifiers(all: &[Notifier], paint: Paint) -> String {
         ]);
     }
     or_none(all.len(), "notifiers", table.render(paint))
+}
+
+pub fn variable_sets(all: &[VariableSet], paint: Paint) -> String {
+    let mut table = Table::new(["NAME", "PRIORITY", "APPLIES TO", "KEYS", "ID"]);
+    for it in all {
+        let keys: Vec<&str> = it.variables.iter().map(|it| it.key.as_str()).collect();
+        table.row([
+            Cell::strong(&it.name),
+            Cell::from(it.priority.to_string()),
+            selector(Some(&it.selector)),
+            Cell::from(keys.join(", ")),
+            Cell::dim(&it.id),
+        ]);
+    }
+    or_none(all.len(), "variable sets", table.render(paint))
+}
+
+pub fn relationship_rules(all: &[RelationshipRule], paint: Paint) -> String {
+    let mut table = Table::new(["NAME", "REFERENCE", "RELATES", "ID"]);
+    for it in all {
+        table.row([
+            Cell::strong(&it.name),
+            Cell::from(&it.reference),
+            selector(Some(&it.cel)),
+            Cell::dim(&it.id),
+        ]);
+    }
+    or_none(all.len(), "relationship rules", table.render(paint))
 }
 
 pub fn policies(all: &[Policy], paint: Paint) -> String {

@@ -69,6 +69,7 @@ impl State {
                 };
                 self.resources.insert(resource.id, stored);
                 self.dirty.resources.insert(resource.id);
+                self.touch_referring();
                 if targets > 0 {
                     let lanes = self
                         .lanes
@@ -80,6 +81,7 @@ impl State {
                 }
             }
             Fact::ResourceDeleted { id } => {
+                self.touch_referring();
                 if let Some(stored) = self.resources.get_mut(id) {
                     stored.deleted = true;
                     self.identifiers.remove(&stored.resource.identifier);

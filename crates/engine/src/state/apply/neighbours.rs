@@ -149,6 +149,7 @@ mod tests {
                 resource: id(HOST),
                 attempt: 1,
                 config: serde_json::json!({}),
+                variables: Default::default(),
                 rollback_of: None,
             }],
         });

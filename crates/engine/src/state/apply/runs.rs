@@ -63,6 +63,7 @@ impl State {
                 job: new.job,
                 kind: *kind,
                 rollback_of: new.rollback_of,
+                variables: new.variables.clone(),
                 ordered: ordered.map(|order| Ordered {
                     cause: order.cause,
                     reason: order.reason.clone(),

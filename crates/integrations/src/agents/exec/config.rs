@@ -96,6 +96,8 @@ pub(super) struct Launch {
     pub argv: Vec<String>,
     pub working_directory: Option<PathBuf>,
     pub env: BTreeMap<String, String>,
+    /// Values that must not leave the machine, whatever they are called.
+    pub secrets: Vec<String>,
 }
 
 /// A checked, rendered configuration.
@@ -254,6 +256,15 @@ impl ServiceConfig {
     }
 }
 
+impl Plan {
+    /// The plan with values that must not turn up in the output.
+    pub(super) fn keeping(mut self, secrets: &[String]) -> Self {
+        let (Self::Command { launch, .. } | Self::Service { launch, .. }) = &mut self;
+        launch.secrets = secrets.to_vec();
+        self
+    }
+}
+
 impl Launch {
     /// What must not turn up in the output that leaves the machine.
     pub(super) fn redactor(&self) -> Redactor {
@@ -263,6 +274,7 @@ impl Launch {
                 redactor.add(value);
             }
         }
+        self.secrets.iter().for_each(|secret| redactor.add(secret));
         redactor
     }
 
@@ -320,6 +332,7 @@ fn launch(
         no_nul("workingDirectory", directory)?;
     }
     Ok(Launch {
+        secrets: Vec::new(),
         argv,
         working_directory: working_directory.map(PathBuf::from),
         env: env.clone(),

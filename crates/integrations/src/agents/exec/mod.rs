@@ -26,6 +26,7 @@ mod journal;
 mod outcome;
 mod output;
 mod process;
+mod secrets;
 mod service;
 mod supervise;
 
@@ -33,7 +34,8 @@ pub use config::ExecConfig;
 pub use outcome::{Outcome, OutcomeCode, OutcomeStatus};
 pub use output::{ExecEvent, TAIL_SIZE_BYTES_MAX};
 
-use crate::redact::REDACTED;
+use crate::notify::Secrets;
+use crate::redact::{REDACTED, Redactor};
 use config::{Launch, Plan};
 use journal::{Journal, Phase, StopReason};
 use serde_json::Value;
@@ -64,6 +66,8 @@ pub struct JobSpec {
     pub epoch: u64,
     /// The rendered configuration, see [`ExecConfig`].
     pub config: Value,
+    /// By the mark that stands in the configuration, the name of the secret that belongs there.
+    pub secrets: BTreeMap<String, String>,
     /// The promotion it belongs to.
     pub promotion_id: String,
     /// The version's tag.
@@ -314,8 +318,12 @@ impl ExecAgent {
         if let Some(Phase::Finished { outcome }) = phase {
             return Ok(outcome);
         }
-        let plan = crate::config::read::<ExecConfig>(job.config.clone())
-            .and_then(|config| config.rendered_plan());
+        let mut known = Vec::new();
+        let from = Secrets::from_environment();
+        let plan = secrets::fill(job.config.clone(), &job.secrets, &from, &mut known)
+            .and_then(crate::config::read::<ExecConfig>)
+            .and_then(|config| config.rendered_plan())
+            .map(|plan| plan.keeping(&known));
         let outcome = match plan {
             Err(error) => Outcome::failed(
                 OutcomeCode::InvalidConfig,
@@ -344,6 +352,12 @@ impl ExecAgent {
             Ok(plan @ Plan::Service { .. }) => {
                 service::run(inner, job, &plan, events, &mut cancel).await?
             }
+        };
+        let mut redactor = Redactor::default();
+        known.iter().for_each(|secret| redactor.add(secret));
+        let outcome = Outcome {
+            message: redactor.text(&outcome.message),
+            ..outcome
         };
         let finished = Phase::Finished {
             outcome: outcome.clone(),

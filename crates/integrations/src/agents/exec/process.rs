@@ -307,6 +307,7 @@ mod tests {
 
     fn touch(mark: &Path) -> Launch {
         Launch {
+            secrets: Vec::new(),
             argv: vec!["touch".to_owned(), mark.to_string_lossy().into_owned()],
             working_directory: None,
             env: BTreeMap::new(),

@@ -97,6 +97,7 @@ impl ServiceRecord {
 
     fn launch(&self) -> Launch {
         Launch {
+            secrets: Vec::new(),
             argv: self.argv.clone(),
             working_directory: self.working_directory.clone(),
             env: self.env.clone(),
