@@ -36,10 +36,11 @@ impl Turn<'_> {
             .filter(|order| order.kind == StartKind::Rollback);
         let undone = order.map(|order| order.reason.clone());
         if !job.status.is_terminal() {
-            if let Some(reason) = &undone {
-                self.stop_undone(&job, reason, now);
+            // One that is asked to stop in this moment is not out of time as well.
+            match &undone {
+                Some(reason) if job.cancel.is_none() => self.stop_undone(&job, reason, now),
+                _ => self.settle_time(&job, now),
             }
-            self.settle_time(&job, now);
             return true;
         }
         let ended = self

@@ -10,6 +10,10 @@ use super::lower::{self, Lowered};
 use super::scan::{self, Kind, Token};
 use crate::schema::Schema;
 
+/// How often a thread that the machine refuses is asked for again, and after how long.
+const SPAWN_RETRIES: u32 = 100;
+const SPAWN_PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
+
 /// The parser needs about 130 KiB for each level of nesting in a debug build;
 /// address space that is not touched costs nothing.
 const STACK_BYTES: usize = 64 << 20;
@@ -32,21 +36,26 @@ pub(super) fn parse(text: &str, schema: &Schema) -> Result<Lowered, CompileError
         return guarded();
     }
     thread::scope(|scope| {
-        thread::Builder::new()
-            .name("cel-parse".to_owned())
-            .stack_size(STACK_BYTES)
-            .spawn_scoped(scope, guarded)
-            .map_err(|error| {
-                CompileError::new(
-                    "cel_resources",
-                    format!("the expression could not be read now: {error}"),
-                    text,
-                    0,
-                    0,
-                )
-            })?
-            .join()
-            .unwrap_or_else(|_| Err(unreadable(text)))
+        let mut refusals = 0;
+        let thread = loop {
+            let parser = thread::Builder::new()
+                .name("cel-parse".to_owned())
+                .stack_size(STACK_BYTES)
+                .spawn_scoped(scope, guarded);
+            match parser {
+                Ok(thread) => break thread,
+                // A machine that is short of threads or memory for a moment must not shut a gate for good.
+                Err(_) if refusals < SPAWN_RETRIES => {
+                    refusals += 1;
+                    thread::sleep(SPAWN_PAUSE);
+                }
+                Err(error) => {
+                    let what = format!("the expression could not be read now: {error}");
+                    return Err(CompileError::new("cel_resources", what, text, 0, 0));
+                }
+            }
+        };
+        thread.join().unwrap_or_else(|_| Err(unreadable(text)))
     })
 }
 

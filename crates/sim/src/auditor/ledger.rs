@@ -275,9 +275,10 @@ impl Ledger {
                 continue;
             }
             let replaced_at = self.targets.get(&target).and_then(|target| {
-                let after = target.deployed.iter();
-                // In the order of the log: what was deployed after this version was.
-                let mut after = after.skip_while(|(at, by)| (*at, *by) != (completed_at, version));
+                // In the order of the log: what was deployed after this version was, for the last time at that moment.
+                let then = |it: &(Timestamp, VersionId)| *it == (completed_at, version);
+                let last = target.deployed.iter().rposition(then)?;
+                let mut after = target.deployed.iter().skip(last);
                 after.find(|(_, by)| *by != version).map(|(at, _)| *at)
             });
             let attempt = Attempt {
