@@ -9,7 +9,7 @@ fn unknown_and_missing_types() {
     assert_eq!(
         wrong.to_string(),
         "shop.yaml:1:7: type: unknown type `Enviroment`\n  hint: did you mean `Environment`? known: \
-         `System`, `JobAgent`, `Resource`, `Environment`, `Deployment`, `Policy`, `Notifier`"
+         `System`, `RelationshipRule`, `JobAgent`, `Resource`, `Environment`, `Deployment`, `VariableSet`, `Policy`, `Notifier`"
     );
     assert_eq!(wrong.code, "unknown_type");
     assert!(

@@ -26,8 +26,7 @@ variables:
 type: Deployment
 name: API
 slug: api
-systems:
-  - default
+system: default
 resourceSelector: "true"
 jobAgentSelector: "false"
 variables:
@@ -109,21 +108,27 @@ fn what_is_not_spoken_of_stays_and_ids_are_kept() {
 
 #[test]
 fn mistakes_are_told_where_they_stand() {
-    let text = "type: Deployment\nname: A\nvariables:\n  - { key: a, default: { reference: x, path: [config] } }\n\
-                  - { key: a }\n  - { key: b, vales: [] }\n  - { key: c, values: [{ priority: 1 }, { value: { reference: x } }] }\n";
+    let text = r#"type: Deployment
+name: A
+variables:
+  - { key: a, default: { reference: x, path: [config] } }
+  - { key: a }
+  - { key: b, vales: [] }
+  - { key: c, values: [{ priority: 1 }, { value: { reference: x } }] }
+"#;
     assert_eq!(
         refusals(text),
         [
-            "unknown_relationship 4:23 variables[0].default.reference",
+            "unknown_relationship 4:24 variables[0].default.reference",
             "invalid_variable 5:12 variables[1].key",
             "unknown_field 6:15 variables[2].vales",
             "missing_field 7:24 variables[3].values[0].value",
-            "invalid_variable 7:48 variables[3].values[1].value",
+            "invalid_variable 7:50 variables[3].values[1].value",
         ]
     );
     assert_eq!(
         refusals("type: RelationshipRule\nname: A\n"),
-        ["missing_field 1:1 reference", "missing_field 1:1 cel"]
+        ["missing_field 1:1 cel", "missing_field 1:1 reference"]
     );
     assert_eq!(
         refusals("type: VariableSet\nname: A\nvariables: { a: { valueHash: b } }\n"),
