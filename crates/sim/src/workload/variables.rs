@@ -71,7 +71,8 @@ pub fn declare(seed: u64, changes: &mut Vec<Change>, ids: &mut Ids, now: Timesta
 
 fn value(dice: &mut Dice) -> VariableValue {
     if dice.chance(40) {
-        let path: &[&str] = dice.pick(&[&["name"][..], &["config", "host"], &["config", "none"]]);
+        const PATHS: [&[&str]; 3] = [&["name"], &["config", "host"], &["config", "none"]];
+        let path = *dice.pick(&PATHS);
         return VariableValue::Reference(ResourceReference {
             reference: "peer".to_owned(),
             path: path.iter().map(|step| (*step).to_owned()).collect(),
