@@ -164,6 +164,7 @@ mod tests {
         };
         let open = Gate {
             kind: "environmentProgression".to_owned(),
+            policy_name: "chain".to_owned(),
             allowed: true,
             latched: true,
             message: "`staging` has it".to_owned(),
@@ -173,7 +174,7 @@ mod tests {
             render(&[shut.clone(), open.clone()], Paint::none()),
             "  ○ anyApproval waits (policy `production`)\n      0 of 1 approvals\n      \
              opens with: one more approval\n      who can: admin, approver\n  \
-             ✓ environmentProgression open (policy ``)\n      `staging` has it\n      \
+             ✓ environmentProgression open (policy `chain`)\n      `staging` has it\n      \
              stays open: the rollout has begun\n"
         );
         assert_eq!(reasons(&[shut, open]), ["0 of 1 approvals"]);

@@ -368,7 +368,10 @@ fn look_at_orders<'e>(
     outlook: &mut Outlook,
 ) {
     let state = &view.engine.state;
-    for (resource, order) in &lane.orders {
+    // What waits for no place takes its own before any redeploy asks for one.
+    let urgent = |it: &(&ResourceId, &Order)| it.1.kind != StartKind::Redeploy;
+    let redeploys = lane.orders.iter().filter(|it| !urgent(it));
+    for (resource, order) in lane.orders.iter().filter(urgent).chain(redeploys) {
         if let Some(instead) = corrected(state, view.key, lane, *resource, order) {
             taken.insert(*resource);
             outlook.corrected.push((*resource, instead));

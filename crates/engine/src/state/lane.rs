@@ -48,8 +48,8 @@ pub struct Lane {
     pub held: BTreeMap<ResourceId, Held>,
     /// Targets with an active job.
     pub active: BTreeSet<ResourceId>,
-    /// The last release number of targets that have left, so that it goes on when they come back.
-    pub left: BTreeMap<ResourceId, u64>,
+    /// What is kept of targets that have left, for when they come back.
+    pub left: BTreeMap<ResourceId, Left>,
     /// Open promotions of this lane.
     pub open: BTreeSet<PromotionId>,
     /// Ended promotions still in memory, oldest first.
@@ -71,6 +71,15 @@ impl Lane {
             .map(|(_, count)| count)
             .sum()
     }
+}
+
+/// What is kept of a target that has left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Left {
+    /// The number of its last release, so that they go on.
+    pub number: u64,
+    /// What was deployed there last, so that what replaces it is seen to.
+    pub deployed: Option<VersionId>,
 }
 
 /// A release whose job failed and that is tried again.
@@ -117,6 +126,8 @@ pub struct Target {
     pub current: Option<ReleaseId>,
     /// The version whose job was the last to succeed here, whatever its verification said.
     pub deployed: Option<VersionId>,
+    /// What was deployed here last before it left and came back, until something else is.
+    pub before: Option<VersionId>,
     /// The release whose job was the last to succeed here, whatever its verification said.
     pub brought: Option<ReleaseId>,
     /// The job that keeps the target busy, until it and its verifications ended.

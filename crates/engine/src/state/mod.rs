@@ -6,7 +6,8 @@ mod runs;
 mod variables;
 
 pub use lane::{
-    Clock, Good, Held, Lane, LaneKey, Retry, Rollout, Standstill, Success, Target, Track, Verified,
+    Clock, Good, Held, Lane, LaneKey, Left, Retry, Rollout, Standstill, Success, Target, Track,
+    Verified,
 };
 pub use variables::VariableBook;
 pub(crate) use variables::values_of;

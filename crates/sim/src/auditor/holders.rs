@@ -74,7 +74,7 @@ impl Auditor {
     }
 
     pub(super) fn job(&mut self, fact: &Fact) -> Checked {
-        let now = self.ledger.now;
+        let (now, seq) = (self.ledger.now, self.ledger.seq);
         let heard = |id: &JobId| self.heard.get(id).copied();
         let (id, last_heard) = match fact {
             Fact::JobClaimed { id, .. }
@@ -184,11 +184,12 @@ impl Auditor {
                 }
                 if status.is_terminal() {
                     job.completed_at = Some(now);
+                    job.completed_seq = seq;
                 }
                 let (target, version, release) = (job.target, job.version, job.release);
                 if *status == JobStatus::Successful {
                     let record = self.ledger.targets.entry(target).or_default();
-                    record.deployed.push((now, version));
+                    record.deployed.push((seq, now, version));
                     record.brought = Some(release);
                 }
             }

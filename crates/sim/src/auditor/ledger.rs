@@ -115,7 +115,7 @@ pub struct TargetRecord {
     pub active: Option<JobId>,
     pub block: Option<Block>,
     /// Versions whose jobs succeeded here, in order.
-    pub deployed: Vec<(Timestamp, VersionId)>,
+    pub deployed: Vec<(u64, Timestamp, VersionId)>,
 }
 
 /// A promotion.
@@ -153,6 +153,8 @@ pub struct JobRecord {
     pub waiting_since: Timestamp,
     pub running_since: Option<Timestamp>,
     pub completed_at: Option<Timestamp>,
+    /// The entry that says so.
+    pub completed_seq: u64,
     pub runs: Vec<VerificationId>,
     /// How its release ended; a job that is followed by another try has none.
     pub ended: Option<(ReleaseStatus, Timestamp)>,
@@ -199,6 +201,8 @@ pub struct Attempt {
     pub ended: Option<(ReleaseStatus, Timestamp)>,
     /// When another version took its place.
     pub replaced_at: Option<Timestamp>,
+    /// The entry that says so.
+    pub replaced_seq: Option<u64>,
     /// Whether it was ordered back since, or while it ran.
     pub undone: bool,
 }
@@ -274,26 +278,27 @@ impl Ledger {
             if job.kind == StartKind::BreakGlass {
                 continue;
             }
-            let replaced_at = self.targets.get(&target).and_then(|target| {
-                // In the order of the log: what was deployed after this version was, for the last time at that moment.
-                let then = |it: &(Timestamp, VersionId)| *it == (completed_at, version);
-                let last = target.deployed.iter().rposition(then)?;
-                let mut after = target.deployed.iter().skip(last);
-                after.find(|(_, by)| *by != version).map(|(at, _)| *at)
+            // In the order of the log, which tells moments apart that the clock does not.
+            let replaced = self.targets.get(&target).and_then(|target| {
+                let succeeded = job.status == JobStatus::Successful;
+                let mut deployed = target.deployed.iter();
+                deployed
+                    .find(|(seq, _, by)| succeeded && *seq > job.completed_seq && *by != version)
             });
             let attempt = Attempt {
                 status: job.status,
                 completed_at,
                 asked: !job.runs.is_empty(),
                 ended: job.ended,
-                replaced_at,
+                replaced_at: replaced.map(|(_, at, _)| *at),
+                replaced_seq: replaced.map(|(seq, _, _)| *seq),
                 undone: false,
             };
             let keep = standing.is_some_and(|old| {
                 old.status == JobStatus::Successful
                     && !old.undone
                     && attempt.status != JobStatus::Successful
-                    && old.replaced_at.is_none_or(|at| at > completed_at)
+                    && old.replaced_seq.is_none_or(|seq| seq > job.completed_seq)
             });
             if !keep {
                 standing = Some(attempt);

@@ -306,6 +306,7 @@ impl Ledger {
             waiting_since: self.now,
             running_since: None,
             completed_at: None,
+            completed_seq: 0,
             runs: Vec::new(),
             ended: None,
             retried: false,

@@ -1,7 +1,7 @@
 //! Folding what happens to lanes: targets, promotions, latches.
 
 use super::super::runs::Archive;
-use super::super::{Clock, Lane, LaneKey, Promotion, Standstill, State, Target};
+use super::super::{Clock, Lane, LaneKey, Left, Promotion, Standstill, State, Target};
 use stagegate_model::{
     DeploymentId, EnvironmentId, PromotionId, PromotionStatus, ResourceId, RuleId, StartKind,
     VersionId, VersionOrder,
@@ -51,15 +51,17 @@ impl State {
                 stayed.push(*resource);
                 continue;
             }
+            let left = lane.left.remove(resource).unwrap_or_default();
             let target = Target {
                 joined_at: now,
-                number: lane.left.remove(resource).unwrap_or(0),
+                number: left.number,
                 latest: None,
                 latest_order: None,
                 floor: None,
                 good: Vec::new(),
                 current: None,
                 deployed: None,
+                before: left.deployed,
                 brought: None,
                 active: None,
                 block: None,
@@ -100,7 +102,11 @@ impl State {
             lane.held.remove(resource);
             lane.asked_about.remove(resource);
             if target.number > 0 {
-                lane.left.insert(*resource, target.number);
+                let left = Left {
+                    number: target.number,
+                    deployed: target.deployed.or(target.before),
+                };
+                lane.left.insert(*resource, left);
             }
             self.touch_neighbours(key.deployment, *resource);
             if let Some(lanes) = self.on_resource.get_mut(resource) {

@@ -264,7 +264,9 @@ impl State {
         let Some(target) = self.target_mut(key, resource) else {
             return;
         };
-        let Some(before) = target.deployed.replace(by).filter(|before| *before != by) else {
+        let left = target.before.take();
+        let before = target.deployed.replace(by).or(left);
+        let Some(before) = before.filter(|before| *before != by) else {
             return;
         };
         let track = self.tracks.entry((before, key.environment)).or_default();
