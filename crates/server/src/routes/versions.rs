@@ -72,10 +72,10 @@ pub(super) async fn create(
     let deployment: DeploymentId = scope.id("deploymentId")?;
     let dependencies = body.dependencies.unwrap_or_default().into_iter();
     let dependencies = dependencies.map(|(deployment, needed)| {
-        let id = parse_id(&deployment, "dependencies")?;
+        let id = parse_id::<DeploymentId>(&deployment, "dependencies")?;
         Ok((id, needed_version(needed)))
     });
-    let dependencies = dependencies.collect::<Answer<_>>()?;
+    let dependencies = dependencies.collect::<Answer<BTreeMap<_, _>>>()?;
     let status = match body.status.as_str() {
         "" => VersionStatus::Ready,
         text => version_status(text)?,

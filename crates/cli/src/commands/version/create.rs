@@ -45,7 +45,7 @@ pub struct Args {
     /// Laid over the deployment's configuration of its agent: a JSON object, or `@file`
     #[arg(long, value_name = "JSON|@FILE")]
     job_agent_config: Option<String>,
-    /// What must run on the same resource, as `database='version.tag == \"v2\"'` (CEL over `version`); may be given several times
+    /// What must run on the same resource, as `database='version.tag == "v2"'` (CEL over `version`); may be given several times
     #[arg(long, value_name = "DEPLOYMENT=CEL", value_parser = values::pair)]
     depends_on: Vec<(String, String)>,
     /// Wait until it has arrived in this environment, or wherever the deployment has targets
