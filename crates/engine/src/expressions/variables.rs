@@ -193,7 +193,7 @@ impl CompiledRelationship {
                 return Vec::new();
             }
         };
-        let from_view = RelatedView(from);
+        let from_view = RelatedView(ResourceView(from));
         let starts = Roots::new().with("from", View::Object(&from_view));
         let mut holds = |programs: &[Program], roots: &Roots<'_>| {
             programs.iter().all(|program| match program.eval(roots) {
@@ -208,7 +208,7 @@ impl CompiledRelationship {
             return Vec::new();
         }
         to.filter(|to| {
-            let to_view = RelatedView(to);
+            let to_view = RelatedView(ResourceView(to));
             let roots = Roots::new()
                 .with("from", View::Object(&from_view))
                 .with("to", View::Object(&to_view));
@@ -219,28 +219,18 @@ impl CompiledRelationship {
 }
 
 /// `from` and `to`: a resource that says what it is.
-struct RelatedView<'e>(&'e Resource);
+struct RelatedView<'e>(ResourceView<'e>);
 
 impl Object for RelatedView<'_> {
     fn get(&self, key: &str) -> Option<View<'_>> {
-        if key == "type" {
-            return Some(View::Str("resource"));
-        }
         match key {
-            "id" => Some(View::OwnedStr(self.0.id.to_string())),
-            "name" => Some(View::Str(&self.0.name)),
-            "identifier" => Some(View::Str(&self.0.identifier)),
-            "kind" => Some(View::Str(&self.0.kind)),
-            "version" => Some(View::Str(&self.0.version)),
-            "metadata" => Some(View::Object(&self.0.metadata)),
-            "config" => Some(View::Json(&self.0.config)),
-            "createdAt" => Some(View::TimestampMillis(self.0.created_at.0)),
-            _ => None,
+            "type" => Some(View::Str("resource")),
+            _ => self.0.get(key),
         }
     }
 
     fn keys(&self) -> Vec<String> {
-        let mut keys = ResourceView(self.0).keys();
+        let mut keys = self.0.keys();
         keys.push("type".to_owned());
         keys.sort();
         keys

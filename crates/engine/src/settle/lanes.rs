@@ -9,8 +9,7 @@ use crate::rules::gradual_rollout::OnFailure;
 use crate::rules::{Action, Verdict};
 use crate::state::LaneKey;
 use stagegate_model::{
-    Block, Fact, GateRecord, GateState, OrderCause, PromotionStatus, ReleaseStatus, ResourceId,
-    StartKind, VersionId,
+    Block, Fact, GateRecord, GateState, OrderCause, ReleaseStatus, ResourceId, StartKind, VersionId,
 };
 use std::collections::BTreeSet;
 
@@ -322,10 +321,6 @@ impl Turn<'_> {
                         by,
                     });
                     self.touch_others(key);
-                    // What has expired goes nowhere any more, and may let an older one through.
-                    if status == PromotionStatus::Expired {
-                        self.engine.state.dirty.lanes.insert(key);
-                    }
                 }
                 None => {}
             }

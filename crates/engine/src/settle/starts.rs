@@ -75,7 +75,11 @@ impl Turn<'_> {
                     variables,
                 }) => {
                     budget -= 1;
-                    let told = serde_json::json!(variables).to_string().len();
+                    // Most deployments have none, and this is asked for each of many targets.
+                    let told = match variables.is_empty() {
+                        true => 0,
+                        false => serde_json::json!(variables).to_string().len(),
+                    };
                     bytes_left = bytes_left.saturating_sub(config.to_string().len() + told);
                     let new = NewJob {
                         job,
@@ -197,8 +201,8 @@ struct Prepared {
     variables: Variables,
 }
 
-/// Chooses the agent, resolves the variables, numbers the release and renders the configuration for one target; also renders what would be
-/// measured after it, so that nothing is deployed that could not be verified.
+/// Chooses the agent, resolves the variables, numbers the release and renders the configuration for one target; also
+/// renders what would be measured after it, so that nothing is deployed that could not be verified.
 fn prepare(
     view: &LaneView<'_>,
     version: &Version,

@@ -169,7 +169,7 @@ impl<'e> Turns<'e> {
             if track.failures.is_empty() || track.rollouts.is_empty() {
                 continue;
             }
-            let stopped = track.paused.is_some() || track.quarantined.is_some();
+            let stopped = has_stopped(track);
             for class in classes {
                 let conduct = view.conduct(version, class.representative.as_deref());
                 for (rule, rollout) in &conduct.rollouts {
@@ -243,7 +243,7 @@ impl<'e> Turns<'e> {
         };
         if let Some(step) = self.spent(version.id, rollout, begun) {
             // One that ended before and waits anew, for a target that has joined, spends it now.
-            let stopped = track.is_some_and(|it| it.paused.is_some() || it.quarantined.is_some());
+            let stopped = track.is_some_and(has_stopped);
             if !stopped && !self.steps.contains(&step) {
                 self.steps.push(step);
             }
@@ -446,6 +446,11 @@ impl<'e> Turns<'e> {
             *slots.entry(scope).or_default() += 1;
         }
     }
+}
+
+/// Whether a rollout was stopped already, so that no budget has to stop it.
+fn has_stopped(track: &Track) -> bool {
+    track.paused.is_some() || track.quarantined.is_some()
 }
 
 /// When position 0 is due: when the last approval or progression was satisfied, else when the version was created;

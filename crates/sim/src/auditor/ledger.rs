@@ -199,10 +199,8 @@ pub struct Attempt {
     /// Whether anything was to be verified.
     pub asked: bool,
     pub ended: Option<(ReleaseStatus, Timestamp)>,
-    /// When another version took its place.
-    pub replaced_at: Option<Timestamp>,
-    /// The entry that says so.
-    pub replaced_seq: Option<u64>,
+    /// In which entry, and when, another version took its place.
+    pub replaced: Option<(u64, Timestamp)>,
     /// Whether it was ordered back since, or while it ran.
     pub undone: bool,
 }
@@ -290,15 +288,14 @@ impl Ledger {
                 completed_at,
                 asked: !job.runs.is_empty(),
                 ended: job.ended,
-                replaced_at: replaced.map(|(_, at, _)| *at),
-                replaced_seq: replaced.map(|(seq, _, _)| *seq),
+                replaced: replaced.map(|(seq, at, _)| (*seq, *at)),
                 undone: false,
             };
             let keep = standing.is_some_and(|old| {
                 old.status == JobStatus::Successful
                     && !old.undone
                     && attempt.status != JobStatus::Successful
-                    && old.replaced_seq.is_none_or(|seq| seq > job.completed_seq)
+                    && old.replaced.is_none_or(|(seq, _)| seq > job.completed_seq)
             });
             if !keep {
                 standing = Some(attempt);

@@ -72,7 +72,7 @@ impl Ledger {
             .filter(|attempt| !attempt.undone)
             .filter_map(|attempt| {
                 let from = counts_from(spec, &attempt)?;
-                Some((from.0, attempt.replaced_at.map(|at| at.0)))
+                Some((from.0, attempt.replaced.map(|(_, at)| at.0)))
             })
             .collect();
         stays.sort_unstable();

@@ -196,6 +196,10 @@ impl State {
         promotion.ended_at = Some(now);
         reason.clone_into(&mut promotion.reason);
         promotion.superseded_by = by;
+        let key = LaneKey {
+            deployment: promotion.deployment,
+            environment: promotion.environment,
+        };
         if status == PromotionStatus::Expired {
             let track = self
                 .tracks
@@ -204,6 +208,8 @@ impl State {
                 since: now,
                 reason: reason.to_owned(),
             });
+            // It goes nowhere any more, and may let an older one through.
+            self.dirty.lanes.insert(key);
         }
         // What took its place may fail: its rollout then goes on where it was, and not with all that time would have
         // released since.
@@ -219,10 +225,6 @@ impl State {
                 };
             }
         }
-        let key = LaneKey {
-            deployment: promotion.deployment,
-            environment: promotion.environment,
-        };
         let Some(lane) = self.lanes.get_mut(&key) else {
             return;
         };
