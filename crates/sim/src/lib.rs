@@ -8,6 +8,7 @@ pub mod auditor;
 mod clients;
 pub mod counts;
 pub mod dice;
+pub mod fleet;
 mod heartbeats;
 pub mod node;
 pub mod plan;

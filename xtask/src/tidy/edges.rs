@@ -41,6 +41,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "sim",
         &["model", "engine", "store", "controller", "integrations"],
     ),
+    ("bench", &["model", "engine", "store", "controller", "sim"]),
     ("xtask", &[]),
 ];
 

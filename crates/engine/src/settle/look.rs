@@ -401,7 +401,7 @@ fn look_at_orders<'e>(
         }
         if order.kind != StartKind::Redeploy {
             // It waits for no place under a concurrency rule, and takes one from those that do.
-            turns.hold_place(&view.conduct(version, stored), *resource);
+            turns.hold_place(version, &view.conduct(version, stored), *resource);
             outlook.start(urgency, version, vec![*resource], &[]);
             continue;
         }
@@ -418,7 +418,7 @@ fn look_at_orders<'e>(
         let conduct = view.conduct_at(version, stored, now);
         let asked = outlook.ask_target(view, &conduct, version, *resource, now);
         let allowed = asked.iter().all(|gate| gate.verdict.is_allowed());
-        if allowed && turns.take_slot(&conduct, *resource) {
+        if allowed && turns.take_turn(version, &conduct, *resource) {
             taken.insert(*resource);
             outlook.start(urgency, version, vec![*resource], &gates);
         }
@@ -531,7 +531,7 @@ fn look_at_retries<'e>(
             continue;
         }
         let conduct = view.conduct_at(version, stored, now);
-        if turns.take_slot(&conduct, *resource) {
+        if turns.take_turn(version, &conduct, *resource) {
             outlook.start(Urgency::Retry, version, vec![*resource], &gates);
         }
     }

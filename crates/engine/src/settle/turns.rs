@@ -210,13 +210,23 @@ impl<'e> Turns<'e> {
         }
         let mut admitted = Vec::new();
         for resource in free {
-            // What cannot start whatever its turn keeps no place from what can; that it cannot is told all the same.
-            let idle = !conduct.concurrencies.is_empty() && self.is_blocked(version, resource);
-            if idle || self.take_slot(conduct, resource) {
+            if self.take_turn(version, conduct, resource) {
                 admitted.push(resource);
             }
         }
         admitted
+    }
+
+    /// Takes the target its place; `false` when there is none. What cannot start whatever its turn keeps no place from
+    /// what can; that it cannot is told all the same.
+    pub fn take_turn(
+        &mut self,
+        version: &Version,
+        conduct: &Conduct<'e>,
+        resource: ResourceId,
+    ) -> bool {
+        let idle = !conduct.concurrencies.is_empty() && self.is_blocked(version, resource);
+        idle || self.take_slot(conduct, resource)
     }
 
     /// Whether the target could not start the version when it last should have, and still cannot.
@@ -395,7 +405,7 @@ impl<'e> Turns<'e> {
     }
 
     /// Takes the target a place under every concurrency rule that applies to it; `false` when one is full.
-    pub fn take_slot(&mut self, conduct: &Conduct<'e>, resource: ResourceId) -> bool {
+    fn take_slot(&mut self, conduct: &Conduct<'e>, resource: ResourceId) -> bool {
         if conduct.concurrencies.is_empty() {
             return true;
         }
@@ -413,8 +423,11 @@ impl<'e> Turns<'e> {
         true
     }
 
-    /// Counts a target that starts whether there is a place or not.
-    pub fn hold_place(&mut self, conduct: &Conduct<'e>, resource: ResourceId) {
+    /// Counts a target that starts whether there is a place or not; one that cannot start takes none.
+    pub fn hold_place(&mut self, version: &Version, conduct: &Conduct<'e>, resource: ResourceId) {
+        if conduct.concurrencies.is_empty() || self.is_blocked(version, resource) {
+            return;
+        }
         let scopes = self.scopes(conduct, resource).unwrap_or_default();
         for (rule, concurrency, scope) in &scopes {
             // Those that are active already are counted first.

@@ -126,9 +126,14 @@ impl Ledger {
         (!matches).then(|| format!("{} does not match", version.tag))
     }
 
-    /// The version that runs on the target, or the one last released there, is the one to keep distance from.
+    /// The version that runs on the target, or the one last released there, is the one to keep distance from. A
+    /// release that is to be tried again is still in progress, also one that went back without asking.
     fn cooldown_shut(&self, rule: &Rule, version: &Version, target: TargetKey) -> Option<String> {
         let record = self.targets.get(&target)?;
+        let retried = record.retry.as_ref().map(|retry| retry.version);
+        if retried == Some(version.id) {
+            return None;
+        }
         let running = record.active.and_then(|id| self.jobs.get(&id));
         let released = record.current.map(|(_, version)| version);
         let reference = running.map(|job| job.version).or(released)?;
