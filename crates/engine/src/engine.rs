@@ -35,6 +35,7 @@ impl Engine {
     /// An engine over a state that was folded or read from a snapshot; everything is looked at again.
     #[must_use]
     pub fn new(mut state: State) -> Self {
+        state.reindex();
         state.mark_all();
         Self {
             compiled: Compiled::build(&state),

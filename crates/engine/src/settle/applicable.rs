@@ -303,6 +303,15 @@ impl<'e> LaneView<'e> {
         specs.any(|spec| spec.trigger_on == trigger)
     }
 
+    /// Whether some policy here may want something measured, or cannot be evaluated; cheap.
+    pub fn measures(&self) -> bool {
+        let mut rules = self.policies.iter().flat_map(|policy| &policy.rules);
+        rules.any(|rule| {
+            let evaluator = rule.evaluator.as_ref().ok();
+            evaluator.is_none_or(|it| it.verification().is_some())
+        })
+    }
+
     /// The policies that apply to a version on targets like `resource`, in the order of their ids; those that an
     /// applying one replaces are left out.
     pub fn applicable(

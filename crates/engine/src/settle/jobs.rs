@@ -11,7 +11,8 @@ use crate::expressions::{
 use crate::rules::retry;
 use crate::rules::rollback::Failure;
 use crate::state::{Job, Verification};
-use stagegate_expressions::{Roots, View, template};
+use stagegate_expressions::template::JsonTemplate;
+use stagegate_expressions::{Roots, View};
 use stagegate_model::{
     Fact, JobAgent, JobId, JobStatus, Json, OrderCause, PlannedMetric, PromotionId, ReleaseId,
     ReleaseStatus, ResourceId, StartKind, Timestamp, Variables, VerificationId, VerificationStatus,
@@ -377,21 +378,26 @@ impl LaneView<'_> {
         }
     }
 
-    /// The agent's configuration with the deployment's and the version's laid over it, rendered for one target.
-    pub fn render_config(
-        &self,
-        agent: &JobAgent,
-        subject: &RenderSubject<'_>,
-    ) -> Result<Json, String> {
+    /// The agent's configuration with the deployment's and the version's laid over it.
+    pub fn config_template(&self, agent: &JobAgent, version: &Version) -> JsonTemplate {
         let mut config = agent.config.clone();
         lay_over(&mut config, &self.deployment.job_agent_config);
-        lay_over(&mut config, &subject.version.job_agent_config);
-        self.render(&config, subject, Secrets::Marked)
+        lay_over(&mut config, &version.job_agent_config);
+        JsonTemplate::compile(&config, template_schema())
+    }
+
+    /// A job's configuration for one target.
+    pub fn render_config(
+        &self,
+        template: &JsonTemplate,
+        subject: &RenderSubject<'_>,
+    ) -> Result<Json, String> {
+        self.render(template, subject, Secrets::Marked)
     }
 
     fn render(
         &self,
-        json: &Json,
+        template: &JsonTemplate,
         subject: &RenderSubject<'_>,
         secrets: Secrets,
     ) -> Result<Json, String> {
@@ -429,7 +435,8 @@ impl LaneView<'_> {
             .with("release", View::Object(&release))
             .with("promotion", View::Object(&promotion))
             .with("variables", View::Object(&variables));
-        template::render_json(json, template_schema(), &roots)
+        template
+            .render(&roots)
             .map_err(|error| format!("{error} (on resource `{}`)", stored.identifier))
     }
 
@@ -439,8 +446,11 @@ impl LaneView<'_> {
         subject: &RenderSubject<'_>,
         trigger: Option<VerificationTrigger>,
     ) -> Result<Vec<PlannedMetric>, String> {
-        let stored = self.engine.state.resource(subject.resource);
         let mut metrics = Vec::new();
+        if !self.measures() {
+            return Ok(metrics);
+        }
+        let stored = self.engine.state.resource(subject.resource);
         for applicable in self.applicable(subject.version, stored.map(|it| &**it)) {
             // A policy that measures nothing has no say here, whether or not it applies.
             let mut rules = applicable.policy.rules.iter();
@@ -462,9 +472,9 @@ impl LaneView<'_> {
                 if trigger.is_some_and(|trigger| trigger != spec.trigger_on) {
                     continue;
                 }
-                for metric in &spec.metrics {
+                for (metric, provider) in spec.metrics.iter().zip(&spec.providers) {
                     // The server measures; it does not know the secrets of those who carry out jobs.
-                    let provider = self.render(&metric.provider, subject, Secrets::Absent);
+                    let provider = self.render(provider, subject, Secrets::Absent);
                     let provider =
                         provider.map_err(|error| format!("metric `{}`: {error}", metric.name))?;
                     let metric = stagegate_model::Metric {

@@ -36,7 +36,11 @@ impl Turn<'_> {
             return true;
         }
         self.start_jobs(key, &outlook, now);
-        self.clear_blocks(key, &outlook);
+        if outlook.partial {
+            self.engine.state.dirty.lanes.insert(key);
+        } else {
+            self.clear_blocks(key, &outlook);
+        }
         self.move_promotions(key, &outlook);
         if let Some(lane) = self.engine.state.lanes.get_mut(&key) {
             lane.next_at = outlook.next_at;
@@ -275,13 +279,10 @@ impl Turn<'_> {
 
     /// Takes back what was said of targets that are no longer to start that version.
     fn clear_blocks(&mut self, key: LaneKey, outlook: &Outlook) {
-        let targets = || {
-            self.state()
-                .lane(key)
-                .into_iter()
-                .flat_map(|it| &it.targets)
+        let Some(lane) = self.state().lane(key) else {
+            return;
         };
-        if targets().all(|(_, target)| target.block.is_none()) {
+        if lane.index.blocked.is_empty() {
             return;
         }
         let mut wanted: BTreeSet<(ResourceId, VersionId)> = BTreeSet::new();
@@ -290,11 +291,13 @@ impl Turn<'_> {
         }
         let held = outlook.held_back.iter();
         wanted.extend(held.map(|(id, (version, _))| (*id, *version)));
-        let stale = targets().filter(|(id, target)| {
-            let block = target.block.as_ref();
+        let blocked = lane.index.blocked.iter();
+        let stale = blocked.filter(|id| {
+            let target = lane.targets.get(id);
+            let block = target.and_then(|target| target.block.as_ref());
             block.is_some_and(|block| !wanted.contains(&(**id, block.version)))
         });
-        let stale: Vec<ResourceId> = stale.map(|(id, _)| *id).collect();
+        let stale: Vec<ResourceId> = stale.copied().collect();
         for resource in stale {
             let target = key.target(resource);
             self.push(Fact::TargetBlocked {

@@ -5,7 +5,7 @@ use super::applicable::{Conduct, LaneView};
 use super::plan::{Asked, GateStanding};
 use super::rollbacks::{is_usable, last_good};
 use super::turns::{RolloutStep, Turns};
-use crate::engine::Engine;
+use crate::engine::{Engine, SETTLE_TARGETS_MAX};
 use crate::state::{Lane, LaneKey, Target};
 use stagegate_model::{
     EnvironmentId, Order, ResourceId, RuleId, StartKind, Timestamp, Version, VersionId,
@@ -34,6 +34,8 @@ pub(super) struct Outlook {
     pub next_at: Option<Timestamp>,
     /// Whether a target waits for jobs elsewhere to end.
     pub waits_for_others: bool,
+    /// More could start at once than was looked at.
+    pub partial: bool,
     /// Resources of which it was asked what other deployments have there.
     pub asked_about: BTreeSet<ResourceId>,
 }
@@ -238,7 +240,14 @@ impl ClassLook<'_, '_> {
                 continue;
             }
             let conduct = self.view.conduct_at(version, resource, self.now);
-            let mut free = self.startable(lane, listed, version.order());
+            let in_turn = conduct.asks_for_turns() || self.turns.is_paused(version.id);
+            // What starts at once starts as an entry takes it; the rest is looked at again then.
+            let most = match in_turn || among.is_some() {
+                true => usize::MAX,
+                false => SETTLE_TARGETS_MAX,
+            };
+            let (mut free, partial) = self.startable(lane, listed, version.order(), most);
+            outlook.partial |= partial;
             if let Some(among) = &among {
                 free.retain(|resource| among.contains(resource));
             }
@@ -250,7 +259,7 @@ impl ClassLook<'_, '_> {
             if !all_denied {
                 outlook.desired.insert(version.id);
             }
-            let free = if conduct.asks_for_turns() || self.turns.is_paused(version.id) {
+            let free = if in_turn {
                 self.turns.admit(version, &conduct, &gates, free)
             } else {
                 free
@@ -326,34 +335,38 @@ impl ClassLook<'_, '_> {
         })
     }
 
+    /// The free targets that do not have the version, in their order; no more than `most` of those that are not known to
+    /// be blocked, where all of the lane are asked for. Gives whether that many there were.
     fn startable(
         &self,
         lane: &Lane,
         listed: Option<&[ResourceId]>,
         order: VersionOrder,
-    ) -> Vec<ResourceId> {
-        let startable = |id: &ResourceId, target: &Target| {
-            target.active.is_none()
-                && !target.leaving
-                && target.floor < Some(order)
-                && !self.taken.contains(id)
-        };
-        match listed {
-            None if lane.behind(order) == 0 => Vec::new(),
-            None => {
-                let targets = lane.targets.iter();
-                targets
-                    .filter(|(id, target)| startable(id, target))
-                    .map(|(id, _)| *id)
-                    .collect()
-            }
-            Some(resources) => {
-                let resources = resources.iter().copied();
-                resources
-                    .filter(|id| lane.targets.get(id).is_some_and(|it| startable(id, it)))
-                    .collect()
-            }
+        most: usize,
+    ) -> (Vec<ResourceId>, bool) {
+        if let Some(resources) = listed {
+            let startable = |target: &Target| {
+                target.active.is_none() && !target.leaving && target.floor < Some(order)
+            };
+            let resources = resources.iter().copied();
+            let free = resources
+                .filter(|id| lane.targets.get(id).is_some_and(startable))
+                .filter(|id| !self.taken.contains(id));
+            return (free.collect(), false);
         }
+        let free = lane.index.free.range(..Some(order));
+        let free = free.flat_map(|(_, resources)| resources);
+        let free = free.filter(|id| !self.taken.contains(id));
+        // A known block costs nothing: many of them must not keep the rest from its turn.
+        let is_blocked = |id: &&ResourceId| lane.index.blocked.contains(id);
+        let unblocked = free.clone().filter(|id| !is_blocked(id)).take(most);
+        let mut all: Vec<ResourceId> = unblocked.copied().collect();
+        let partial = all.len() == most;
+        if !lane.index.blocked.is_empty() {
+            all.extend(free.filter(is_blocked));
+        }
+        all.sort_unstable();
+        (all, partial)
     }
 }
 

@@ -7,7 +7,7 @@ use crate::state::LaneKey;
 use stagegate_model::{
     Fact, Order, OrderCause, ReleaseStatus, ResourceId, StartKind, Variables, same_values,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 impl Turn<'_> {
     /// Orders a redeploy of each target of which the job would now have another configuration.
@@ -25,6 +25,7 @@ impl Turn<'_> {
         let Some(lane) = state.lane(key) else {
             return;
         };
+        let mut templates = BTreeMap::new();
         let mut orders: Vec<(ResourceId, Order)> = Vec::new();
         for (resource, target) in &lane.targets {
             // What runs or failed is not what the target has; an order that stands comes out right by itself.
@@ -59,7 +60,10 @@ impl Turn<'_> {
                 variables: &variables,
             };
             let differs = !same_values(&variables, &release.variables);
-            let config = view.render_config(&agent, &subject);
+            let template = templates
+                .entry(version.id)
+                .or_insert_with(|| view.config_template(&agent, version));
+            let config = view.render_config(template, &subject);
             if config.is_ok_and(|config| differs || config != job.config) {
                 let order = Order {
                     kind: StartKind::Redeploy,

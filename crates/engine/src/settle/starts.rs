@@ -5,11 +5,13 @@ use super::applicable::LaneView;
 use super::jobs::RenderSubject;
 use super::look::{Outlook, Start, Urgency};
 use crate::state::{LaneKey, Retry};
+use stagegate_expressions::template::JsonTemplate;
 use stagegate_model::{
-    Block, Fact, JobAgentId, JobId, Json, NewJob, PromotionId, ReleaseId, ResourceId, RuleId,
-    StartKind, Timestamp, Variables, VerificationTrigger, Version,
+    Block, Fact, JobAgent, JobAgentId, JobId, Json, NewJob, PromotionId, ReleaseId, ResourceId,
+    RuleId, StartKind, Timestamp, Variables, VerificationTrigger, Version,
 };
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 impl Turn<'_> {
     pub(super) fn start_jobs(&mut self, key: LaneKey, outlook: &Outlook, now: Timestamp) {
@@ -37,6 +39,7 @@ impl Turn<'_> {
             return false;
         };
         let measured_at_once = view.may_want(VerificationTrigger::JobCreated);
+        let making = Making::new(&view, &start.version);
         let mut jobs: BTreeMap<(PromotionId, JobAgentId), Vec<NewJob>> = BTreeMap::new();
         let mut blocked = Vec::new();
         let mut given_way = Vec::new();
@@ -66,7 +69,7 @@ impl Turn<'_> {
             let (release, promotion) = again
                 .and_then(|retry| self.state().releases.get(&retry.release))
                 .map_or((release, promotion), |known| (known.id, known.promotion));
-            let prepared = prepare(&view, &start.version, resource, promotion, release, again);
+            let prepared = making.prepare(resource, promotion, release, again);
             match prepared {
                 Ok(Prepared {
                     agent,
@@ -189,7 +192,8 @@ impl Turn<'_> {
 /// Whether a job for the target can be made at all; which release it would be of does not matter.
 pub(super) fn can_start(view: &LaneView<'_>, version: &Version, resource: ResourceId) -> bool {
     let (promotion, release) = (uuid::Uuid::nil().into(), uuid::Uuid::nil().into());
-    prepare(view, version, resource, promotion, release, None).is_ok()
+    let making = Making::new(view, version);
+    making.prepare(resource, promotion, release, None).is_ok()
 }
 
 /// What a job for a target is made of.
@@ -201,57 +205,81 @@ struct Prepared {
     variables: Variables,
 }
 
-/// Chooses the agent, resolves the variables, numbers the release and renders the configuration for one target; also
-/// renders what would be measured after it, so that nothing is deployed that could not be verified.
-fn prepare(
-    view: &LaneView<'_>,
-    version: &Version,
-    resource: ResourceId,
-    promotion: PromotionId,
-    release: ReleaseId,
-    again: Option<Retry>,
-) -> Result<Prepared, Block> {
-    let block = |code: &str, message: String| Block {
-        version: version.id,
-        code: code.to_owned(),
-        message,
-    };
-    let lane = view.engine.state.lane(view.key);
-    let last = lane
-        .and_then(|lane| lane.targets.get(&resource))
-        .map_or(0, |it| it.number);
-    // A release that is tried again keeps its number.
-    let number = if again.is_some() { last } else { last + 1 };
-    let agent = view
-        .choose_agent()
-        .map_err(|message| block("no_job_agent", message))?;
-    let kept = again.and_then(|retry| view.engine.state.releases.get(&retry.release));
-    let resolved = match kept {
-        Some(_) => Variables::new(),
-        None => view
-            .resolve_variables(resource)
-            .map_err(|message| block("variable_unresolved", message))?,
-    };
-    let subject = RenderSubject {
-        version,
-        resource,
-        promotion,
-        release,
-        number,
-        variables: kept.map_or(&resolved, |release| &release.variables),
-    };
-    let config = view.render_config(&agent, &subject);
-    let config = config.map_err(|message| block("template_unresolvable", message))?;
-    view.plan_metrics(&subject, None).map_err(|message| {
-        block(
-            "template_unresolvable",
-            format!("its verification could not be measured: {message}"),
-        )
-    })?;
-    Ok(Prepared {
-        agent: agent.id,
-        number,
-        config,
-        variables: resolved,
-    })
+/// What the jobs of a version have in common in a lane.
+struct Making<'v, 'e> {
+    view: &'v LaneView<'e>,
+    version: &'v Version,
+    /// The agent with its configuration, or why there is none.
+    agent: Result<(Arc<JobAgent>, JsonTemplate), String>,
+}
+
+impl<'v, 'e> Making<'v, 'e> {
+    fn new(view: &'v LaneView<'e>, version: &'v Version) -> Self {
+        let agent = view.choose_agent();
+        let agent = agent.map(|agent| {
+            let template = view.config_template(&agent, version);
+            (agent, template)
+        });
+        Self {
+            view,
+            version,
+            agent,
+        }
+    }
+
+    /// Resolves the variables, numbers the release and renders the configuration for one target; also renders what
+    /// would be measured after it, so that nothing is deployed that could not be verified.
+    fn prepare(
+        &self,
+        resource: ResourceId,
+        promotion: PromotionId,
+        release: ReleaseId,
+        again: Option<Retry>,
+    ) -> Result<Prepared, Block> {
+        let (view, version) = (self.view, self.version);
+        let block = |code: &str, message: String| Block {
+            version: version.id,
+            code: code.to_owned(),
+            message,
+        };
+        let lane = view.engine.state.lane(view.key);
+        let last = lane
+            .and_then(|lane| lane.targets.get(&resource))
+            .map_or(0, |it| it.number);
+        // A release that is tried again keeps its number.
+        let number = if again.is_some() { last } else { last + 1 };
+        let (agent, template) = match &self.agent {
+            Ok(agent) => agent,
+            Err(message) => return Err(block("no_job_agent", message.clone())),
+        };
+        let kept = again.and_then(|retry| view.engine.state.releases.get(&retry.release));
+        let resolved = match kept {
+            Some(_) => Variables::new(),
+            None => view
+                .resolve_variables(resource)
+                .map_err(|message| block("variable_unresolved", message))?,
+        };
+        let subject = RenderSubject {
+            version,
+            resource,
+            promotion,
+            release,
+            number,
+            variables: kept.map_or(&resolved, |release| &release.variables),
+        };
+        let config = view.render_config(template, &subject);
+        let config = config.map_err(|message| block("template_unresolvable", message))?;
+        view.plan_metrics(&subject, None).map_err(|message| {
+            block(
+                "template_unresolvable",
+                format!("its verification could not be measured: {message}"),
+            )
+        })?;
+        Ok(Prepared {
+            agent: agent.id,
+            number,
+            config,
+            variables: resolved,
+        })
+    }
 }

@@ -5,8 +5,8 @@ use super::plan::GateStanding;
 use super::rollbacks::can_go_back;
 use crate::rules::concurrency::Concurrency;
 use crate::rules::gradual_rollout::{self, GradualRollout, OnFailure};
-use crate::state::{Clock, Lane, LaneKey, Rollout, Track, Verified};
-use stagegate_model::{JobStatus, Resource, ResourceId, RuleId, Timestamp, Version, VersionId};
+use crate::state::{Clock, Lane, LaneKey, Rollout, Track};
+use stagegate_model::{Resource, ResourceId, RuleId, Timestamp, Version, VersionId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -567,7 +567,7 @@ impl<'a> Progress<'a> {
             if target.leaving || target.floor > Some(version.order()) {
                 continue;
             }
-            match track.and_then(|track| success_at(track, *resource)) {
+            match track.and_then(|track| track.results.get(resource)?.counts_from()) {
                 Some(at) => through_at = through_at.max(at),
                 None => open += 1,
             }
@@ -650,19 +650,6 @@ impl<'a> Progress<'a> {
             until,
             message: format!("position {} of {size} in the rollout, {when}", place + 1),
         }
-    }
-}
-
-/// When the version came to count as succeeded on a target.
-fn success_at(track: &Track, resource: ResourceId) -> Option<Timestamp> {
-    let result = track.results.get(&resource)?;
-    if result.status != JobStatus::Successful || result.rolled_back {
-        return None;
-    }
-    match result.verified {
-        Verified::NotAsked => Some(result.completed_at),
-        Verified::Passed(at) => Some(result.completed_at.max(at)),
-        Verified::Pending | Verified::Failed => None,
     }
 }
 

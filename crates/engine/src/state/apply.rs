@@ -241,9 +241,9 @@ impl State {
             | Fact::RolloutPaused { .. }
             | Fact::RolloutResumed { .. } => self.apply_order(fact),
             Fact::TargetBlocked { target, block } => {
-                if let Some(target) = self.target_mut((*target).into(), target.resource) {
+                self.change_target((*target).into(), target.resource, |target| {
                     target.block.clone_from(block);
-                }
+                });
             }
             Fact::JobClaimed {
                 id,

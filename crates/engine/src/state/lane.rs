@@ -40,6 +40,9 @@ pub struct Lane {
     pub targets: BTreeMap<ResourceId, Target>,
     /// How many targets have this floor; kept by the fold.
     pub by_floor: BTreeMap<Option<VersionOrder>, u32>,
+    /// Where its targets stand, so that not each has to be looked at; follows from them.
+    #[serde(skip)]
+    pub(crate) index: LaneIndex,
     /// What targets are to be brought to outside the ordinary course, until it has begun.
     pub orders: BTreeMap<ResourceId, Order>,
     /// Targets whose latest release is tried again.
@@ -62,7 +65,132 @@ pub struct Lane {
     pub asked_about: BTreeSet<ResourceId>,
 }
 
+/// Targets of a lane by what is asked of them again and again.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct LaneIndex {
+    /// Those on which something may start, by their floor.
+    pub free: BTreeMap<Option<VersionOrder>, BTreeSet<ResourceId>>,
+    /// Those on which something should start and cannot.
+    pub blocked: BTreeSet<ResourceId>,
+    /// Those that leave when they are free.
+    pub leaving: BTreeSet<ResourceId>,
+}
+
+impl LaneIndex {
+    fn of(targets: &BTreeMap<ResourceId, Target>) -> Self {
+        let mut index = Self::default();
+        for (resource, target) in targets {
+            index.put(*resource, Mark::of(target));
+        }
+        index
+    }
+
+    fn put(&mut self, resource: ResourceId, mark: Mark) {
+        if mark.free {
+            self.free.entry(mark.floor).or_default().insert(resource);
+        }
+        if mark.blocked {
+            self.blocked.insert(resource);
+        }
+        if mark.leaving {
+            self.leaving.insert(resource);
+        }
+    }
+
+    fn remove(&mut self, resource: ResourceId, mark: Mark) {
+        if mark.free
+            && let Some(free) = self.free.get_mut(&mark.floor)
+        {
+            free.remove(&resource);
+            if free.is_empty() {
+                self.free.remove(&mark.floor);
+            }
+        }
+        if mark.blocked {
+            self.blocked.remove(&resource);
+        }
+        if mark.leaving {
+            self.leaving.remove(&resource);
+        }
+    }
+}
+
+/// What the index holds of a target.
+#[derive(Clone, Copy, PartialEq)]
+struct Mark {
+    floor: Option<VersionOrder>,
+    free: bool,
+    blocked: bool,
+    leaving: bool,
+}
+
+impl Mark {
+    fn of(target: &Target) -> Self {
+        Self {
+            floor: target.floor,
+            free: target.active.is_none() && !target.leaving,
+            blocked: target.block.is_some(),
+            leaving: target.leaving,
+        }
+    }
+}
+
 impl Lane {
+    /// Changes a target. This is the one way to do so: what is counted and indexed goes with it.
+    pub(crate) fn change<T>(
+        &mut self,
+        resource: ResourceId,
+        change: impl FnOnce(&mut Target) -> T,
+    ) -> Option<T> {
+        let target = self.targets.get_mut(&resource)?;
+        let before = Mark::of(target);
+        let changed = change(target);
+        let after = Mark::of(target);
+        if before != after {
+            self.index.remove(resource, before);
+            self.index.put(resource, after);
+        }
+        if before.floor != after.floor {
+            self.count_down(before.floor);
+            *self.by_floor.entry(after.floor).or_default() += 1;
+        }
+        Some(changed)
+    }
+
+    pub(crate) fn add(&mut self, resource: ResourceId, target: Target) {
+        let mark = Mark::of(&target);
+        self.index.put(resource, mark);
+        *self.by_floor.entry(mark.floor).or_default() += 1;
+        self.targets.insert(resource, target);
+    }
+
+    pub(crate) fn remove(&mut self, resource: ResourceId) -> Option<Target> {
+        let target = self.targets.remove(&resource)?;
+        let mark = Mark::of(&target);
+        self.index.remove(resource, mark);
+        self.count_down(mark.floor);
+        Some(target)
+    }
+
+    fn count_down(&mut self, floor: Option<VersionOrder>) {
+        if let Some(count) = self.by_floor.get_mut(&floor) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_floor.remove(&floor);
+            }
+        }
+    }
+
+    /// Whether a resource is a target here that stays.
+    pub(crate) fn has(&self, resource: ResourceId) -> bool {
+        self.targets.get(&resource).is_some_and(|it| !it.leaving)
+    }
+
+    /// Makes the index anew from the targets, as after reading a snapshot.
+    pub(crate) fn reindex(&mut self) {
+        self.index = LaneIndex::of(&self.targets);
+    }
+
     /// How many targets could still be moved forward to a version of that order.
     #[must_use]
     pub fn behind(&self, order: VersionOrder) -> u32 {
@@ -198,6 +326,10 @@ pub struct Track {
     pub gates: BTreeMap<RuleId, GateRecord>,
     /// What became of this version on the targets, by resource; also of targets that have left.
     pub results: BTreeMap<ResourceId, Success>,
+    /// Those of the results on targets that stay which count as a success where nothing else is asked for, by when they
+    /// came to; follows from them.
+    #[serde(skip)]
+    pub(crate) counted: BTreeSet<(Timestamp, ResourceId)>,
     /// Targets on which the verification of its latest job failed.
     pub failed_verifications: BTreeSet<ResourceId>,
     /// Targets on which it failed, by whatever way, since the rollout began or was resumed.
@@ -211,6 +343,74 @@ pub struct Track {
     pub paused: Option<Standstill>,
     pub rollouts: BTreeMap<RuleId, Rollout>,
     pub clock: Option<Clock>,
+}
+
+impl Track {
+    /// Changes what became of the version on a target, if anything did. This is the one way to do so: what is counted
+    /// goes with it. `member` says whether the resource is a target that stays.
+    pub(crate) fn change_result(
+        &mut self,
+        resource: ResourceId,
+        member: bool,
+        change: impl FnOnce(&mut Success),
+    ) {
+        let Some(result) = self.results.get_mut(&resource) else {
+            return;
+        };
+        let before = result.counts_from();
+        change(result);
+        let after = result.counts_from();
+        self.count(resource, before, after.filter(|_| member));
+    }
+
+    pub(crate) fn put_result(&mut self, resource: ResourceId, member: bool, result: Success) {
+        let after = result.counts_from();
+        let before = self.results.insert(resource, result);
+        let before = before.and_then(|it| it.counts_from());
+        self.count(resource, before, after.filter(|_| member));
+    }
+
+    /// A target has come (back), or leaves.
+    pub(crate) fn set_member(&mut self, resource: ResourceId, member: bool) {
+        let result = self.results.get(&resource);
+        if let Some(at) = result.and_then(Success::counts_from) {
+            self.count(resource, Some(at), member.then_some(at));
+        }
+    }
+
+    fn count(&mut self, resource: ResourceId, before: Option<Timestamp>, after: Option<Timestamp>) {
+        if let Some(at) = before {
+            self.counted.remove(&(at, resource));
+        }
+        if let Some(at) = after {
+            self.counted.insert((at, resource));
+        }
+    }
+
+    /// Counts the results anew, as after reading a snapshot.
+    pub(crate) fn recount(&mut self, lane: Option<&Lane>) {
+        let results = self.results.iter();
+        let counted = results.filter_map(|(id, result)| {
+            let stays = lane.is_some_and(|lane| lane.has(*id));
+            Some((result.counts_from().filter(|_| stays)?, *id))
+        });
+        self.counted = counted.collect();
+    }
+}
+
+impl Success {
+    /// Since when it counts as a success where a successful job is asked for, and that its verification passed if it
+    /// had any; `None` when it does not.
+    pub(crate) fn counts_from(&self) -> Option<Timestamp> {
+        if self.status != JobStatus::Successful || self.rolled_back {
+            return None;
+        }
+        match self.verified {
+            Verified::NotAsked => Some(self.completed_at),
+            Verified::Passed(at) => Some(self.completed_at.max(at)),
+            Verified::Pending | Verified::Failed => None,
+        }
+    }
 }
 
 /// How the latest job of a version ended on a target, and how long the version has been there since.

@@ -388,6 +388,29 @@ impl State {
         !self.dirty.is_empty()
     }
 
+    /// Makes what only follows from the rest, and is in no snapshot, anew.
+    pub(crate) fn reindex(&mut self) {
+        self.lanes.values_mut().for_each(Lane::reindex);
+        for ((version, environment), track) in &mut self.tracks {
+            // One of a version that is gone is asked for nothing.
+            if let Some(version) = self.versions.get(version) {
+                let key = LaneKey {
+                    deployment: version.deployment,
+                    environment: *environment,
+                };
+                track.recount(self.lanes.get(&key));
+            }
+        }
+    }
+
+    /// Whether what is indexed is what there is: for tests.
+    #[must_use]
+    pub fn is_indexed(&self) -> bool {
+        let mut anew = self.clone();
+        anew.reindex();
+        anew.lanes == self.lanes && anew.tracks == self.tracks
+    }
+
     /// Takes what left memory; to be stored with the entry that was just made.
     pub fn take_archive(&mut self) -> Vec<Archived> {
         std::mem::take(&mut self.archive)

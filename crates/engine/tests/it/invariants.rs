@@ -95,6 +95,7 @@ fn counted(world: &World) {
         let other = open.insert((promotion.version, promotion.environment), promotion.id);
         assert!(other.is_none(), "two open promotions: {promotion:?}");
     }
+    assert!(state.is_indexed(), "an index is not what it is of");
     let mut active = world.book.active.clone();
     for (key, lane) in state.lanes() {
         let mut by_floor: BTreeMap<_, u32> = BTreeMap::new();

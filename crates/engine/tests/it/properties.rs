@@ -173,7 +173,9 @@ impl Pair {
     /// A snapshot keeps all there is, not only what it writes. Dear, so only at the end.
     fn read_back(&self) {
         let read: State = rmp_serde::from_slice(&bytes(self.world.state())).unwrap();
-        let (read, state) = (read.settled_form(), self.world.state().settled_form());
+        let read = Engine::new(read);
+        let (read, state) = (read.state(), self.world.state());
+        let (read, state) = (read.settled_form(), state.settled_form());
         assert!(
             format!("{read:?}") == format!("{state:?}"),
             "a snapshot forgets"

@@ -8,6 +8,8 @@
 mod engine;
 mod error;
 mod scan;
+mod simple;
+mod tree;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -21,6 +23,7 @@ use serde_json::Value;
 pub use engine::OUTPUT_BYTES_MAX;
 pub use error::TemplateError;
 pub use scan::{NESTING_MAX, TAG_TOKENS_MAX, TEXT_BYTES_MAX};
+pub use tree::JsonTemplate;
 
 use engine::Bounded;
 use scan::{Kind, Scanned, Token};
@@ -45,6 +48,8 @@ struct Inner {
     text: String,
     /// `None` when the text has no tags: it stands for itself.
     env: Option<Environment<'static>>,
+    /// Its pieces, when it needs no engine for data that is there.
+    simple: Option<Vec<simple::Piece>>,
     /// The roots that are mentioned, with the fields selected from them; `None` when a root is used as a whole.
     mentioned: BTreeMap<String, Option<Vec<String>>>,
 }
@@ -96,6 +101,7 @@ impl Template {
         Self {
             inner: Arc::new(Inner {
                 text: text.to_owned(),
+                simple: simple::pieces(text),
                 env,
                 mentioned,
             }),
@@ -118,6 +124,19 @@ impl Template {
         let Some(env) = &self.inner.env else {
             return Ok(text.clone());
         };
+        let simple = self.inner.simple.as_deref();
+        if let Some(written) = simple.and_then(|pieces| simple::write(pieces, roots)) {
+            return Ok(written);
+        }
+        self.render_with_engine(env, roots)
+    }
+
+    fn render_with_engine(
+        &self,
+        env: &Environment<'static>,
+        roots: &Roots<'_>,
+    ) -> Result<String, TemplateError> {
+        let text = &self.inner.text;
         let context = self.context(roots)?;
         let template = env.get_template(NAME).map_err(|error| told(text, &error))?;
         let mut out = Bounded::default();
@@ -369,66 +388,17 @@ fn straightened(path: &str) -> String {
 
 /// Renders every text of a JSON tree; keys, numbers and the rest stay as they are.
 ///
-/// An error says where in the tree it arose, as a JSON pointer such as `/headers/authorization`.
+/// An error says where in the tree it arose, as a JSON pointer such as `/headers/authorization`. For several renderings
+/// of one tree see [`JsonTemplate`].
 pub fn render_json(
     tree: &Value,
     schema: &Schema,
     roots: &Roots<'_>,
 ) -> Result<Value, TemplateError> {
-    walk(tree, &mut String::new(), 0, &mut |text| {
-        Template::compile(text, schema)?.render(roots)
-    })
+    JsonTemplate::compile(tree, schema).render(roots)
 }
 
 /// Compiles every text of a JSON tree, for the time when a configuration is written.
 pub fn check_json(tree: &Value, schema: &Schema) -> Result<(), TemplateError> {
-    walk(tree, &mut String::new(), 0, &mut |text| {
-        Template::compile(text, schema).map(|_| String::new())
-    })
-    .map(drop)
-}
-
-fn walk(
-    tree: &Value,
-    path: &mut String,
-    depth: usize,
-    each: &mut impl FnMut(&str) -> Result<String, TemplateError>,
-) -> Result<Value, TemplateError> {
-    if depth > TREE_DEPTH_MAX {
-        return Err(TemplateError::new(
-            "template_data",
-            format!("the configuration is nested more than {TREE_DEPTH_MAX} deep"),
-            "",
-            0,
-            0,
-        )
-        .at(path));
-    }
-    let length = path.len();
-    Ok(match tree {
-        // The limits are for templates; a long plain text is none.
-        Value::String(text) if has_tags(text) => {
-            Value::String(each(text).map_err(|error| error.at(path))?)
-        }
-        Value::Array(items) => {
-            let mut walked = Vec::with_capacity(items.len());
-            for (i, item) in items.iter().enumerate() {
-                path.push_str(&format!("/{i}"));
-                walked.push(walk(item, path, depth + 1, each)?);
-                path.truncate(length);
-            }
-            Value::Array(walked)
-        }
-        Value::Object(fields) => {
-            let mut walked = serde_json::Map::new();
-            for (name, value) in fields {
-                path.push('/');
-                path.push_str(&name.replace('~', "~0").replace('/', "~1"));
-                walked.insert(name.clone(), walk(value, path, depth + 1, each)?);
-                path.truncate(length);
-            }
-            Value::Object(walked)
-        }
-        plain => plain.clone(),
-    })
+    JsonTemplate::compile(tree, schema).check()
 }

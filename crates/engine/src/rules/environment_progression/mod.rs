@@ -151,6 +151,17 @@ struct Standing {
     verdict: Verdict,
 }
 
+/// What there is of successes in an environment.
+struct Found<'s> {
+    count: usize,
+    /// When enough of them were.
+    reached: Option<Timestamp>,
+    /// When the last came to count.
+    newest: Option<Timestamp>,
+    /// From when to when each was current, for the soak.
+    stays: &'s [(Timestamp, Option<Timestamp>)],
+}
+
 impl Progression {
     fn verdict(&self, context: &GateContext<'_>) -> Verdict {
         let upstreams: Vec<_> = self.upstreams(context.state, context.environment).collect();
@@ -271,20 +282,68 @@ impl Progression {
         };
         let lane = context.state.lane(key)?;
         // What is leaving is no target any more; it only waits for its job to end.
-        let targets = lane.targets.values().filter(|it| !it.leaving).count();
+        let targets = lane.targets.len() - lane.index.leaving.len();
         if targets == 0 {
             return None;
         }
         let track = context.state.track(context.version.id, upstream.id);
         let percentage = self.spec.minimum_success_percentage.unwrap_or(100.0);
         let required = required(targets, percentage);
+        if let Some((count, reached, newest)) = self.counted(track, required) {
+            let found = Found {
+                count,
+                reached,
+                newest,
+                stays: &[],
+            };
+            let verdict = self.judge(context, upstream, track, &found, required, targets);
+            return Some(Standing {
+                environment: upstream.name.clone(),
+                verdict,
+            });
+        }
         let mut successes = self.successes(lane, track);
         successes.sort_unstable_by_key(|success| success.0);
-        let verdict = self.judge(context, upstream, track, &successes, required, targets);
+        let last = required.checked_sub(1);
+        let found = Found {
+            count: successes.len(),
+            reached: last.and_then(|last| successes.get(last)).map(|it| it.0),
+            newest: successes.last().map(|it| it.0),
+            stays: &successes,
+        };
+        let verdict = self.judge(context, upstream, track, &found, required, targets);
         Some(Standing {
             environment: upstream.name.clone(),
             verdict,
         })
+    }
+
+    /// How many successes there are, when enough of them were, and when the last was: as the fold has counted them, where
+    /// that is what is asked. `None` when each has to be looked at.
+    fn counted(
+        &self,
+        track: Option<&Track>,
+        required: usize,
+    ) -> Option<(usize, Option<Timestamp>, Option<Timestamp>)> {
+        let plain = self.spec.success_statuses.is_none() && !self.ignores_verification();
+        let Some(track) = track.filter(|track| track.quarantined.is_none()) else {
+            return Some((0, None, None));
+        };
+        if !plain {
+            return None;
+        }
+        let count = track.counted.len();
+        let soaks = self.spec.minimum_soak_time_minutes.unwrap_or(0) > 0;
+        if soaks && count >= required {
+            return None;
+        }
+        let newest = track.counted.last().map(|(at, _)| *at);
+        let reached = match required.checked_sub(1) {
+            Some(last) if last + 1 == count => newest,
+            Some(last) if last < count => track.counted.iter().nth(last).map(|(at, _)| *at),
+            _ => None,
+        };
+        Some((count, reached, newest))
     }
 
     /// When each success came to count, and when the version was replaced there.
@@ -319,27 +378,27 @@ impl Progression {
         context: &GateContext<'_>,
         upstream: &Environment,
         track: Option<&Track>,
-        successes: &[(Timestamp, Option<Timestamp>)],
+        found: &Found<'_>,
         required: usize,
         targets: usize,
     ) -> Verdict {
         let (tag, place) = (&context.version.tag, &upstream.name);
         let details = serde_json::json!({
             "environmentId": upstream.id, "environment": place,
-            "successes": successes.len(), "required": required, "targets": targets,
+            "successes": found.count, "required": required, "targets": targets,
         });
         let count = format!(
             "{tag} succeeded on {} of {targets} targets in {place}",
-            successes.len()
+            found.count
         );
-        let reached = match required.checked_sub(1).map(|last| successes.get(last)) {
-            None => context.version.created_at,
-            Some(Some(success)) => success.0,
-            Some(None) => return missing(context, track, &count, place, required, details),
+        let reached = match (required, found.reached) {
+            (0, _) => context.version.created_at,
+            (_, Some(reached)) => reached,
+            (_, None) => return missing(context, track, &count, place, required, details),
         };
         let minutes = self.spec.minimum_soak_time_minutes.unwrap_or(0);
         let soak = soak::soak(
-            successes,
+            found.stays,
             reached,
             required,
             i64::from(minutes) * 60_000,
@@ -351,7 +410,7 @@ impl Progression {
             Soak::Broken { .. } => None,
         };
         // The first moment at which the most recent success is older than allowed.
-        let newest = successes.last().map_or(reached, |success| success.0);
+        let newest = found.newest.unwrap_or(reached);
         let age = self.spec.maximum_age_hours;
         let lapses_at =
             age.map(|hours| newest.plus_seconds(i64::from(hours) * 3600).plus_millis(1));

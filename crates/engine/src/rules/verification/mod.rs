@@ -8,7 +8,7 @@ use super::{GateContext, RuleEvaluator, RuleKind, Verdict, read_spec};
 use crate::catalog::Draft;
 use crate::expressions::{check_cel, condition_schema, template_rejection, template_schema};
 use serde::Deserialize;
-use stagegate_expressions::template;
+use stagegate_expressions::template::{self, JsonTemplate};
 use stagegate_model::{Json, Metric, Rejection, VerificationTrigger};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -31,6 +31,9 @@ pub struct Spec {
     pub metrics: Vec<Metric>,
     #[serde(default = "job_success")]
     pub trigger_on: VerificationTrigger,
+    /// Of each metric, its provider's configuration.
+    #[serde(skip)]
+    pub providers: Vec<JsonTemplate>,
 }
 
 fn job_success() -> VerificationTrigger {
@@ -48,7 +51,12 @@ impl RuleEvaluator for Spec {
 }
 
 fn compile(spec: &Json) -> Result<Arc<dyn RuleEvaluator>, Rejection> {
-    Ok(Arc::new(read_spec::<Spec>(spec)?))
+    let mut spec: Spec = read_spec(spec)?;
+    let providers = spec.metrics.iter().map(|metric| &metric.provider);
+    spec.providers = providers
+        .map(|provider| JsonTemplate::compile(provider, template_schema()))
+        .collect();
+    Ok(Arc::new(spec))
 }
 
 fn check(spec: &Json, _: &Draft<'_>) -> Result<(), Rejection> {

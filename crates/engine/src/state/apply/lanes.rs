@@ -1,7 +1,7 @@
 //! Folding what happens to lanes: targets, promotions, latches.
 
 use super::super::runs::Archive;
-use super::super::{Clock, Lane, LaneKey, Left, Promotion, Standstill, State, Target};
+use super::super::{Clock, LaneKey, Left, Promotion, Standstill, State, Target};
 use stagegate_model::{
     DeploymentId, EnvironmentId, PromotionId, PromotionStatus, ResourceId, RuleId, StartKind,
     VersionId, VersionOrder,
@@ -33,25 +33,47 @@ impl State {
         self.lanes.retain(|key, _| !gone(key));
     }
 
-    pub(super) fn target_mut(
+    /// Changes a target, if there is such a one.
+    pub(super) fn change_target<T>(
         &mut self,
         lane: LaneKey,
         resource: ResourceId,
-    ) -> Option<&mut Target> {
-        self.lanes.get_mut(&lane)?.targets.get_mut(&resource)
+        change: impl FnOnce(&mut Target) -> T,
+    ) -> Option<T> {
+        self.lanes.get_mut(&lane)?.change(resource, change)
+    }
+
+    /// Whether a resource is a target of a lane that stays.
+    pub(super) fn is_member(&self, key: LaneKey, resource: ResourceId) -> bool {
+        self.lanes.get(&key).is_some_and(|lane| lane.has(resource))
+    }
+
+    /// Counts what became of versions on targets that have come (back), or no longer does.
+    fn set_members(&mut self, key: LaneKey, resources: &[ResourceId], member: bool) {
+        let versions = self.version_order.get(&key.deployment);
+        for VersionOrder(_, version) in versions.into_iter().flatten() {
+            if let Some(track) = self.tracks.get_mut(&(*version, key.environment))
+                && !track.results.is_empty()
+            {
+                for resource in resources {
+                    track.set_member(*resource, member);
+                }
+            }
+        }
     }
 
     pub(super) fn join(&mut self, key: LaneKey, resources: &[ResourceId]) {
         let now = self.head.time;
         let lane = self.lanes.entry(key).or_default();
-        let mut stayed = Vec::new();
+        let (mut stayed, mut returned) = (Vec::new(), Vec::new());
         for resource in resources {
-            if let Some(target) = lane.targets.get_mut(resource) {
-                target.leaving = false;
+            if lane.change(*resource, |it| it.leaving = false).is_some() {
                 stayed.push(*resource);
                 continue;
             }
-            let left = lane.left.remove(resource).unwrap_or_default();
+            let left = lane.left.remove(resource);
+            returned.extend(left.as_ref().map(|_| *resource));
+            let left = left.unwrap_or_default();
             let target = Target {
                 joined_at: now,
                 number: left.number,
@@ -67,13 +89,14 @@ impl State {
                 block: None,
                 leaving: false,
             };
-            lane.targets.insert(*resource, target);
+            lane.add(*resource, target);
             self.on_resource.entry(*resource).or_default().insert(key);
-            *lane.by_floor.entry(None).or_default() += 1;
             if let Some(stored) = self.resources.get_mut(resource) {
                 stored.targets += 1;
             }
         }
+        returned.extend(&stayed);
+        self.set_members(key, &returned, true);
         for resource in stayed {
             self.touch_neighbours(key.deployment, resource);
         }
@@ -82,21 +105,22 @@ impl State {
 
     /// Targets leave at once when they are free, else when what runs there has ended.
     pub(super) fn leave(&mut self, key: LaneKey, resources: &[ResourceId]) {
+        self.set_members(key, resources, false);
         for resource in resources {
             let Some(lane) = self.lanes.get_mut(&key) else {
                 return;
             };
-            let Some(target) = lane.targets.get_mut(resource) else {
-                continue;
-            };
-            if target.active.is_some() {
-                target.leaving = true;
+            let busy = lane.change(*resource, |target| {
+                target.leaving = target.active.is_some();
+                target.leaving
+            });
+            if busy == Some(true) {
                 self.touch_neighbours(key.deployment, *resource);
                 continue;
             }
-            let target = target.clone();
-            lane.targets.remove(resource);
-            count_down(lane, target.floor);
+            let Some(target) = lane.remove(*resource) else {
+                continue;
+            };
             lane.orders.remove(resource);
             lane.retries.remove(resource);
             lane.held.remove(resource);
@@ -258,15 +282,6 @@ impl State {
             if skipped {
                 track.skipped.entry(*rule).or_insert(satisfied_at);
             }
-        }
-    }
-}
-
-pub(super) fn count_down(lane: &mut Lane, order: Option<VersionOrder>) {
-    if let Some(count) = lane.by_floor.get_mut(&order) {
-        *count -= 1;
-        if *count == 0 {
-            lane.by_floor.remove(&order);
         }
     }
 }

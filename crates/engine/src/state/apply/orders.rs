@@ -1,7 +1,6 @@
 //! Folding what departs from the ordinary course: orders, holds, quarantine, retries, rollouts.
 
 use super::super::{Clock, Held, LaneKey, Retry, Rollout, Standstill, State, Track};
-use super::lanes::count_down;
 use stagegate_model::{
     EnvironmentId, Fact, Order, PromotionId, ReleaseId, ReleaseStatus, ResourceId, StartKind,
     TargetKey, Timestamp, VersionId, VersionOrder,
@@ -160,11 +159,12 @@ impl State {
             return;
         };
         lane.active.remove(&target.resource);
-        if let Some(free) = lane.targets.get_mut(&target.resource) {
+        let leaving = lane.change(target.resource, |free| {
             free.active = None;
-            if free.leaving {
-                self.dirty.resources.insert(target.resource);
-            }
+            free.leaving
+        });
+        if leaving == Some(true) {
+            self.dirty.resources.insert(target.resource);
         }
         let retry = Retry {
             release: id,
@@ -222,13 +222,12 @@ impl State {
                 reason: order.reason.clone(),
             },
         );
-        if let Some(target) = lane.targets.get_mut(&key.resource) {
+        lane.change(key.resource, |target| {
             target.good.retain(|good| good.release != undone);
-        }
+        });
+        let member = self.is_member(lane_key, key.resource);
         let track = self.tracks.entry((version, key.environment)).or_default();
-        if let Some(result) = track.results.get_mut(&key.resource) {
-            result.rolled_back = true;
-        }
+        track.change_result(key.resource, member, |result| result.rolled_back = true);
         self.touch_deployment(key.deployment);
         self.touch_neighbours(key.deployment, key.resource);
     }
@@ -324,12 +323,5 @@ pub(super) fn set_floor(
     resource: ResourceId,
     floor: Option<VersionOrder>,
 ) {
-    let Some(target) = lane.targets.get_mut(&resource) else {
-        return;
-    };
-    let before = std::mem::replace(&mut target.floor, floor);
-    if before != floor {
-        count_down(lane, before);
-        *lane.by_floor.entry(floor).or_default() += 1;
-    }
+    lane.change(resource, |target| target.floor = floor);
 }

@@ -5,7 +5,6 @@ use super::super::{
     Good, Held, Job, LaneKey, Measurement, MetricRun, Ordered, Release, State, Success, Target,
     Verified,
 };
-use super::orders::set_floor;
 use stagegate_model::{
     Fact, JobId, JobStatus, MeasurementStatus, NewJob, PromotionId, ReleaseId, ReleaseStatus,
     ResourceId, StartKind, VerificationId, VerificationStatus, VersionId, VersionOrder,
@@ -122,16 +121,22 @@ impl State {
             return;
         };
         lane.retries.remove(&new.resource);
-        let Some(target) = lane.targets.get_mut(&new.resource) else {
+        let Some(target) = lane.targets.get(&new.resource) else {
             return;
         };
         let (before, current) = (target.latest, target.current);
         let floor = target.floor;
-        target.number = new.number;
-        target.latest = Some(new.release);
-        target.latest_order = Some(order);
-        target.active = Some(new.job);
-        target.block = None;
+        let forward = floor < Some(order);
+        lane.change(new.resource, |target| {
+            target.number = new.number;
+            target.latest = Some(new.release);
+            target.latest_order = Some(order);
+            target.active = Some(new.job);
+            target.block = None;
+            if forward {
+                target.floor = Some(order);
+            }
+        });
         lane.active.insert(new.resource);
         let order_given = match retried {
             true => None,
@@ -147,8 +152,7 @@ impl State {
                 reason: order_given.map(|it| it.reason).unwrap_or_default(),
             });
         }
-        if floor < Some(order) {
-            set_floor(lane, new.resource, Some(order));
+        if forward {
             lane.held.remove(&new.resource);
         }
         let before = before.filter(|before| Some(*before) != current && *before != new.release);
@@ -225,6 +229,7 @@ impl State {
             promotion.running = promotion.running.saturating_sub(1);
             promotion.verifying += 1;
         }
+        let member = self.is_member(target.into(), target.resource);
         let track = self
             .tracks
             .entry((version, target.environment))
@@ -245,13 +250,13 @@ impl State {
         });
         // What was forced past the gates is no evidence for anything further on.
         if !keep && !forced {
-            track.results.insert(target.resource, result);
+            track.put_result(target.resource, member, result);
         }
         if status == JobStatus::Successful {
             self.replace(target.into(), target.resource, version);
-            if let Some(known) = self.target_mut(target.into(), target.resource) {
+            self.change_target(target.into(), target.resource, |known| {
                 known.brought = Some(release_id);
-            }
+            });
             self.touch_neighbours(target.deployment, target.resource);
         }
         self.dirty.jobs.insert(id);
@@ -261,18 +266,18 @@ impl State {
     /// Another version now runs on the target: the clock of what was there stops.
     pub(super) fn replace(&mut self, key: LaneKey, resource: ResourceId, by: VersionId) {
         let now = self.head.time;
-        let Some(target) = self.target_mut(key, resource) else {
+        let before = self.change_target(key, resource, |target| {
+            let left = target.before.take();
+            target.deployed.replace(by).or(left)
+        });
+        let Some(before) = before.flatten().filter(|before| *before != by) else {
             return;
         };
-        let left = target.before.take();
-        let before = target.deployed.replace(by).or(left);
-        let Some(before) = before.filter(|before| *before != by) else {
-            return;
-        };
+        let member = self.is_member(key, resource);
         let track = self.tracks.entry((before, key.environment)).or_default();
-        if let Some(result) = track.results.get_mut(&resource) {
+        track.change_result(resource, member, |result| {
             result.replaced_at = result.replaced_at.or(Some(now));
-        }
+        });
     }
 
     /// Says of a job's result what verification said; of an older job's result on the target it says nothing.
@@ -283,11 +288,14 @@ impl State {
         let Some(completed_at) = job.completed_at else {
             return;
         };
-        if let Some(track) = self.tracks.get_mut(&(job.version, job.target.environment))
-            && let Some(result) = track.results.get_mut(&job.target.resource)
-            && (result.status, result.completed_at) == (job.status, completed_at)
-        {
-            result.verified = verified;
+        let (resource, status) = (job.target.resource, job.status);
+        let member = self.is_member(job.target.into(), resource);
+        if let Some(track) = self.tracks.get_mut(&(job.version, job.target.environment)) {
+            track.change_result(resource, member, |result| {
+                if (result.status, result.completed_at) == (status, completed_at) {
+                    result.verified = verified;
+                }
+            });
         }
     }
 
@@ -366,31 +374,31 @@ impl State {
         if let Some(lane) = self.lanes.get_mut(&target.into()) {
             lane.active.remove(&resource);
         }
-        if let Some(target) = self.target_mut(target.into(), resource) {
+        let freed = self.change_target(target.into(), resource, |target| {
             target.active = None;
-            let leaving = target.leaving;
-            let before = target.current;
-            let latest = target.latest;
-            if status == ReleaseStatus::Succeeded {
-                target.current = Some(id);
-                target.good.retain(|good| good.version != version);
-                target.good.push(Good {
-                    release: id,
-                    number,
-                    version,
-                });
-                if target.good.len() > Target::GOOD_KEPT {
-                    target.good.remove(0);
-                }
-                if let Some(before) =
-                    before.filter(|before| *before != id && Some(*before) != latest)
-                {
-                    self.archive_release(before);
-                }
+            let before = target.current.filter(|before| *before != id);
+            let replaced = before.filter(|before| Some(*before) != target.latest);
+            if status != ReleaseStatus::Succeeded {
+                return (target.leaving, None);
             }
-            if leaving {
-                self.dirty.resources.insert(resource);
+            target.current = Some(id);
+            target.good.retain(|good| good.version != version);
+            target.good.push(Good {
+                release: id,
+                number,
+                version,
+            });
+            if target.good.len() > Target::GOOD_KEPT {
+                target.good.remove(0);
             }
+            (target.leaving, replaced)
+        });
+        let (leaving, replaced) = freed.unwrap_or_default();
+        if let Some(replaced) = replaced {
+            self.archive_release(replaced);
+        }
+        if leaving {
+            self.dirty.resources.insert(resource);
         }
         self.touch_deployment(target.deployment);
         if status == ReleaseStatus::Succeeded {
