@@ -1,4 +1,4 @@
-//! The repository's own tasks: `test`, `ci`, `tidy` and `sim`.
+//! The repository's own tasks: `test`, `ci`, `tidy`, `sim` and `bench`.
 //!
 //! Few dependencies on purpose: this crate is built before anything can be checked.
 
@@ -19,6 +19,8 @@ usage: cargo xtask <task>
   ci [--skip-install] [FILTER…]    the same with CI's settings (as `test` does when `CI` is set)
   tidy [--root DIR]                check the house rules that no compiler knows
   sim [--seeds N] [--seed S] …     run the simulator, built for speed, over many seeds; a seed that fails is shrunk
+  bench [--quick] [NAME…]          measure at fleet size, beside the machine's own limits; `--instructions` counts those
+                                   of the hot paths and fails when there are more than is written down
 ";
 
 /// Runs the task that `arguments` (without the program's name) ask for.
@@ -41,8 +43,9 @@ pub fn run(arguments: Vec<String>) -> Result<ExitCode> {
             };
             Ok(tidy::report(&tidy::check(&root)?))
         }
-        "sim" => {
-            let arguments = ["run", "--release", "--quiet", "-p", "stagegate-sim", "--"];
+        "sim" | "bench" => {
+            let package = format!("stagegate-{task}");
+            let arguments = ["run", "--release", "--quiet", "-p", &package, "--"];
             let arguments = arguments
                 .into_iter()
                 .map(String::from)

@@ -37,6 +37,11 @@ pub const NEEDS: &[Need] = &[
         programs: &["sqlite3"],
         purpose: "looks into a database from outside, as an operator would",
     },
+    Need {
+        package: "valgrind",
+        programs: &["valgrind"],
+        purpose: "counts the instructions of the hot paths",
+    },
 ];
 
 /// The parts of the Rust toolchain beyond its minimal profile: cargo's subcommand, rustup's component.

@@ -78,8 +78,21 @@ pub fn cargo_steps(options: &Options) -> Vec<(&'static str, Vec<String>)> {
         ),
         ("test", test),
     ];
+    // That every benchmark still runs, and that the hot paths take no more instructions than is written down.
+    let bench = [
+        "run",
+        "--release",
+        "--locked",
+        "-p",
+        "stagegate-bench",
+        "--",
+    ];
+    let smoke = [&bench[..], &["--quick"]].concat();
+    let instructions = [&bench[..], &["--instructions"]].concat();
     if simulates {
         steps.push(("simulate", simulate));
+        steps.push(("bench", smoke));
+        steps.push(("instructions", instructions));
     }
     steps
         .into_iter()

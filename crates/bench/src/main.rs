@@ -7,6 +7,7 @@ mod edits;
 mod fan_out;
 mod figure;
 mod footprint;
+mod instructions;
 mod limits;
 mod progression;
 mod startup;
@@ -19,11 +20,14 @@ use std::process::{Command, ExitCode, Stdio};
 
 const USAGE: &str = "\
 usage: stagegate-bench [--quick] [--json FILE] [--max TARGETS] [NAME…]
+       stagegate-bench --instructions [--update]
 
   NAME           which benchmarks to run: a letter of the table in docs/performance.md, or its name (default: all)
   --quick        small fleets and few rounds: shows that it runs; its figures are worth nothing
   --max TARGETS  no fleet larger than this (default 1000000)
   --json FILE    write the figures there too
+  --instructions count the instructions of the hot paths with valgrind; fails when they are more than is written down
+  --update       write them down
 ";
 
 /// How large the fleets are.
@@ -80,6 +84,10 @@ const BENCHES: &[(&str, &str, Bench)] = &[
 struct Options {
     sizes: Sizes,
     json: Option<String>,
+    instructions: bool,
+    update: bool,
+    /// Does the work of this count, for valgrind.
+    counted: Option<String>,
     /// Runs this one here and prints its figures for the parent.
     alone: Option<String>,
     names: Vec<String>,
@@ -92,6 +100,9 @@ fn options(arguments: impl Iterator<Item = String>) -> Result<Options> {
             max: 1_000_000,
         },
         json: None,
+        instructions: false,
+        update: false,
+        counted: None,
         alone: None,
         names: Vec::new(),
     };
@@ -106,6 +117,9 @@ fn options(arguments: impl Iterator<Item = String>) -> Result<Options> {
             "--quick" => options.sizes.quick = true,
             "--json" => options.json = Some(value()?),
             "--max" => options.sizes.max = value()?.parse().context("`--max` needs a number")?,
+            "--instructions" => options.instructions = true,
+            "--update" => options.update = true,
+            "--counted" => options.counted = Some(value()?),
             "--alone" => options.alone = Some(value()?),
             "--help" | "-h" => {
                 print!("{USAGE}");
@@ -145,6 +159,18 @@ fn main() -> ExitCode {
 
 fn run() -> Result<ExitCode> {
     let options = options(std::env::args().skip(1))?;
+    if let Some(name) = &options.counted {
+        instructions::work(name)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if options.instructions {
+        let well = instructions::check(options.update)?;
+        return Ok(if well {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        });
+    }
     if let Some(name) = &options.alone {
         let bench = BENCHES.iter().find(|(_, full, _)| full == name);
         let (_, _, bench) = bench.context("no such benchmark")?;

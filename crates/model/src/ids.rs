@@ -97,18 +97,35 @@ ids! {
 
 /// Derives the id of the `ordinal`-th thing decided in the entry `entry` (UUID version 8, RFC 9562).
 ///
-/// The first 48 bits are those of the entry's id (its milliseconds, when that is a UUIDv7), so ids
-/// sort by time in database keys; the rest is SHA-256 of entry and ordinal.
+/// The first 48 bits are those of the entry's id (its milliseconds, when that is a UUIDv7), the last 24 the ordinal, those
+/// between SHA-256 of the entry's id: so ids sort in the order in which things were decided, and what is kept by id grows
+/// at its end. An entry decides fewer than 2^24 things.
 #[must_use]
 pub fn derive_id(entry: EntryId, ordinal: u64) -> Uuid {
-    let mut hash = Sha256::new();
-    hash.update(entry.0.as_bytes());
-    hash.update(ordinal.to_be_bytes());
-    let hash = hash.finalize();
-    let mut bytes = [0_u8; 16];
-    bytes.copy_from_slice(&hash[..16]);
-    bytes[..6].copy_from_slice(&entry.0.as_bytes()[..6]);
-    uuid::Builder::from_custom_bytes(bytes).into_uuid()
+    DerivedIds::of(entry).at(ordinal)
+}
+
+/// The ids of what one entry decides; see [`derive_id`].
+#[derive(Clone, Copy, Debug)]
+pub struct DerivedIds([u8; 16]);
+
+impl DerivedIds {
+    #[must_use]
+    pub fn of(entry: EntryId) -> Self {
+        let hash = Sha256::digest(entry.0.as_bytes());
+        let mut bytes = [0_u8; 16];
+        bytes.copy_from_slice(&hash[..16]);
+        bytes[..6].copy_from_slice(&entry.0.as_bytes()[..6]);
+        Self(bytes)
+    }
+
+    /// The id of the `ordinal`-th thing.
+    #[must_use]
+    pub fn at(self, ordinal: u64) -> Uuid {
+        let mut bytes = self.0;
+        bytes[13..].copy_from_slice(&ordinal.to_be_bytes()[5..]);
+        uuid::Builder::from_custom_bytes(bytes).into_uuid()
+    }
 }
 
 #[cfg(test)]
@@ -122,6 +139,9 @@ mod tests {
         assert_eq!(derive_id(early, 1), derive_id(early, 1));
         assert_ne!(derive_id(early, 1), derive_id(early, 2));
         assert!(derive_id(early, 99) < derive_id(late, 0));
+        assert!(derive_id(early, 255) < derive_id(early, 256));
+        let sibling = EntryId(Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0002));
+        assert_ne!(derive_id(early, 1), derive_id(sibling, 1));
         assert_eq!(derive_id(early, 1).get_version_num(), 8);
     }
 }

@@ -27,13 +27,13 @@ pub use variables::Resolution;
 
 use crate::engine::Engine;
 use crate::state::State;
-use stagegate_model::{EntryId, Fact, derive_id};
+use stagegate_model::{DerivedIds, EntryId, Fact};
 use uuid::Uuid;
 
 /// One entry in the making.
 pub(crate) struct Turn<'e> {
     pub engine: &'e mut Engine,
-    entry: EntryId,
+    ids: DerivedIds,
     ordinal: u64,
     /// How many more targets may be decided in this entry.
     pub budget: usize,
@@ -49,7 +49,7 @@ impl<'e> Turn<'e> {
     pub fn new(engine: &'e mut Engine, entry: EntryId, budget: usize) -> Self {
         Self {
             engine,
-            entry,
+            ids: DerivedIds::of(entry),
             ordinal: 0,
             budget,
             bytes_left: CONFIG_BYTES_PER_ENTRY_MAX,
@@ -71,7 +71,7 @@ impl<'e> Turn<'e> {
     /// The id of the next thing this entry decides.
     pub fn new_id(&mut self) -> Uuid {
         self.ordinal += 1;
-        derive_id(self.entry, self.ordinal)
+        self.ids.at(self.ordinal)
     }
 
     pub fn finish(self) -> Vec<Fact> {

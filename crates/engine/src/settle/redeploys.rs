@@ -64,7 +64,7 @@ impl Turn<'_> {
                 .entry(version.id)
                 .or_insert_with(|| view.config_template(&agent, version));
             let config = view.render_config(template, &subject);
-            if config.is_ok_and(|config| differs || config != job.config) {
+            if config.is_ok_and(|config| differs || config != *job.config) {
                 let order = Order {
                     kind: StartKind::Redeploy,
                     version: version.id,

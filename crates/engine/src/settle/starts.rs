@@ -83,14 +83,14 @@ impl Turn<'_> {
                         true => 0,
                         false => serde_json::json!(variables).to_string().len(),
                     };
-                    bytes_left = bytes_left.saturating_sub(config.to_string().len() + told);
+                    bytes_left = bytes_left.saturating_sub(written_bytes(&config) + told);
                     let new = NewJob {
                         job,
                         release,
                         number,
                         resource,
                         attempt: again.map_or(1, |retry| retry.attempt),
-                        config,
+                        config: Arc::new(config),
                         variables,
                         rollback_of,
                     };
@@ -205,6 +205,32 @@ struct Prepared {
     variables: Variables,
 }
 
+/// How many bytes a value takes at most when it is written.
+fn written_bytes(json: &Json) -> usize {
+    match json {
+        Json::Null | Json::Bool(_) => 6,
+        Json::Number(_) => 32,
+        Json::String(text) => text_bytes(text) + 1,
+        Json::Array(items) => 2 + items.iter().map(written_bytes).sum::<usize>(),
+        Json::Object(fields) => {
+            let fields = fields.iter();
+            2 + fields
+                .map(|(name, value)| text_bytes(name) + 2 + written_bytes(value))
+                .sum::<usize>()
+        }
+    }
+}
+
+/// A text in quotes: what has to be escaped takes up to six bytes.
+fn text_bytes(text: &str) -> usize {
+    let more = text.bytes().map(|byte| match byte {
+        0..0x20 => 5,
+        b'"' | b'\\' => 1,
+        _ => 0,
+    });
+    2 + text.len() + more.sum::<usize>()
+}
+
 /// What the jobs of a version have in common in a lane.
 struct Making<'v, 'e> {
     view: &'v LaneView<'e>,
@@ -281,5 +307,29 @@ impl<'v, 'e> Making<'v, 'e> {
             config,
             variables: resolved,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_value_never_takes_more_bytes_than_reckoned() {
+        for value in [
+            json!(null),
+            json!(false),
+            json!(-1.797_693_134_862_315_7e308),
+            json!(u64::MAX),
+            json!("plain"),
+            json!("\u{0}\u{1f}\n\"\\"),
+            json!([]),
+            json!([1, [true, "\u{7}"], {}]),
+            json!({"a\"b": {"c": [null, null]}, "\u{1}": "x"}),
+        ] {
+            let written = value.to_string().len();
+            assert!(written <= written_bytes(&value), "{value}");
+        }
     }
 }

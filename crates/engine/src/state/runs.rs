@@ -8,6 +8,7 @@ use stagegate_model::{
     VerificationStatus, VerificationTrigger, VersionId,
 };
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// One version moving into one environment.
@@ -128,7 +129,7 @@ pub struct Job {
     /// Set from when it was asked to stop.
     #[serde(default)]
     pub cancel: Option<Cancel>,
-    pub config: Json,
+    pub config: Arc<Json>,
     pub message: String,
     pub external_id: Option<String>,
     pub output_tail: Option<String>,

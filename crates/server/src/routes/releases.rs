@@ -277,7 +277,7 @@ async fn before(scope: &Scope, release: &Release) -> Answer<Option<Release>> {
 /// What its agent was told, rendered.
 async fn config_of(scope: &Scope, release: &Release) -> Answer<Option<api::Json>> {
     match all_jobs::find(scope, release.job).await {
-        Ok(job) => Ok(Some(job.config)),
+        Ok(job) => Ok(Some((*job.config).clone())),
         Err(failure) if failure.0.code == "job_not_found" => Ok(None),
         Err(failure) => Err(failure),
     }
