@@ -37,7 +37,8 @@ pub use rules::{Action, REGISTRY, Reason, RuleKind, Verdict, documentation};
 pub use settle::Resolution;
 pub use state::{
     Archived, Cancel, Clock, Good, Head, Held, Job, Key, Lane, LaneKey, Lost, Measurement,
-    MetricRun, Ordered, Promotion, Release, Retry, Rollout, SNAPSHOT_SCHEMA, Standstill, State,
-    Success, Target, Track, VariableBook, Verification, Verified, VoteRecord, WorkspaceInfo,
+    MetricRun, Ordered, PackedJson, Promotion, Release, Retry, Rollout, SNAPSHOT_SCHEMA,
+    Standstill, State, Success, Target, Track, VariableBook, Verification, Verified, VoteRecord,
+    WorkspaceInfo,
 };
 pub use touched::{Touched, touched};

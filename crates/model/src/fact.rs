@@ -11,7 +11,6 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -455,8 +454,8 @@ pub struct NewJob {
     pub number: u64,
     pub resource: ResourceId,
     pub attempt: u32,
-    /// The agent's, the deployment's and the version's configuration, merged and rendered; shared with the job in memory.
-    pub config: Arc<Json>,
+    /// The agent's, the deployment's and the version's configuration, merged and rendered.
+    pub config: Json,
     /// What its variables came out as; empty for a job that tries a release again, which keeps its own.
     #[serde(default, skip_serializing_if = "Variables::is_empty")]
     pub variables: Variables,

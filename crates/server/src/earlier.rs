@@ -112,6 +112,7 @@ fn in_memory(engine: &Engine, key: TargetKey, meant: Meant) -> Option<Release> {
     let mut fitting: Vec<&Release> = held
         .filter_map(|id| state.releases().get(&id))
         .filter(|release| fits(release, key, meant))
+        .map(|it| &**it)
         .collect();
     fitting.sort_by_key(|release| (is_good(release), release.number));
     fitting.pop().cloned()

@@ -251,7 +251,9 @@ impl Lookup for Sight<'_> {
     }
 
     fn promotion_of_job(&self, job: JobId) -> Option<PromotionId> {
-        let found: Option<Job> = self.find("job", job.0, |state| state.jobs().get(&job).cloned());
+        let found: Option<Job> = self.find("job", job.0, |state| {
+            state.jobs().get(&job).map(|it| (**it).clone())
+        });
         found.map(|job| job.promotion)
     }
 
@@ -264,7 +266,7 @@ impl Lookup for Sight<'_> {
 
     fn promotion_of_release(&self, release: ReleaseId) -> Option<PromotionId> {
         let found: Option<Release> = self.find("release", release.0, |state| {
-            state.releases().get(&release).cloned()
+            state.releases().get(&release).map(|it| (**it).clone())
         });
         found.map(|release| release.promotion)
     }

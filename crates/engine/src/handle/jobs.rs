@@ -60,6 +60,7 @@ fn job_of(state: &State, id: JobId) -> Result<&Job, Rejection> {
     state
         .jobs
         .get(&id)
+        .map(|job| &**job)
         .ok_or_else(|| Rejection::not_found("job_not_found", format!("there is no job `{id}`")))
 }
 

@@ -18,7 +18,7 @@ fn target_of(state: &State, key: TargetKey) -> Result<&Target, Rejection> {
         .lane(LaneKey::from(key))
         .and_then(|lane| lane.targets.get(&key.resource))
         .filter(|target| !target.leaving);
-    target.ok_or_else(|| {
+    target.map(|it| &**it).ok_or_else(|| {
         let message = format!(
             "resource `{}` is no release target of deployment `{}` in environment `{}`",
             key.resource, key.deployment, key.environment

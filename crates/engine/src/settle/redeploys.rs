@@ -3,7 +3,7 @@
 use super::Turn;
 use super::applicable::LaneView;
 use super::jobs::RenderSubject;
-use crate::state::LaneKey;
+use crate::state::{LaneKey, PackedJson};
 use stagegate_model::{
     Fact, Order, OrderCause, ReleaseStatus, ResourceId, StartKind, Variables, same_values,
 };
@@ -64,7 +64,7 @@ impl Turn<'_> {
                 .entry(version.id)
                 .or_insert_with(|| view.config_template(&agent, version));
             let config = view.render_config(template, &subject);
-            if config.is_ok_and(|config| differs || config != *job.config) {
+            if config.is_ok_and(|config| differs || PackedJson::from(&config) != job.config) {
                 let order = Order {
                     kind: StartKind::Redeploy,
                     version: version.id,

@@ -90,7 +90,7 @@ impl Turn<'_> {
                         number,
                         resource,
                         attempt: again.map_or(1, |retry| retry.attempt),
-                        config: Arc::new(config),
+                        config,
                         variables,
                         rollback_of,
                     };

@@ -37,7 +37,7 @@ impl From<TargetKey> for LaneKey {
 /// The targets of a deployment in an environment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Lane {
-    pub targets: BTreeMap<ResourceId, Target>,
+    pub targets: BTreeMap<ResourceId, Box<Target>>,
     /// How many targets have this floor; kept by the fold.
     pub by_floor: BTreeMap<Option<VersionOrder>, u32>,
     /// Where its targets stand, so that not each has to be looked at; follows from them.
@@ -77,7 +77,7 @@ pub(crate) struct LaneIndex {
 }
 
 impl LaneIndex {
-    fn of(targets: &BTreeMap<ResourceId, Target>) -> Self {
+    fn of(targets: &BTreeMap<ResourceId, Box<Target>>) -> Self {
         let mut index = Self::default();
         for (resource, target) in targets {
             index.put(*resource, Mark::of(target));
@@ -161,10 +161,10 @@ impl Lane {
         let mark = Mark::of(&target);
         self.index.put(resource, mark);
         *self.by_floor.entry(mark.floor).or_default() += 1;
-        self.targets.insert(resource, target);
+        self.targets.insert(resource, Box::new(target));
     }
 
-    pub(crate) fn remove(&mut self, resource: ResourceId) -> Option<Target> {
+    pub(crate) fn remove(&mut self, resource: ResourceId) -> Option<Box<Target>> {
         let target = self.targets.remove(&resource)?;
         let mark = Mark::of(&target);
         self.index.remove(resource, mark);

@@ -2,6 +2,7 @@
 
 mod apply;
 mod lane;
+mod packed;
 mod runs;
 mod variables;
 
@@ -9,6 +10,7 @@ pub use lane::{
     Clock, Good, Held, Lane, LaneKey, Left, Retry, Rollout, Standstill, Success, Target, Track,
     Verified,
 };
+pub use packed::PackedJson;
 pub use variables::VariableBook;
 pub(crate) use variables::values_of;
 
@@ -64,8 +66,9 @@ pub struct State {
     pub(crate) on_resource: BTreeMap<ResourceId, BTreeSet<LaneKey>>,
     pub(crate) tracks: BTreeMap<(VersionId, EnvironmentId), Track>,
     pub(crate) promotions: BTreeMap<PromotionId, Promotion>,
-    pub(crate) releases: BTreeMap<ReleaseId, Release>,
-    pub(crate) jobs: BTreeMap<JobId, Job>,
+    /// Boxed, as jobs and targets are: ids grow, so the nodes of these trees are half empty.
+    pub(crate) releases: BTreeMap<ReleaseId, Box<Release>>,
+    pub(crate) jobs: BTreeMap<JobId, Box<Job>>,
     pub(crate) verifications: BTreeMap<VerificationId, Verification>,
     /// When time alone decides of a job that has not ended; follows from the jobs.
     pub(crate) wakes: BTreeSet<(Timestamp, JobId)>,
@@ -226,12 +229,12 @@ impl State {
     }
 
     #[must_use]
-    pub fn releases(&self) -> &BTreeMap<ReleaseId, Release> {
+    pub fn releases(&self) -> &BTreeMap<ReleaseId, Box<Release>> {
         &self.releases
     }
 
     #[must_use]
-    pub fn jobs(&self) -> &BTreeMap<JobId, Job> {
+    pub fn jobs(&self) -> &BTreeMap<JobId, Box<Job>> {
         &self.jobs
     }
 

@@ -1,5 +1,6 @@
 //! What runs and ends: promotions, releases, jobs, verifications.
 
+use super::PackedJson;
 use serde::{Deserialize, Serialize};
 use stagegate_model::{
     CancelCause, DeploymentId, EnvironmentId, JobAgentId, JobExit, JobId, JobLimits, JobStatus,
@@ -8,7 +9,6 @@ use stagegate_model::{
     VerificationStatus, VerificationTrigger, VersionId,
 };
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use uuid::Uuid;
 
 /// One version moving into one environment.
@@ -129,7 +129,8 @@ pub struct Job {
     /// Set from when it was asked to stop.
     #[serde(default)]
     pub cancel: Option<Cancel>,
-    pub config: Arc<Json>,
+    /// What its agent is told, rendered.
+    pub config: PackedJson,
     pub message: String,
     pub external_id: Option<String>,
     pub output_tail: Option<String>,

@@ -207,7 +207,7 @@ fn the_configuration_is_laid_over_and_rendered_for_the_target() {
         ..world.new_version("v1")
     };
     world.run(Command::CreateVersion(new));
-    let config = &world.job_on("s1", "Staging").config;
+    let config = world.job_on("s1", "Staging").config.json();
     assert_eq!(config["shell"], "sh");
     assert_eq!(config["env"]["A"], "agent");
     assert_eq!(config["env"]["B"], "v1 on s1.local");
@@ -239,7 +239,7 @@ fn a_template_without_its_value_blocks_the_target_until_the_resource_has_it() {
 
     let corrected = world.new_resource("s2", &[("env", "Staging"), ("region", "us")]);
     world.configure(vec![Change::PutResource(corrected)]);
-    assert_eq!(world.job_on("s2", "Staging").config["region"], "us");
+    assert_eq!(world.job_on("s2", "Staging").config.json()["region"], "us");
     world.succeed("v1", "Staging");
     assert_eq!(world.status("v1", "Staging"), PromotionStatus::Succeeded);
 }

@@ -117,9 +117,13 @@ fn one_job(world: &World, what: &str, pattern: &JobPattern, job: &Job) -> Result
         Clone::clone,
     );
     if let Some(config) = &pattern.config
-        && !holds(&job.config, config)
+        && !holds(&job.config.json(), config)
     {
-        differences.differs("config", &config.to_string(), &job.config.to_string());
+        differences.differs(
+            "config",
+            &config.to_string(),
+            &job.config.json().to_string(),
+        );
     }
     differences.judge(what, &world.job_in_words(job))
 }

@@ -253,6 +253,7 @@ fn measured(state: &State, version: VersionId, promotion: &Promotion) -> Vec<Str
     let jobs = state.jobs().values();
     let mut jobs: Vec<&Job> = jobs
         .filter(|job| job.version == version && job.promotion == promotion.id)
+        .map(|it| &**it)
         .collect();
     jobs.sort_by_key(|job| std::cmp::Reverse((job.created_at, job.id)));
     let mut told = BTreeSet::new();

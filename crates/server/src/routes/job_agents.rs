@@ -151,6 +151,7 @@ async fn look(
                 .jobs()
                 .values()
                 .filter(|job| asked.fits(job))
+                .map(|it| &**it)
                 .collect();
             fitting.sort_by_key(|job| (job.created_at, job.id));
             let memory = FromMemory::cut(&fitting, paging);

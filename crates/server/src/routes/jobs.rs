@@ -19,7 +19,7 @@ pub(super) async fn list(
 ) -> Answer<Json<api::Page<api::JobWithRelease>>> {
     let memory = scope
         .read(move |engine| {
-            let mut all: Vec<&Job> = engine.state().jobs().values().collect();
+            let mut all: Vec<&Job> = engine.state().jobs().values().map(|it| &**it).collect();
             all.sort_by_key(|job| Reverse((job.created_at, job.id)));
             FromMemory::cut(&all, paging)
         })
@@ -87,7 +87,7 @@ pub(super) async fn find(scope: &Scope, id: JobId) -> Answer<Job> {
         .read(move |engine| engine.state().jobs().get(&id).cloned())
         .await?;
     match known {
-        Some(job) => Ok(job),
+        Some(job) => Ok(*job),
         None => archived(scope, id)
             .await?
             .ok_or_else(|| Failure::no_such("job", id)),

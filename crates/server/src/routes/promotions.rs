@@ -177,7 +177,9 @@ async fn find(scope: &Scope, id: PromotionId) -> Answer<(Promotion, Vec<Job>)> {
             let jobs = state.jobs().values().filter(|job| job.promotion == id);
             (
                 state.promotions().get(&id).cloned(),
-                jobs.take(JOBS_MAX).cloned().collect::<Vec<Job>>(),
+                jobs.take(JOBS_MAX)
+                    .map(|it| (**it).clone())
+                    .collect::<Vec<Job>>(),
             )
         })
         .await?;

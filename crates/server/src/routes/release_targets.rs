@@ -53,7 +53,7 @@ fn standing(state: &State, target: &Target) -> api::ReleaseTargetState {
         current_release: release(target.current).map(|it| wire::release(state, it)),
         latest_job: latest_job(state, target)
             .and_then(|id| state.jobs().get(&id))
-            .map(wire::job),
+            .map(|it| wire::job(it)),
     }
 }
 
@@ -137,7 +137,10 @@ pub(super) async fn jobs(
     let memory = scope
         .read(move |engine| {
             let jobs = engine.state().jobs().values();
-            let mut of_target: Vec<&Job> = jobs.filter(|job| job.target == key).collect();
+            let mut of_target: Vec<&Job> = jobs
+                .filter(|job| job.target == key)
+                .map(|it| &**it)
+                .collect();
             of_target.sort_by_key(|job| Reverse((job.created_at, job.id)));
             FromMemory::cut(&of_target, paging)
         })

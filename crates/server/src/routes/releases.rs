@@ -31,7 +31,7 @@ async fn find(scope: &Scope, id: ReleaseId) -> Answer<Release> {
         .read(move |engine| engine.state().releases().get(&id).cloned())
         .await?;
     match known {
-        Some(known) => Ok(known),
+        Some(known) => Ok(*known),
         None => archive::one(scope, "release", id.0)
             .await?
             .ok_or_else(|| Failure::no_such("release", id)),
@@ -145,7 +145,7 @@ fn in_memory(state: &State, lane: &Lane, only: Option<ResourceId>) -> Vec<Releas
         .flatten()
         .collect();
     let known = ids.iter().filter_map(|id| state.releases().get(id));
-    known.cloned().collect()
+    known.map(|it| (**it).clone()).collect()
 }
 
 /// A total and the releases among which the page is.
@@ -277,7 +277,7 @@ async fn before(scope: &Scope, release: &Release) -> Answer<Option<Release>> {
 /// What its agent was told, rendered.
 async fn config_of(scope: &Scope, release: &Release) -> Answer<Option<api::Json>> {
     match all_jobs::find(scope, release.job).await {
-        Ok(job) => Ok(Some((*job.config).clone())),
+        Ok(job) => Ok(Some(job.config.json())),
         Err(failure) if failure.0.code == "job_not_found" => Ok(None),
         Err(failure) => Err(failure),
     }

@@ -46,7 +46,7 @@ pub(crate) fn job(job: &engine::Job) -> api::Job {
         id: job.id.to_string(),
         release_id: job.release.to_string(),
         job_agent_id: job.agent.to_string(),
-        job_agent_config: (*job.config).clone(),
+        job_agent_config: job.config.json(),
         external_id: job.external_id.clone(),
         status: job.status.to_string(),
         created_at: job.created_at.to_string(),
@@ -111,7 +111,7 @@ pub(crate) fn job_to_do(state: &State, it: &engine::Job) -> api::Job {
             .get(&it.release)
             .map(|it| release(state, it)),
         job_agent: agent.map(|it| job_agent(it)).unwrap_or_default(),
-        job_agent_config: (*it.config).clone(),
+        job_agent_config: it.config.json(),
         variables: its_release.map(|it| super::plain_variables(&it.variables)),
         secrets: its_release
             .map(|it| super::secrets(it.id, &it.variables))
@@ -130,7 +130,7 @@ pub(crate) fn job_with_release(
     it: &engine::Job,
     its_release: Option<&engine::Release>,
 ) -> api::JobWithRelease {
-    let its_release = its_release.or_else(|| state.releases().get(&it.release));
+    let its_release = its_release.or_else(|| state.releases().get(&it.release).map(|it| &**it));
     api::JobWithRelease {
         job: job(it),
         release: its_release

@@ -148,7 +148,7 @@ mod tests {
                 number: 1,
                 resource: id(HOST),
                 attempt: 1,
-                config: serde_json::json!({}).into(),
+                config: serde_json::json!({}),
                 variables: Default::default(),
                 rollback_of: None,
             }],

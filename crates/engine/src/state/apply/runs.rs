@@ -73,11 +73,11 @@ impl State {
                 ended_at: None,
                 reason: String::new(),
             };
-            self.releases.insert(new.release, release);
+            self.releases.insert(new.release, Box::new(release));
         }
         self.jobs.insert(
             new.job,
-            Job {
+            Box::new(Job {
                 id: new.job,
                 release: new.release,
                 promotion,
@@ -94,7 +94,7 @@ impl State {
                 lost: None,
                 requeues: 0,
                 cancel: None,
-                config: new.config.clone(),
+                config: (&new.config).into(),
                 message: String::new(),
                 external_id: None,
                 output_tail: None,
@@ -108,7 +108,7 @@ impl State {
                 wake_at: None,
                 completed_at: None,
                 verifications: Vec::new(),
-            },
+            }),
         );
         let retried = again.is_some();
         self.time_job(new.job);
@@ -383,6 +383,8 @@ impl State {
             }
             target.current = Some(id);
             target.good.retain(|good| good.version != version);
+            // Most targets never have more than one or two.
+            target.good.reserve_exact(1);
             target.good.push(Good {
                 release: id,
                 number,
