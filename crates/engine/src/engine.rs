@@ -2,6 +2,7 @@
 
 use crate::expressions::Compiled;
 use crate::handle;
+use crate::resource_index::ResourceIndex;
 use crate::settle::Turn;
 use crate::state::State;
 use stagegate_expressions::cel::Program;
@@ -17,6 +18,7 @@ pub const SETTLE_TARGETS_MAX: usize = 10_000;
 pub struct Engine {
     pub(crate) state: State,
     pub(crate) compiled: Compiled,
+    pub(crate) resources: ResourceIndex,
     /// Conditions of metrics, by their text; a cache.
     pub(crate) conditions: BTreeMap<String, Program>,
 }
@@ -39,6 +41,7 @@ impl Engine {
         state.mark_all();
         Self {
             compiled: Compiled::build(&state),
+            resources: ResourceIndex::of(state.resources().map(|it| &**it)),
             state,
             conditions: BTreeMap::new(),
         }
@@ -56,11 +59,30 @@ impl Engine {
 
     /// Folds an entry of the log. Call [`Self::resume`] after the last one.
     pub fn replay(&mut self, entry: &Entry) {
-        self.state.apply_entry(entry);
+        self.state.begin(entry.seq, entry.id, entry.time);
         for fact in &entry.facts {
-            self.compiled.follow(fact);
+            self.fold(fact);
         }
         self.state.archive.clear();
+    }
+
+    /// Folds one fact into the state, and what is made from it.
+    pub(crate) fn fold(&mut self, fact: &Fact) {
+        let before = |id| {
+            let stored = self.state.resources.get(id);
+            stored.filter(|it| !it.deleted).map(|it| &*it.resource)
+        };
+        match fact {
+            Fact::ResourcePut { resource } => self.resources.put(before(&resource.id), resource),
+            Fact::ResourceDeleted { id } => {
+                if let Some(resource) = before(id) {
+                    self.resources.remove(resource);
+                }
+            }
+            _ => {}
+        }
+        self.state.apply(fact);
+        self.compiled.follow(fact);
     }
 
     /// Marks everything as to be decided again, since time has passed.

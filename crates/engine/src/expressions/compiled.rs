@@ -6,7 +6,7 @@ use super::{
     check_agent_selector, check_dependency, check_resource_selector, policy_schema,
 };
 use crate::rules::{self, RuleEvaluator};
-use crate::state::State;
+use crate::state::{LaneKey, State};
 use stagegate_expressions::cel::Program;
 use stagegate_expressions::{Roots, View};
 use stagegate_model::{
@@ -208,6 +208,13 @@ impl Compiled {
                     .get(&deployment.id)
                     .map(|programs| &programs.resources),
             )
+    }
+
+    /// What selects the resources of a lane; `None` when one of the two cannot be evaluated.
+    pub fn selectors(&self, key: LaneKey) -> Option<[&Program; 2]> {
+        let environment = self.environments.get(&key.environment)?.as_ref().ok()?;
+        let deployment = self.deployments.get(&key.deployment)?;
+        Some([environment, deployment.resources.as_ref().ok()?])
     }
 
     /// The program that selects a deployment's agent.

@@ -29,10 +29,28 @@ impl Turn<'_> {
     }
 
     fn decide_lanes(&mut self, lanes: &[LaneKey]) {
-        let all: BTreeSet<ResourceId> = self.state().resources.keys().copied().collect();
         for lane in lanes {
-            self.decide_lane(*lane, &all);
+            let resources = self.possible(*lane);
+            self.decide_lane(*lane, &resources);
         }
+    }
+
+    /// The resources that may be or become targets of a lane, or cease to be.
+    fn possible(&self, key: LaneKey) -> BTreeSet<ResourceId> {
+        let state = self.state();
+        let selectors = self.engine.compiled.selectors(key);
+        let candidates = match selectors {
+            Some(selectors) => self.engine.resources.candidates(&selectors),
+            // One that does not compile takes nothing.
+            None => Some(Vec::new()),
+        };
+        let mut possible: BTreeSet<ResourceId> = match candidates {
+            Some(candidates) => candidates.into_iter().collect(),
+            None => state.resources.keys().copied().collect(),
+        };
+        let targets = state.lane(key).into_iter().flat_map(|it| it.targets.keys());
+        possible.extend(targets);
+        possible
     }
 
     fn decide_lane(&mut self, lane: LaneKey, resources: &BTreeSet<ResourceId>) {

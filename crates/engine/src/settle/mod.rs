@@ -63,8 +63,7 @@ impl<'e> Turn<'e> {
 
     /// Folds a fact and keeps it for the entry.
     pub fn push(&mut self, fact: Fact) {
-        self.engine.state.apply(&fact);
-        self.engine.compiled.follow(&fact);
+        self.engine.fold(&fact);
         self.facts.push(fact);
     }
 

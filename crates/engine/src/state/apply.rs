@@ -13,7 +13,7 @@ use super::{
     Key, LaneKey, Measurement, MetricRun, State, Verification, Verified, VoteRecord, WorkspaceInfo,
 };
 use stagegate_model::{
-    Entry, EntryId, Fact, GateState, Timestamp, VerificationStatus, VerificationTrigger,
+    EntryId, Fact, GateState, Timestamp, VerificationStatus, VerificationTrigger,
 };
 
 use std::sync::Arc;
@@ -24,14 +24,6 @@ impl State {
         self.head.seq = seq;
         self.head.entry = entry;
         self.head.time = self.head.time.max(time);
-    }
-
-    /// Folds a whole entry of the log.
-    pub(crate) fn apply_entry(&mut self, entry: &Entry) {
-        self.begin(entry.seq, entry.id, entry.time);
-        for fact in &entry.facts {
-            self.apply(fact);
-        }
     }
 
     /// Marks everything as to be decided again: after a load, when only time may have passed.

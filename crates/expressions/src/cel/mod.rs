@@ -38,7 +38,7 @@ pub use parse::{DEPTH_MAX, NODES_MAX};
 pub use scan::{CHAIN_MAX, NESTING_MAX, TERMS_MAX, TEXT_BYTES_MAX};
 
 use eval::{Fault, Machine, Missing};
-use node::{Comparison, Const, Node, Path};
+use node::{Comparison, Const, Node, Path, TextTest};
 use value::Val;
 
 use crate::data::Roots;
@@ -70,6 +70,60 @@ pub struct Equality {
     pub steps: Vec<String>,
     /// The text it is compared with.
     pub value: String,
+}
+
+/// A conjunct that can be answered from an index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Requirement {
+    /// The root and the fields or keys selected from it: `["resource", "metadata", "env"]`.
+    pub steps: Vec<String>,
+    /// What must hold of the text there.
+    pub test: Test,
+}
+
+/// What must hold of a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Test {
+    /// It is one of these.
+    OneOf(Vec<String>),
+    /// It starts like this.
+    StartsWith(String),
+}
+
+impl Requirement {
+    fn of(term: &Node) -> Option<Self> {
+        let (path, test) = match term {
+            Node::Compare(Comparison::Equal, pair) => match &**pair {
+                [Node::Path(path), Node::Const(Const::Text(value))]
+                | [Node::Const(Const::Text(value)), Node::Path(path)] => {
+                    (path, Test::OneOf(vec![value.to_string()]))
+                }
+                _ => return None,
+            },
+            Node::TextTest(TextTest::StartsWith, pair) => match &**pair {
+                [Node::Path(path), Node::Const(Const::Text(prefix))] => {
+                    (path, Test::StartsWith(prefix.to_string()))
+                }
+                _ => return None,
+            },
+            Node::InKnown(of, known) => {
+                let Node::Path(path) = &**of else {
+                    return None;
+                };
+                let texts = known.iter().map(|it| match it {
+                    Const::Text(text) => Some(text.to_string()),
+                    _ => None,
+                });
+                (path, Test::OneOf(texts.collect::<Option<_>>()?))
+            }
+            _ => return None,
+        };
+        let steps = std::iter::once(&path.root).chain(&path.steps);
+        Some(Self {
+            steps: steps.map(|step| step.to_string()).collect(),
+            test,
+        })
+    }
 }
 
 impl Program {
@@ -202,6 +256,16 @@ impl Program {
                 _ => None,
             })
             .collect()
+    }
+
+    /// What must hold of the data for the program to hold, as far as an index can say: conjuncts that test a path for
+    /// one of several texts, or for how it starts.
+    pub fn requirements(&self) -> Vec<Requirement> {
+        let terms: Vec<&Node> = match &*self.inner.node {
+            Node::And(terms) => terms.iter().map(|term| &**term).collect(),
+            node => vec![node],
+        };
+        terms.into_iter().filter_map(Requirement::of).collect()
     }
 
     /// When the whole expression is one comparison `path == "value"`: that.
