@@ -3,27 +3,37 @@
 use crate::figure::{Figure, Must, quantile};
 use crate::world::{BEGINNING, World, open_jobs, report};
 use crate::{Sizes, limits};
-use anyhow::Result;
-use stagegate_model::{Change, Command, EnvironmentId, JobStatus, Policy, SystemId};
-use stagegate_sim::fleet::{Fleet, environment, fleet, version};
+use anyhow::{Result, ensure};
+use stagegate_model::{Change, Command, EnvironmentId, JobStatus, Policy, Rule, SystemId};
+use stagegate_sim::fleet::{environment, fleet, version};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-/// A fleet in which a version of the deployment that is everywhere has been brought to every target.
-fn deployed(size: usize) -> Result<(Fleet, World)> {
-    let fleet = fleet(size, 0, BEGINNING);
-    let mut world = World::of(&fleet)?;
-    let id = world.id().into();
-    world.run(Command::CreateVersion(version(id, fleet.everywhere, "v1")))?;
-    Ok((fleet, world))
-}
-
-/// Row c.
+/// Row c. Every target waits behind the policy that is edited; a version of the deployment that is everywhere is there
+/// already, so that each target has something to lose.
 pub fn policy(sizes: Sizes) -> Result<Vec<Figure>> {
     let mut figures = Vec::new();
     for size in sizes.growth() {
-        let (fleet, mut world) = deployed(size)?;
-        let (kept, changed) = edits(&fleet);
+        let mut fleet = fleet(size, 0, BEGINNING);
+        let shut = with_rule(
+            &fleet.upkeep,
+            "anyApproval",
+            serde_json::json!({"minApprovals": 1}),
+        );
+        for change in &mut fleet.configuration {
+            if let Change::PutPolicy(policy) = change
+                && policy.id == shut.id
+            {
+                *policy = shut.clone();
+            }
+        }
+        let mut world = World::of(&fleet)?;
+        let id = world.id().into();
+        world.run(Command::CreateVersion(version(id, fleet.everywhere, "v1")))?;
+        let mut kept = shut.clone();
+        kept.description = "kept in shape".to_owned();
+        let none = serde_json::json!({"selector": "version.tag == \"never\""});
+        let changed = with_rule(&fleet.upkeep, "versionSelector", none);
         for (work, policy) in [
             ("policy of every target edited, verdicts unchanged", kept),
             ("policy of every target edited, verdicts changed", changed),
@@ -31,24 +41,25 @@ pub fn policy(sizes: Sizes) -> Result<Vec<Figure>> {
             let command = Command::Configure(vec![Change::PutPolicy(policy)]);
             let started = Instant::now();
             world.run(command)?;
-            figures
-                .push(Figure::seconds("c", work, size, started.elapsed()).must(Must::AtMost(2.0)));
+            let figure = Figure::seconds("c", work, size, started.elapsed());
+            figures.push(figure.must(Must::AtMost(2.0)));
         }
+        ensure!(world.engine.state().jobs().is_empty(), "something started");
     }
     Ok(figures)
 }
 
-/// The policy of every target with a description more, and with a rule that nobody has met.
-fn edits(fleet: &Fleet) -> (Policy, Policy) {
-    let mut kept = fleet.upkeep.clone();
-    kept.description = "kept in shape".to_owned();
-    let mut changed = kept.clone();
-    let mut approval = changed.rules[0].clone();
-    approval.id = uuid::Uuid::from_u128(0xa).into();
-    approval.kind = "anyApproval".to_owned();
-    approval.spec = serde_json::json!({"minApprovals": 1});
-    changed.rules.push(approval);
-    (kept, changed)
+/// A policy with one rule more.
+fn with_rule(policy: &Policy, kind: &str, spec: serde_json::Value) -> Policy {
+    let mut policy = policy.clone();
+    let id = uuid::Uuid::from_u128(0xa000 + kind.len() as u128);
+    policy.rules.push(Rule {
+        id: id.into(),
+        kind: kind.to_owned(),
+        spec,
+        created_at: BEGINNING,
+    });
+    policy
 }
 
 /// Row e.

@@ -26,7 +26,6 @@ pub fn run(sizes: Sizes) -> Result<Vec<Figure>> {
     let (mut spent, _) = rounds(many, 0, 1)?;
     let work = "last staging success → 10 000 production jobs durable";
     figures.push(Figure::seconds("b", work, many, quantile(&mut spent, 0.5)));
-    // What each report before the last costs must not grow with the lane.
     Ok(figures)
 }
 

@@ -62,8 +62,8 @@ pub struct State {
     pub(crate) frozen: BTreeSet<VersionId>,
     pub(crate) votes: BTreeMap<(VersionId, EnvironmentId), BTreeMap<UserId, VoteRecord>>,
     pub(crate) lanes: BTreeMap<LaneKey, Lane>,
-    /// The lanes that have a target on a resource; follows from the lanes.
-    pub(crate) on_resource: BTreeMap<ResourceId, BTreeSet<LaneKey>>,
+    /// The lanes that have a target on a resource, in order; follows from the lanes. Few for each of many resources.
+    pub(crate) on_resource: BTreeMap<ResourceId, Vec<LaneKey>>,
     pub(crate) tracks: BTreeMap<(VersionId, EnvironmentId), Track>,
     pub(crate) promotions: BTreeMap<PromotionId, Promotion>,
     /// Boxed, as jobs and targets are: ids grow, so the nodes of these trees are half empty.

@@ -90,7 +90,11 @@ impl State {
                 leaving: false,
             };
             lane.add(*resource, target);
-            self.on_resource.entry(*resource).or_default().insert(key);
+            let lanes = self.on_resource.entry(*resource).or_default();
+            if let Err(place) = lanes.binary_search(&key) {
+                lanes.reserve_exact(1);
+                lanes.insert(place, key);
+            }
             if let Some(stored) = self.resources.get_mut(resource) {
                 stored.targets += 1;
             }
@@ -134,7 +138,7 @@ impl State {
             }
             self.touch_neighbours(key.deployment, *resource);
             if let Some(lanes) = self.on_resource.get_mut(resource) {
-                lanes.remove(&key);
+                lanes.retain(|lane| *lane != key);
                 if lanes.is_empty() {
                     self.on_resource.remove(resource);
                 }
