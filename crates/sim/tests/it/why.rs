@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 const EXPLANATIONS: usize = 10_000;
 const STEPS: usize = 45;
 /// States taken from one run, and versions of a deployment that are explained in each.
-const STATES: usize = 14;
+const STATES: usize = 40;
 const VERSIONS: usize = 5;
 /// How long nothing but time passes where no time was named.
 const LONG_MILLIS: i64 = 30 * 86_400_000;
@@ -33,7 +33,7 @@ impl Saboteur for Photographer {
     }
 
     fn command(&mut self, state: &State, _: &mut Command) {
-        if self.dice.chance(7) && self.states.len() < STATES && !state.versions().is_empty() {
+        if self.dice.chance(20) && self.states.len() < STATES && !state.versions().is_empty() {
             self.states.push(state.clone());
         }
     }
