@@ -1,5 +1,6 @@
 //! Why a version is where it is and not further: the decision run again, and told.
 
+mod earliest;
 mod held_back;
 
 use crate::engine::Engine;
@@ -27,7 +28,7 @@ pub struct Explanation {
     /// Every rule of every policy that applies to it on some target there.
     pub gates: Vec<Gate>,
     pub targets: Vec<TargetStanding>,
-    /// When it can start at the earliest, if nothing but time is missing.
+    /// When the first target can start that nothing but time keeps from it.
     pub earliest: Option<Timestamp>,
 }
 
@@ -123,19 +124,7 @@ impl Engine {
             .iter()
             .filter(|gate| !gate.verdict.is_allowed())
             .collect();
-        let only_time = stopped.is_none()
-            && !closed.is_empty()
-            && closed
-                .iter()
-                .all(|gate| matches!(&gate.verdict, Verdict::Wait { until: Some(_), why } if why.action != Action::Approval));
-        let earliest = only_time
-            .then(|| {
-                closed
-                    .iter()
-                    .filter_map(|gate| gate.verdict.changes_at())
-                    .max()
-            })
-            .flatten();
+        let earliest = self.earliest(&view, version, now);
         let summary = summary(
             &view,
             version,
@@ -244,17 +233,25 @@ impl Engine {
         for (rule, rollout) in &conduct.rollouts {
             let standing = view.rollout_standing(version, *rule, rollout, now);
             let verdict = match (standing, track.and_then(|track| track.paused.as_ref())) {
-                (_, Some(paused)) => Verdict::Deny {
-                    why: Reason::new(
-                        "rollout_paused",
-                        format!(
-                            "the rollout is paused since {}: {}",
-                            paused.since, paused.reason
-                        ),
-                    )
-                    .opens("the rollout is resumed")
-                    .who("whoever may deploy there"),
-                },
+                (_, Some(paused)) => {
+                    let message = format!(
+                        "the rollout is paused since {}: {}",
+                        paused.since, paused.reason
+                    );
+                    let why = Reason::new("rollout_paused", message);
+                    let promotion = track.and_then(|track| track.promotion);
+                    let promotion = promotion.and_then(|id| self.state.promotions.get(&id));
+                    // One that has ended cannot be resumed.
+                    let why = match promotion.is_some_and(|it| it.status.is_open()) {
+                        true => why
+                            .opens("the rollout is resumed")
+                            .who("whoever may deploy there"),
+                        false => why
+                            .opens("a newer version is created: its promotion has ended")
+                            .who("whoever may create versions"),
+                    };
+                    Verdict::Deny { why }
+                }
                 (None, None) if open => Verdict::allow(
                     version.created_at,
                     Reason::new("rollout_not_begun", "it begins with the first target"),

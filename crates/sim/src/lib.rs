@@ -67,6 +67,7 @@ pub fn run_steps(seed: u64, steps: &[Step], saboteur: &mut dyn Saboteur, loud: b
     let violation = world.run().err();
     let mut counts = world.counts.clone();
     counts.merge(&world.store.counts());
+    counts.merge(&world.auditor.counts);
     Run {
         counts,
         hash: world.trace.hash(),

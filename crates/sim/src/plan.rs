@@ -41,6 +41,9 @@ pub enum Act {
     CancelJob,
     PutFreeze,
     DeleteFreeze,
+    /// A rule is set aside for a while.
+    CreateSkip,
+    DeleteSkip,
     /// Somebody joins a group, or leaves it.
     EditGroup,
     /// A report of a runner that does not hold the job, or of a job that has ended.
@@ -105,6 +108,8 @@ const WEIGHTS: &[(u32, Act)] = &[
     (3, Act::CancelJob),
     (2, Act::PutFreeze),
     (2, Act::DeleteFreeze),
+    (6, Act::CreateSkip),
+    (3, Act::DeleteSkip),
     (1, Act::EditGroup),
     (5, Act::StrayReport),
     (5, Act::StrayMeasurement),

@@ -154,6 +154,8 @@ fn name(act: Act) -> Option<&'static str> {
         Act::CancelJob => "act: a job cancelled",
         Act::PutFreeze => "act: a freeze",
         Act::DeleteFreeze => "act: a freeze ended",
+        Act::CreateSkip => "act: a rule set aside",
+        Act::DeleteSkip => "act: a skip taken back",
         Act::EditGroup => "act: a group edited",
         Act::StrayMeasurement => "measured: by nobody's order",
         Act::StrayReport => "agent: a stranger's report",

@@ -154,6 +154,14 @@ fn fact(fact: &Fact, ledger: &Ledger) -> String {
             let (from, to) = (freeze.starts_at, freeze.ends_at);
             format!("freeze of {} from {from} to {to:?}", freeze.selector)
         }
+        Fact::SkipCreated { skip } => format!(
+            "skip of {} for {} in {} on {:?} until {:?}",
+            skip.rule,
+            skip.version.as_ref().map_or("any".to_owned(), version),
+            skip.environment.as_ref().map_or("any".to_owned(), place),
+            skip.resource,
+            skip.expires_at
+        ),
         Fact::JobClaimed { id, runner, .. } => format!("{} claimed by {runner}", on(id)),
         Fact::JobChanged { id, status, .. } => format!("{} {status}", on(id)),
         Fact::JobLost { id, .. } => format!("{} lost", on(id)),

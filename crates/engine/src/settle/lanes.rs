@@ -31,8 +31,7 @@ impl Turn<'_> {
         self.correct_orders(key, &outlook);
         self.take_steps(key, &outlook);
         // A spent budget stops or turns round what was about to start: the lane, dirty again, is looked at anew.
-        let spent = |step: &RolloutStep| matches!(step, RolloutStep::BudgetSpent { .. });
-        if outlook.steps.iter().any(spent) {
+        if outlook.steps.iter().any(RolloutStep::is_spent) {
             return true;
         }
         self.start_jobs(key, &outlook, now);
@@ -113,7 +112,9 @@ impl Turn<'_> {
     /// Records what has to be of rollouts before they go on; the lane is then looked at again.
     fn take_steps(&mut self, key: LaneKey, outlook: &Outlook) {
         let environment = key.environment;
-        for step in &outlook.steps {
+        // What a spent budget stops does not go on besides; whatever else has to be shows when the lane is looked at anew.
+        let spent = outlook.steps.iter().any(RolloutStep::is_spent);
+        for step in outlook.steps.iter().filter(|it| !spent || it.is_spent()) {
             match step.clone() {
                 RolloutStep::Begin {
                     version,

@@ -155,24 +155,26 @@ impl LaneView<'_> {
         };
         let track = state.track(version.id, self.environment.id);
         if let Some(since) = track.and_then(|track| track.skipped.get(&rule)) {
-            let mut skips = state.skips.values();
+            let skips = state.skips.values();
             let reason = skips
-                .find(|skip| skip.rule == rule && skip.version.is_none_or(|id| id == version.id))
+                .filter(|skip| skip.rule == rule && skip.resource.is_none())
+                .filter(|skip| skip.version.is_none_or(|id| id == version.id))
+                .find(|skip| {
+                    let environment = skip.environment;
+                    environment.is_none_or(|id| id == self.environment.id)
+                })
                 .map(|skip| format!(": {}", skip.reason));
             let began = "it was set aside when the rollout began";
             let why = Reason::new("skipped", format!("{began}{}", reason.unwrap_or_default()));
             return Some(gate(*since, None, why, true, true));
         }
-        let skip = state.skips.values().find(|skip| {
-            skip.rule == rule
-                && skip.version.is_none_or(|id| id == version.id)
-                && skip.environment.is_none_or(|id| id == self.environment.id)
-                && skip
-                    .resource
-                    .is_none_or(|id| resource.is_some_and(|it| it.id == id))
-                && skip.created_at <= now
-                && skip.expires_at.is_none_or(|expires| expires > now)
-        })?;
+        let skip = state.set_aside(
+            rule,
+            version.id,
+            self.environment.id,
+            resource.map(|it| it.id),
+            now,
+        )?;
         let mut message = "it is set aside".to_owned();
         if let Some(expires) = skip.expires_at {
             message = format!("{message} until {expires}");

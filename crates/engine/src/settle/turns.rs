@@ -37,6 +37,13 @@ pub(crate) enum RolloutStep {
     },
 }
 
+impl RolloutStep {
+    /// Whether it says that a budget of failures is spent.
+    pub fn is_spent(&self) -> bool {
+        matches!(self, Self::BudgetSpent { .. })
+    }
+}
+
 /// Whether a target may start now.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Place {

@@ -22,8 +22,8 @@ use serde::{Deserialize, Serialize};
 use stagegate_model::{
     Deployment, DeploymentId, Digest, EntryId, Environment, EnvironmentId, Freeze, FreezeId, Group,
     GroupId, JobAgent, JobAgentId, JobId, KeyId, Notifier, NotifierId, Policy, PolicyId,
-    PromotionId, ReleaseId, Resource, ResourceId, Role, Skip, SkipId, System, SystemId, Timestamp,
-    UserId, VerificationId, Version, VersionId, VersionOrder, Vote, WorkspaceId,
+    PromotionId, ReleaseId, Resource, ResourceId, Role, RuleId, Skip, SkipId, System, SystemId,
+    Timestamp, UserId, VerificationId, Version, VersionId, VersionOrder, Vote, WorkspaceId,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -342,6 +342,32 @@ impl State {
     #[must_use]
     pub fn freezes(&self) -> &BTreeMap<FreezeId, Arc<Freeze>> {
         &self.freezes
+    }
+
+    /// The skip that sets a rule aside for a version in an environment at `now`, for all of it or for one resource
+    /// besides. Where there are several, one for the whole environment, then the one that lasts longest.
+    #[must_use]
+    pub fn set_aside(
+        &self,
+        rule: RuleId,
+        version: VersionId,
+        environment: EnvironmentId,
+        resource: Option<ResourceId>,
+        now: Timestamp,
+    ) -> Option<&Skip> {
+        let holding = self.skips.values().map(|skip| &**skip).filter(|skip| {
+            skip.rule == rule
+                && skip.version.is_none_or(|id| id == version)
+                && skip.environment.is_none_or(|id| id == environment)
+                && (skip.resource.is_none() || skip.resource == resource)
+                && skip.created_at <= now
+                && skip.expires_at.is_none_or(|expires| expires > now)
+        });
+        // The oldest of equals, so that what is told of it does not change for nothing.
+        holding.min_by_key(|skip| {
+            let ends = skip.expires_at.map_or(i64::MAX, |at| at.0);
+            (skip.resource.is_some(), std::cmp::Reverse(ends), skip.id)
+        })
     }
 
     /// The versions of a deployment, newest first.

@@ -19,7 +19,7 @@ impl Ledger {
             })
         };
         let rules = self.rules_for("deploymentDependency", version, target);
-        for rule in rules {
+        for rule in rules.filter(|it| !self.excused(it.id, version.id, target)) {
             let selector = rule.spec.get("dependsOn").and_then(Json::as_str);
             let selector = selector.unwrap_or("false");
             if !matches(selector, None) {

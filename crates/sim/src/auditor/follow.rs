@@ -4,6 +4,7 @@ use super::Violation;
 use super::holders::Said;
 use super::judge;
 use super::ledger::{CastVote, JobRecord, Ledger, PromotionRecord, RunRecord};
+use crate::counts::Counts;
 use stagegate_controller::{Committed, SubmitError};
 use stagegate_model::*;
 use stagegate_store::{Row, entry_hash};
@@ -31,6 +32,8 @@ enum Told {
 #[derive(Default)]
 pub struct Auditor {
     pub ledger: Ledger,
+    /// What starts owed to people who set rules aside.
+    pub counts: Counts,
     entries: Vec<Entry>,
     by_id: BTreeMap<EntryId, u64>,
     hash: [u8; 32],

@@ -67,6 +67,9 @@ impl Ledger {
         let latched = self.latched.get(&(version.id, target.environment));
         for policy in self.policies_for(version, target) {
             for rule in &policy.rules {
+                if self.excused(rule.id, version.id, target) {
+                    continue;
+                }
                 let latched = latched.is_some_and(|rules| rules.contains(&rule.id));
                 let why = match rule.kind.as_str() {
                     "anyApproval" | "approval" => {
@@ -102,6 +105,7 @@ impl Ledger {
             let now = self.now;
             let runs = freeze.starts_at <= now && freeze.ends_at.is_none_or(|at| at > now);
             runs && !(rollback && freeze.allow_rollback)
+                && !self.excused(RuleId(freeze.id.0), version.id, target)
                 && self.shared(environment, deployment).any(|system| {
                     let subject = Subject {
                         environment: Some(environment),
@@ -144,15 +148,20 @@ impl Ledger {
         cooling.then(|| format!("{} is too new there until {until}", reference.tag))
     }
 
-    /// One window that denies shuts; of those that allow, any one opens.
+    /// One window that denies shuts; of those that allow, any one opens. What is set aside shuts nothing, and opens
+    /// nothing that it would not have opened.
     fn windows_shut(&self, version: &Version, target: TargetKey) -> Option<String> {
-        let windows: Vec<(bool, bool)> = self
+        let windows: Vec<(bool, bool, bool)> = self
             .rules_for("deploymentWindow", version, target)
-            .filter_map(|rule| self.window(rule))
+            .filter_map(|rule| {
+                let (allows, inside) = self.window(rule)?;
+                Some((allows, inside, !self.excused(rule.id, version.id, target)))
+            })
             .collect();
-        let denied = windows.iter().any(|(allows, inside)| !allows && *inside);
-        let mut allowing = windows.iter().filter(|(allows, _)| *allows).peekable();
-        let outside = allowing.peek().is_some() && !allowing.any(|(_, inside)| *inside);
+        let mut asked = windows.iter().filter(|(.., asked)| *asked);
+        let denied = asked.clone().any(|(allows, inside, _)| !allows && *inside);
+        let wanted = asked.any(|(allows, ..)| *allows);
+        let outside = wanted && !windows.iter().any(|(allows, inside, _)| *allows && *inside);
         (denied || outside).then(|| "no window is open".to_owned())
     }
 
@@ -172,12 +181,19 @@ impl Ledger {
         Some((allows, inside))
     }
 
-    /// The latching rules under which a version starts on a target.
+    /// The rules that latch when a version starts on a target: those that do by nature and were passed, and any that
+    /// were set aside for the whole environment. What is set aside for the one resource says nothing of the others.
     pub fn latching(&self, version: &Version, target: TargetKey) -> BTreeSet<RuleId> {
         let policies = self.policies_for(version, target);
         let rules = policies.iter().flat_map(|policy| &policy.rules);
         rules
-            .filter(|rule| latches(rule))
+            .filter(|rule| {
+                let (id, version) = (rule.id, version.id);
+                let begun = (version, target.environment, id);
+                let aside = self.begun_aside.contains(&begun)
+                    || self.skipped_everywhere(id, version, target.environment);
+                aside || latches(rule) && !self.excused(id, version, target)
+            })
             .map(|rule| rule.id)
             .collect()
     }

@@ -33,6 +33,9 @@ pub struct Ledger {
     pub groups: BTreeMap<GroupId, Group>,
     pub roles: BTreeMap<UserId, Role>,
     pub freezes: BTreeMap<FreezeId, Freeze>,
+    pub skips: BTreeMap<SkipId, Skip>,
+    /// Rules that were set aside for the whole environment when something of a version started there.
+    pub begun_aside: BTreeSet<(VersionId, EnvironmentId, RuleId)>,
     /// The waves of rollouts that have begun, and how many of them.
     pub rollouts: BTreeMap<(VersionId, EnvironmentId, RuleId), RolloutRecord>,
     /// What variables are resolved from.
@@ -363,6 +366,12 @@ impl Ledger {
             }
             Fact::FreezeDeleted { id, .. } => {
                 self.freezes.remove(id);
+            }
+            Fact::SkipCreated { skip } => {
+                self.skips.insert(skip.id, skip.clone());
+            }
+            Fact::SkipDeleted { id, .. } => {
+                self.skips.remove(id);
             }
             Fact::PolicyPut { policy } => {
                 self.policies.insert(policy.id, policy.clone());

@@ -14,6 +14,7 @@ mod orders;
 mod progression;
 mod rest;
 mod selector;
+mod skips;
 mod starts;
 mod turns;
 mod variables;

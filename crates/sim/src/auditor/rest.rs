@@ -248,7 +248,9 @@ impl Ledger {
             return true;
         }
         let failed = stops.is_some_and(|stops| !stops.failures.is_empty());
-        self.rules_for("gradualRollout", version, key).any(|rule| {
+        let rules = self.rules_for("gradualRollout", version, key);
+        let mut rules = rules.filter(|it| !self.excused(it.id, version.id, key));
+        rules.any(|rule| {
             let begun = self.rollouts.get(&(version.id, key.environment, rule.id));
             let unfinished = begun.is_some_and(|it| it.begun.len() < it.waves.len());
             unfinished && (failed || self.is_hampered(version, key))

@@ -32,6 +32,8 @@ impl Auditor {
             format!("a job of {} without an open promotion", version.tag)
         })?;
         let mut under: BTreeSet<RuleId> = BTreeSet::new();
+        // A freeze that does not hold yet, or no longer, need not be named.
+        let mut frozen: BTreeSet<RuleId> = BTreeSet::new();
         for job in jobs {
             let key = TargetKey {
                 resource: job.resource,
@@ -39,8 +41,12 @@ impl Auditor {
                 deployment: version.deployment,
             };
             ledger.may_start(*kind, &version, key, job)?;
+            if let Some(owes) = ledger.owes(*kind, &version, key) {
+                self.counts.add(owes);
+            }
             if !matches!(kind, StartKind::Rollback | StartKind::BreakGlass) {
                 under.extend(ledger.latching(&version, key));
+                frozen.extend(ledger.freezes_aside(&version, key));
             }
             ledger.start(*promotion, *kind, *limits, &version, key, job)?;
         }
@@ -53,12 +59,17 @@ impl Auditor {
         let sound = *kind == StartKind::Retry
             || recorded
                 .iter()
-                .all(|rule| under.contains(rule) || latched.contains(rule));
+                .all(|rule| under.union(&frozen).any(|it| it == rule) || latched.contains(rule));
         require(sound, "latches", || {
             let tag = &version.tag;
             format!("a rule latched for {tag} that applied to no started target")
         })?;
-        latched.extend(recorded);
+        latched.extend(&recorded);
+        for rule in recorded {
+            if ledger.skipped_everywhere(rule, *id, *environment) {
+                ledger.begun_aside.insert((*id, *environment, rule));
+            }
+        }
         ledger.frozen.insert(*id);
         Ok(())
     }

@@ -20,7 +20,8 @@ impl Ledger {
 
     /// Whether one more job under the concurrency rules that apply stays within their limits.
     pub(super) fn has_place(&self, version: &Version, target: TargetKey) -> Checked {
-        for rule in self.rules_for("concurrency", version, target) {
+        let rules = self.rules_for("concurrency", version, target);
+        for rule in rules.filter(|it| !self.excused(it.id, version.id, target)) {
             let max = rule.spec.get("max").and_then(Json::as_u64).unwrap_or(0);
             let scope = rule.spec.get("scope").and_then(Json::as_str);
             let own = self.scope_of(scope, target);
@@ -63,7 +64,8 @@ impl Ledger {
             format!("{tag} started on {name} while its rollout is paused")
         })?;
         let failures = stops.map_or(0, |stops| stops.failures.len());
-        for rule in self.rules_for("gradualRollout", version, target) {
+        let rules = self.rules_for("gradualRollout", version, target);
+        for rule in rules.filter(|it| !self.excused(it.id, version.id, target)) {
             let Some(rollout) = self.rollouts.get(&(version.id, environment, rule.id)) else {
                 let what = format!("{tag} started on {name} before its rollout");
                 return Err(Violation::new("rollout", what));

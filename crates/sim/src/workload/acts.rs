@@ -133,7 +133,7 @@ impl Maker<'_> {
     }
 
     /// A version, a late one more likely than an early one.
-    fn any_version(&mut self) -> Option<VersionId> {
+    pub(super) fn any_version(&mut self) -> Option<VersionId> {
         let mut all: Vec<&Version> = self.ledger.versions.values().collect();
         all.sort_unstable_by_key(|version| std::cmp::Reverse(version.order()));
         if self.dice.chance(70) {

@@ -87,6 +87,11 @@ impl Maker<'_> {
                 id: self.dice.any(self.ledger.freezes.keys().copied())?,
                 reason,
             },
+            Act::CreateSkip => Command::CreateSkip(self.skip()?),
+            Act::DeleteSkip => Command::DeleteSkip {
+                id: self.dice.any(self.ledger.skips.keys().copied())?,
+                reason,
+            },
             Act::EditGroup => {
                 let id = self.dice.any(self.ledger.groups.keys().copied())?;
                 let mut group = self.ledger.groups.get(&id)?.clone();
@@ -133,6 +138,49 @@ impl Maker<'_> {
         let all = all.filter(|(_, promotion)| which(promotion.status));
         let all: Vec<PromotionId> = all.map(|(id, _)| *id).collect();
         self.dice.any(all)
+    }
+
+    /// A rule that somebody waits for, more likely than any; for a while, and for one version or resource or more.
+    fn skip(&mut self) -> Option<Skip> {
+        let ledger = self.ledger;
+        let waited = ledger.promotions.values().filter(|it| it.status.is_open());
+        let waited = waited.flat_map(|it| {
+            let shut = it.gates.values();
+            let shut = shut.filter(|gate| matches!(gate.state, GateState::Wait | GateState::Deny));
+            shut.map(|gate| (gate.rule, Some(it.version), Some(it.environment)))
+        });
+        let waited: Vec<_> = waited.collect();
+        let rules = ledger.policies.values().flat_map(|policy| &policy.rules);
+        let rules = rules.map(|rule| (rule.id, None, None));
+        let freezes = ledger.freezes.keys();
+        let freezes = freezes.map(|id| (RuleId(id.0), None, None));
+        let any = self.dice.any(rules.chain(freezes))?;
+        let often = self.dice.chance(80);
+        let chosen = self.dice.any(waited).filter(|_| often);
+        let (rule, version, environment) = chosen.unwrap_or(any);
+        let version = version.or(self.any_version());
+        let environment = environment.or(self.dice.any(ledger.environments.keys().copied()));
+        let members = ledger.targets.iter().filter(|(_, it)| it.member);
+        let members = members.filter(|(key, _)| Some(key.environment) == environment);
+        let members: Vec<ResourceId> = members.map(|(key, _)| key.resource).collect();
+        let resource = self.dice.any(members);
+        // Many end before what began under them is through.
+        let lasts = match self.dice.below(2) {
+            0 => self.dice.between(1_000, 60_000),
+            _ => self.dice.between(60_000, 7_200_000),
+        };
+        let ends = self.dice.chance(75);
+        Some(Skip {
+            id: SkipId(self.ids.next(self.now.0, self.stream)),
+            rule,
+            version: version.filter(|_| self.dice.chance(65)),
+            environment: environment.filter(|_| self.dice.chance(80)),
+            resource: resource.filter(|_| self.dice.chance(25)),
+            reason: "it is urgent".to_owned(),
+            expires_at: ends.then(|| self.now.plus_millis(lasts)),
+            created_at: self.now,
+            created_by: None,
+        })
     }
 
     fn freeze(&mut self) -> Freeze {

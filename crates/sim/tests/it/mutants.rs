@@ -1,6 +1,6 @@
 //! Stagegate broken on purpose: the auditor must notice each of these.
 
-use stagegate_engine::{LaneKey, State};
+use stagegate_engine::{LaneKey, Promotion, State};
 use stagegate_model::*;
 use stagegate_sim::{Saboteur, Step, Tampering, plan, run_steps, shrink};
 
@@ -88,6 +88,124 @@ fn a_gate_that_is_ignored() {
                 }],
             });
             true
+        })
+    });
+}
+
+/// A job of a promotion on a free target that it `takes` and that nothing but gates keeps it from.
+fn started_all_the_same(
+    state: &State,
+    entry: EntryId,
+    promotion: &Promotion,
+    takes: impl Fn(&Version, ResourceId) -> bool,
+) -> Option<Fact> {
+    let version = state.versions().get(&promotion.version)?;
+    let key = LaneKey {
+        deployment: promotion.deployment,
+        environment: promotion.environment,
+    };
+    // What a release is told is another matter.
+    let mut told = state.variables().of_deployment(promotion.deployment);
+    if told.next().is_some() {
+        return None;
+    }
+    let lane = state.lane(key)?;
+    let mut targets = lane.targets.iter();
+    let (resource, target) = targets.find(|(resource, target)| {
+        let free = target.active.is_none() && !target.leaving;
+        let asked = lane.orders.contains_key(resource)
+            || lane.retries.contains_key(resource)
+            || lane.held.contains_key(resource);
+        free && !asked && target.floor < Some(version.order()) && takes(version, **resource)
+    })?;
+    Some(Fact::JobsCreated {
+        limits: Default::default(),
+        promotion: promotion.id,
+        version: version.id,
+        environment: promotion.environment,
+        agent: *state.agents().keys().next()?,
+        latches: Vec::new(),
+        kind: StartKind::Forward,
+        jobs: vec![NewJob {
+            job: derive_id(entry, 1_000_001).into(),
+            release: derive_id(entry, 1_000_002).into(),
+            number: target.number + 1,
+            resource: *resource,
+            attempt: 1,
+            config: Json::Null,
+            variables: Default::default(),
+            rollback_of: None,
+        }],
+    })
+}
+
+#[test]
+fn a_skip_that_is_honoured_after_its_end() {
+    caught(&["gates"], || {
+        Facts(|state, entry, facts| {
+            let now = state.head().time;
+            // A gate that shuts again just as the only skip of it ends, before anything began under it.
+            let shut = facts.iter().find_map(|fact| match fact {
+                Fact::GateChanged { promotion, gate } if gate.state == GateState::Wait => {
+                    let promotion = state.promotions().get(promotion)?;
+                    let begun = state.track(promotion.version, promotion.environment)?;
+                    let mut skips = state.skips().values();
+                    let over = skips.any(|skip| {
+                        skip.rule == gate.rule
+                            && skip.resource.is_none()
+                            && skip.version.is_none_or(|it| it == promotion.version)
+                            && skip
+                                .environment
+                                .is_none_or(|it| it == promotion.environment)
+                            && skip.expires_at.is_some_and(|end| end <= now)
+                    });
+                    (over && !begun.skipped.contains_key(&gate.rule)).then_some(promotion)
+                }
+                _ => None,
+            });
+            let started = shut.and_then(|it| started_all_the_same(state, entry, it, |_, _| true));
+            let any = started.is_some();
+            facts.extend(started);
+            any
+        })
+    });
+}
+
+#[test]
+fn a_dependency_that_is_ignored() {
+    caught(&["dependencies"], || {
+        Facts(|state, entry, facts| {
+            // A promotion that only waits for what its version needs on each target.
+            let opened = facts.iter().find_map(|fact| match fact {
+                Fact::PromotionOpened { id, .. } => state.promotions().get(id),
+                _ => None,
+            });
+            let Some(promotion) = opened else {
+                return false;
+            };
+            let shut = facts.iter().any(|fact| match fact {
+                Fact::GateChanged { gate, .. } => gate.state != GateState::Allow,
+                Fact::JobsCreated { .. } | Fact::PromotionEnded { .. } => true,
+                _ => false,
+            });
+            if shut {
+                return false;
+            }
+            let lacks = |version: &Version, resource| {
+                let mut needed = version.dependencies.keys();
+                needed.any(|needed| {
+                    let lanes = state.lanes().iter();
+                    let mut lanes = lanes.filter(|(key, _)| key.deployment == *needed);
+                    !lanes.any(|(_, lane)| {
+                        let target = lane.targets.get(&resource);
+                        target.is_some_and(|it| it.current.is_some())
+                    })
+                })
+            };
+            let started = started_all_the_same(state, entry, promotion, lacks);
+            let any = started.is_some();
+            facts.extend(started);
+            any
         })
     });
 }

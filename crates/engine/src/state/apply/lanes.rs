@@ -274,17 +274,20 @@ impl State {
     ) {
         let now = self.head.time;
         self.frozen.insert(version);
+        let created_at = self.versions.get(&version).map(|it| it.created_at);
+        // What is set aside now, by the skips themselves: what was recorded of the gates may be of another time.
+        let aside = |rule| {
+            let skip = self.set_aside(rule, version, environment, None, now)?;
+            Some(skip.created_at.max(created_at?))
+        };
+        let aside: Vec<_> = rules.iter().map(|rule| aside(*rule)).collect();
         let track = self.tracks.entry((version, environment)).or_default();
-        for rule in rules {
-            let satisfied_at = track
-                .gates
-                .get(rule)
-                .and_then(|gate| gate.satisfied_at)
-                .unwrap_or(now);
+        for (rule, aside) in rules.iter().zip(aside) {
+            let gate = track.gates.get(rule);
+            let satisfied_at = aside.or_else(|| gate?.satisfied_at).unwrap_or(now);
             track.latched.entry(*rule).or_insert(satisfied_at);
-            let skipped = track.gates.get(rule).is_some_and(|it| it.code == "skipped");
-            if skipped {
-                track.skipped.entry(*rule).or_insert(satisfied_at);
+            if let Some(since) = aside {
+                track.skipped.entry(*rule).or_insert(since);
             }
         }
     }
