@@ -220,6 +220,7 @@ async fn requests_are_spelled_as_documented() {
         deployment: "web".to_owned(),
         environment: "prod".to_owned(),
         version: None,
+        resource: None,
     };
     assert!(workspace.why(&query).await.is_err());
     assert_eq!(

@@ -17,4 +17,5 @@ mod people;
 mod people_and_time;
 mod serving;
 mod variables;
+mod why;
 mod world;
