@@ -7,6 +7,7 @@ mod delivery;
 mod departures;
 mod dependencies;
 mod events;
+mod forecast;
 mod job_runs;
 mod limits;
 mod log;
