@@ -31,6 +31,9 @@ pub struct Gate {
     /// Since when it passes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub satisfied_at: Option<String>,
+    /// Since when it stands as it does, for this reason; absent where that is not on record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
     /// When time alone could next change it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_evaluation_time: Option<String>,

@@ -22,6 +22,51 @@ pub struct Why {
     /// When everything passes, where only time is missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub earliest: Option<String>,
+    /// What it waits for, and what that waits for, down to what waits for nothing else.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub story: String,
+    /// Each thing that is missing, of those that the environment itself waits for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waits_for: Vec<Need>,
+}
+
+/// One thing that is missing.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Need {
+    /// `environment`: another environment has to have the version first; `approval`; `time`: a moment has to come;
+    /// `event`: something under way has to end, or a turn to come; `change`: someone has to change or decide something.
+    pub kind: String,
+    pub text: String,
+    /// The environments of which one has to have the version first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub environments: Vec<EnvironmentRef>,
+    /// What would do, where the text does not say it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub opens: String,
+    /// Who can do that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub who: Vec<String>,
+    /// When time alone gives it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+    /// Since when it is missing, where that is on record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule_id: Option<String>,
+}
+
+/// The answer to the same question for every environment of a version's deployment.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WhyChain {
+    pub deployment: DeploymentRef,
+    pub version: VersionRef,
+    /// From the last environment down to what is waited for in the end.
+    pub summary: String,
+    /// What is waited for stands before what waits for it.
+    pub environments: Vec<Why>,
 }
 
 /// How one target stands towards the version.
@@ -59,6 +104,20 @@ pub struct WhyQuery {
     pub deployment: String,
     /// An environment's name or id.
     pub environment: String,
+    /// A version's tag or id; the newest when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// A resource's identifier, name or id: only what is asked of this target.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource: Option<String>,
+}
+
+/// The query of `GET …/why/chain`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WhyChainQuery {
+    /// A deployment's slug or id.
+    pub deployment: String,
     /// A version's tag or id; the newest when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,

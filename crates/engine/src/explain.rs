@@ -1,15 +1,19 @@
 //! Why a version is where it is and not further: the decision run again, and told.
 
+mod chain;
 mod earliest;
 mod held_back;
+mod one_target;
+
+pub use chain::{Chain, Link, Need, NeedKind};
 
 use crate::engine::Engine;
 use crate::rules::{Action, Reason, Verdict};
 use crate::settle::{Conduct, GateStanding, LaneView, Place, Turns};
-use crate::state::{Lane, LaneKey, Promotion, Target};
+use crate::state::{Lane, LaneKey, Promotion, Target, Track};
 use stagegate_model::{
-    JobId, PolicyId, PromotionId, PromotionStatus, ResourceId, RuleId, StartKind, Timestamp,
-    Version, VersionId, VersionStatus,
+    GateState, JobId, PolicyId, PromotionId, PromotionStatus, ResourceId, RuleId, StartKind,
+    Timestamp, Version, VersionId, VersionStatus,
 };
 use std::collections::BTreeMap;
 
@@ -42,6 +46,8 @@ pub struct Gate {
     pub verdict: Verdict,
     /// Passed for good, since the rollout has begun.
     pub latched: bool,
+    /// Since when it stands so for this reason; `None` where that is not on record.
+    pub since: Option<Timestamp>,
 }
 
 /// One target, as it stands towards a version.
@@ -171,10 +177,20 @@ impl Engine {
                 }
             }
         }
-        let mut gates: Vec<Gate> = standings
-            .into_values()
-            .map(|gate| self.named(gate))
-            .collect();
+        self.in_order(standings.into_values(), self.track_of(view, version))
+    }
+
+    fn track_of(&self, view: &LaneView<'_>, version: &Version) -> Option<&Track> {
+        self.state.track(version.id, view.environment.id)
+    }
+
+    /// Gates with the names of their policies, those of the highest priority first.
+    fn in_order(
+        &self,
+        standings: impl Iterator<Item = GateStanding>,
+        track: Option<&Track>,
+    ) -> Vec<Gate> {
+        let mut gates: Vec<Gate> = standings.map(|gate| self.named(gate, track)).collect();
         let priority = |gate: &Gate| {
             self.state
                 .policies
@@ -188,7 +204,12 @@ impl Engine {
     }
 
     /// A gate with the name of its policy or freeze; what a version needs by itself has none.
-    fn named(&self, gate: GateStanding) -> Gate {
+    fn named(&self, gate: GateStanding, track: Option<&Track>) -> Gate {
+        let state = match &gate.verdict {
+            Verdict::Allow { .. } => GateState::Allow,
+            Verdict::Wait { .. } => GateState::Wait,
+            Verdict::Deny { .. } => GateState::Deny,
+        };
         let policy = self.state.policies.get(&gate.policy);
         let freeze = self.state.freezes.get(&gate.policy.0.into());
         let named = policy.map(|policy| policy.name.clone());
@@ -198,6 +219,7 @@ impl Engine {
             policy_name: named.unwrap_or_default(),
             rule: gate.rule,
             kind: gate.kind,
+            since: track.and_then(|it| it.since(gate.rule, state, gate.verdict.why().code)),
             verdict: gate.verdict,
             latched: gate.latched,
         }
@@ -390,7 +412,9 @@ impl Engine {
                 let stored = self.state.resource(*resource).map(|it| &**it);
                 let conduct = view.conduct_at(version, stored, now);
                 let gates = view.target_gates(&conduct, version, *resource, now);
-                standing.gates = gates.iter().cloned().map(|it| self.named(it)).collect();
+                let track = self.track_of(view, version);
+                let named = gates.iter().cloned().map(|it| self.named(it, track));
+                standing.gates = named.collect();
                 if standing.state == TargetState::Waiting && standing.reason.is_empty() {
                     let shut = gates.iter().find(|gate| !gate.verdict.is_allowed());
                     standing.reason = match shut {
@@ -561,6 +585,16 @@ impl Engine {
             ),
         }
     }
+}
+
+/// When it can start at the earliest, where nothing but time is missing.
+fn earliest(stopped: Option<&Reason>, closed: &[&Gate]) -> Option<Timestamp> {
+    let by_time = |gate: &&Gate| matches!(&gate.verdict, Verdict::Wait { until: Some(_), why } if why.action != Action::Approval);
+    if stopped.is_some() || !closed.iter().all(by_time) {
+        return None;
+    }
+    let opens = closed.iter().filter_map(|gate| gate.verdict.changes_at());
+    opens.max()
 }
 
 fn summary(

@@ -9,10 +9,12 @@ mod concerns;
 mod engine;
 mod explain;
 mod expressions;
+mod forecast;
 mod handle;
 mod limits;
 pub mod lint;
 mod neighbours;
+mod past;
 mod preview;
 mod resource_index;
 mod rollouts;
@@ -28,8 +30,13 @@ pub use catalog::{
 };
 pub use concerns::{concerns, concerns_place};
 pub use engine::{Context, Engine, SETTLE_TARGETS_MAX};
-pub use explain::{Explanation, Gate, TargetStanding, TargetState};
+pub use explain::{Chain, Explanation, Gate, Link, Need, NeedKind, TargetStanding, TargetState};
 pub use expressions::secret_mark;
+pub use forecast::{
+    Assumption, Expected, Forecast, Given, HORIZON_DAYS, History, Outcome, STEPS_MAX, Source,
+    Subject,
+};
+pub use past::{Beginning, Past, PastGate, PastJob, PastTurn, PastVote, Stamp};
 pub use preview::Undone;
 pub use rollouts::RolloutReport;
 pub use rules::approval::visit_approvers;

@@ -362,6 +362,7 @@ mod tests {
             kind: "anyApproval",
             verdict,
             latched: false,
+            since: None,
         };
         let why = |who: &str, action| Reason {
             who: who.to_owned(),

@@ -104,6 +104,14 @@ impl People {
     pub fn why(&self, why: &mut api::Why) {
         why.gates.iter_mut().for_each(|gate| self.gate(gate));
         why.summary = self.tell(&why.summary);
+        why.story = self.tell(&why.story);
+        for need in &mut why.waits_for {
+            need.text = self.tell(&need.text);
+            need.opens = self.tell(&need.opens);
+            for who in &mut need.who {
+                *who = self.tell(who);
+            }
+        }
         for target in &mut why.targets {
             target.reason = target.reason.as_deref().map(|reason| self.tell(reason));
             target.gates.iter_mut().for_each(|gate| self.gate(gate));

@@ -1,8 +1,9 @@
 //! Things as people name them in queries: by id, slug, name or tag.
 
 use crate::answer::{Answer, Failure};
-use stagegate_engine::State;
-use stagegate_model::{Deployment, DeploymentId, Environment, Resource, Version};
+use stagegate_engine::{LaneKey, State};
+use stagegate_model::{Deployment, DeploymentId, Environment, Resource, ResourceId, Version};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A deployment by slug, id or name.
@@ -47,6 +48,25 @@ pub(crate) fn resource<'s>(state: &'s State, text: &str) -> Answer<&'s Arc<Resou
         .resource_by_identifier(text)
         .or_else(by_id)
         .ok_or_else(|| Failure::no_such("resource", text).at("resource"))
+}
+
+/// A resource that is a target of a lane, by identifier, id or name.
+pub(crate) fn target(state: &State, lane: LaneKey, text: &str) -> Answer<ResourceId> {
+    let targets = state.lane(lane).map(|it| &it.targets);
+    let named = || {
+        let resources = targets.into_iter().flat_map(BTreeMap::keys);
+        let mut known = resources.filter_map(|id| state.resource(*id));
+        known.find(|it| it.name.to_lowercase() == text.to_lowercase())
+    };
+    let found = match resource(state, text) {
+        Ok(found) => found,
+        Err(unknown) => named().ok_or(unknown)?,
+    };
+    if targets.is_some_and(|it| it.contains_key(&found.id)) {
+        return Ok(found.id);
+    }
+    let failure = Failure::no_such("release target", &found.name).at("resource");
+    Err(failure.hint("the selectors of the environment and of the deployment must both match it"))
 }
 
 /// A deployment's version by tag or id; the newest when none is named.

@@ -3,10 +3,10 @@
 use super::{ClientError, List, Workspace};
 use crate::{
     Accepted, CastVotes, ChangedVersion, CreateVersion, DecideVerification, DeploymentVersion,
-    DeploymentVersionDependency, DeploymentVersionWithDependencies, Page, Promotion,
-    PromotionDetail, PromotionsQuery, Release, ReleaseTarget, ReleaseTargetStateQuery,
-    ReleaseTargetStateResponse, ReleaseTargetWithState, RerunVerification, Status, UpdateVersion,
-    Verification, VersionDependency, Why, WhyQuery,
+    DeploymentVersionDependency, DeploymentVersionWithDependencies, Forecast, ForecastQuery,
+    JobWhy, Page, Promotion, PromotionDetail, PromotionsQuery, Release, ReleaseTarget,
+    ReleaseTargetStateQuery, ReleaseTargetStateResponse, ReleaseTargetWithState, RerunVerification,
+    Status, UpdateVersion, Verification, VersionDependency, Why, WhyChain, WhyChainQuery, WhyQuery,
 };
 use reqwest::Method;
 
@@ -92,6 +92,23 @@ impl Workspace {
     /// Why a version is, or is not, in an environment, and when it will be.
     pub async fn why(&self, query: &WhyQuery) -> Answer<Why> {
         self.client.send(self.to_get(["why"]).params(query)).await
+    }
+
+    /// The same for every environment of the version's deployment, with who waits for whom.
+    pub async fn why_chain(&self, query: &WhyChainQuery) -> Answer<WhyChain> {
+        let request = self.to_get(["why", "chain"]).params(query);
+        self.client.send(request).await
+    }
+
+    /// Why a job was started, whenever that was.
+    pub async fn job_why(&self, job: &str) -> Answer<JobWhy> {
+        self.client.send(self.to_get(["jobs", job, "why"])).await
+    }
+
+    /// When a version will be where, if approvals and jobs take their usual time.
+    pub async fn forecast(&self, query: &ForecastQuery) -> Answer<Forecast> {
+        let request = self.to_get(["forecast"]).params(query);
+        self.client.send(request).await
     }
 
     /// What runs where; of one deployment (slug or id) or of all.

@@ -6,7 +6,8 @@ use scripted::{Scripted, answer, events, ok, refused};
 use serde_json::{Value, json};
 use stagegate_api::client::{Client, ClientError, Workspace};
 use stagegate_api::{
-    AgentJobsQuery, CastVotes, ClaimJob, CreateVersion, JobReport, Problem, WhyQuery,
+    AgentJobsQuery, CastVotes, ClaimJob, CreateVersion, ForecastQuery, JobReport, Problem,
+    WhyChainQuery, WhyQuery,
 };
 
 fn workspace(server: &Scripted) -> Workspace {
@@ -220,6 +221,7 @@ async fn requests_are_spelled_as_documented() {
         deployment: "web".to_owned(),
         environment: "prod".to_owned(),
         version: None,
+        resource: None,
     };
     assert!(workspace.why(&query).await.is_err());
     assert_eq!(
@@ -238,5 +240,37 @@ async fn requests_are_spelled_as_documented() {
     assert_eq!(
         requests[2].body,
         r#"{"status":"successful","outputTail":"bye"}"#
+    );
+}
+
+#[tokio::test]
+async fn questions_are_spelled_as_documented() {
+    let server = Scripted::start([
+        refused("version_not_found", ""),
+        refused("job_not_found", ""),
+        refused("version_not_found", ""),
+    ])
+    .await;
+    let workspace = workspace(&server);
+    let chain = WhyChainQuery {
+        deployment: "web".to_owned(),
+        version: Some("v 1".to_owned()),
+    };
+    assert!(workspace.why_chain(&chain).await.is_err());
+    assert!(workspace.job_why("j").await.is_err());
+    let forecast = ForecastQuery {
+        deployment: "web".to_owned(),
+        version: None,
+        approval_seconds: Some(60),
+        job_seconds: None,
+    };
+    assert!(workspace.forecast(&forecast).await.is_err());
+    assert_eq!(
+        server.lines(),
+        [
+            "GET /api/v1/workspaces/w/why/chain?deployment=web&version=v+1",
+            "GET /api/v1/workspaces/w/jobs/j/why",
+            "GET /api/v1/workspaces/w/forecast?approvalSeconds=60&deployment=web",
+        ]
     );
 }

@@ -10,6 +10,7 @@ mod deploy;
 mod diff;
 mod explain_rule;
 mod export;
+mod forecast;
 mod freeze;
 mod get;
 mod group;
@@ -66,6 +67,7 @@ pub enum Command {
     Version(version::Command),
     Status(status::Args),
     Why(why::Args),
+    Forecast(forecast::Args),
     Variables(variables::Args),
     Approve(vote::Approve),
     Reject(vote::Reject),
@@ -139,6 +141,7 @@ pub fn run(command: Command, global: Global, out: Output) -> Result<Answer> {
         Command::Version(command) => asking.ask(|session| command.run(session)),
         Command::Status(args) => asking.ask(|session| args.run(session)),
         Command::Why(args) => asking.ask(|session| args.run(session)),
+        Command::Forecast(args) => asking.ask(|session| args.run(session)),
         Command::Variables(args) => asking.ask(|session| args.run(session)),
         Command::Approve(args) => asking.ask(|session| args.run(session)),
         Command::Reject(args) => asking.ask(|session| args.run(session)),

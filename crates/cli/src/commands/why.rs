@@ -1,5 +1,8 @@
 //! `stagegate why`
 
+mod chain;
+mod past;
+
 use super::variables;
 use crate::Answer;
 use crate::output::{
@@ -8,17 +11,29 @@ use crate::output::{
 use crate::resolve;
 use crate::session::Session;
 use anyhow::Result;
-use stagegate_api::{Why, WhyQuery, WhyTarget};
+use stagegate_api::{Why, WhyChainQuery, WhyQuery, WhyTarget};
 
 /// Say why a version is, or is not, in an environment, and when it will be.
+///
+/// Without an environment: in all of its deployment, and who waits for whom. With `--job`: why that job was started,
+/// whenever that was.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
   stagegate why production
-  stagegate why production --deployment api --version v1.2.3")]
+  stagegate why production --deployment api --version v1.2.3
+  stagegate why production --resource cluster-1
+  stagegate why --version v1.2.3
+  stagegate why --job 0193e5a2-7c1f-7d3e-8a44-0f8e2b6c9d10")]
 pub struct Args {
-    /// The environment's name or id
-    environment: String,
+    /// The environment's name or id; all of them when left out
+    environment: Option<String>,
+    /// Only what is asked of this target: its resource's identifier, name or id
+    #[arg(long, short, value_name = "RESOURCE", requires = "environment")]
+    resource: Option<String>,
+    /// Why this job was started: its id
+    #[arg(long, short, value_name = "ID", conflicts_with_all = ["environment", "deployment", "version"])]
+    job: Option<String>,
     /// The deployment's slug, name or id; may be left out when there is only one
     #[arg(long, short, value_name = "DEPLOYMENT")]
     deployment: Option<String>,
@@ -30,16 +45,34 @@ pub struct Args {
 impl Args {
     pub async fn run(self, session: Session) -> Result<Answer> {
         let workspace = session.workspace().await?;
+        if let Some(job) = &self.job {
+            let why = workspace.job_why(job).await?;
+            session.out.show(&why, past::render)?;
+            return Ok(Answer::Yes);
+        }
         let deployment = resolve::deployment(&workspace, self.deployment.as_deref()).await?;
-        let environment = resolve::environment(&workspace, &self.environment).await?;
+        let environment = match &self.environment {
+            Some(name) => Some(resolve::environment(&workspace, name).await?.id),
+            None => None,
+        };
         let version = match &self.version {
             Some(tag) => Some(resolve::version(&workspace, &deployment, tag).await?.id),
             None => None,
         };
+        let Some(environment) = environment else {
+            let query = WhyChainQuery {
+                deployment: deployment.id,
+                version,
+            };
+            let chain = workspace.why_chain(&query).await?;
+            session.out.show(&chain, chain::render)?;
+            return Ok(Answer::Yes);
+        };
         let query = WhyQuery {
             deployment: deployment.id,
-            environment: environment.id,
+            environment,
             version,
+            resource: self.resource,
         };
         let why = workspace.why(&query).await?;
         session.out.show(&why, render)?;
@@ -103,6 +136,9 @@ fn render(why: &Why, paint: Paint) -> String {
         ));
     }
     text.push_str(&format!("{}\n", paint.strong(&one_line(&why.summary))));
+    if !why.waits_for.is_empty() {
+        text.push_str(&format!("{}\n", one_line(&why.story)));
+    }
     text
 }
 
@@ -143,7 +179,7 @@ fn last_given(target: &WhyTarget) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use stagegate_api::{DeploymentRef, EnvironmentRef, Gate, VersionRef};
+    use stagegate_api::{DeploymentRef, EnvironmentRef, Gate, Need, VersionRef};
 
     #[test]
     fn gates_targets_and_summary_are_told() {
@@ -177,13 +213,17 @@ mod tests {
                 ..WhyTarget::default()
             }],
             earliest: None,
+            story: "production waits for approval by role:admin; nothing else is missing"
+                .to_owned(),
+            waits_for: vec![Need::default()],
         };
         assert_eq!(
             render(&why, Paint::none()),
             "api v2 → production: ○ waiting\npromotion p\n\nGATES\n  \
              ○ anyApproval waits (policy `prod`)\n      0 of 1\n\nTARGETS\n  \
              RESOURCE  STATE      RUNS  LAST GIVEN  WHY\n  \
-             host-1    ○ waiting  v1    –\n\nwaits for one approval\n"
+             host-1    ○ waiting  v1    –\n\nwaits for one approval\n\
+             production waits for approval by role:admin; nothing else is missing\n"
         );
     }
 }

@@ -62,6 +62,9 @@ pub fn render(gates: &[Gate], paint: Paint) -> String {
             if !gate.who.is_empty() {
                 line("who can", one_line(&gate.who.join(", ")));
             }
+            if let Some(since) = &gate.since {
+                line("since", when::both(since, now));
+            }
             if let Some(next) = &gate.next_evaluation_time {
                 let label = match gate.action_type.as_str() {
                     "approval" => "asked anew",
@@ -160,6 +163,7 @@ mod tests {
             message: "0 of 1 approvals".to_owned(),
             opens: "one more approval".to_owned(),
             who: vec!["admin".to_owned(), "approver".to_owned()],
+            since: Some("then".to_owned()),
             ..Gate::default()
         };
         let open = Gate {
@@ -173,7 +177,7 @@ mod tests {
         assert_eq!(
             render(&[shut.clone(), open.clone()], Paint::none()),
             "  ○ anyApproval waits (policy `production`)\n      0 of 1 approvals\n      \
-             opens with: one more approval\n      who can: admin, approver\n  \
+             opens with: one more approval\n      who can: admin, approver\n      since: then (then)\n  \
              ✓ environmentProgression open (policy `chain`)\n      `staging` has it\n      \
              stays open: the rollout has begun\n"
         );

@@ -15,6 +15,7 @@ const COMMANDS: &[&str] = &[
     "version set-status",
     "status",
     "why",
+    "forecast",
     "approve",
     "reject",
     "withdraw",

@@ -15,3 +15,4 @@ mod people;
 mod people_and_time;
 mod start;
 mod story;
+mod why;

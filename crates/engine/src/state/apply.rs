@@ -12,9 +12,7 @@ mod variables;
 use super::{
     Key, LaneKey, Measurement, MetricRun, State, Verification, Verified, VoteRecord, WorkspaceInfo,
 };
-use stagegate_model::{
-    EntryId, Fact, GateState, Timestamp, VerificationStatus, VerificationTrigger,
-};
+use stagegate_model::{EntryId, Fact, Timestamp, VerificationStatus, VerificationTrigger};
 
 use std::sync::Arc;
 
@@ -184,11 +182,7 @@ impl State {
                         .tracks
                         .entry((promotion.version, promotion.environment))
                         .or_default();
-                    if gate.state == GateState::Gone {
-                        track.gates.remove(&gate.rule);
-                    } else {
-                        track.gates.insert(gate.rule, gate.clone());
-                    }
+                    track.record(gate, now);
                 }
             }
             Fact::PromotionMoved { id, status } => {

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use stagegate_model::{
-    Block, DeploymentId, EnvironmentId, GateRecord, JobId, JobStatus, Order, PromotionId,
-    ReleaseId, ResourceId, RuleId, TargetKey, Timestamp, VersionId, VersionOrder,
+    Block, DeploymentId, EnvironmentId, GateRecord, GateState, JobId, JobStatus, Order,
+    PromotionId, ReleaseId, ResourceId, RuleId, TargetKey, Timestamp, VersionId, VersionOrder,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -324,6 +324,8 @@ pub struct Track {
     pub skipped: BTreeMap<RuleId, Timestamp>,
     /// The gates as last recorded.
     pub gates: BTreeMap<RuleId, GateRecord>,
+    /// Since when each of them stands as it does, for the reason that is on record.
+    pub gates_since: BTreeMap<RuleId, Timestamp>,
     /// What became of this version on the targets, by resource; also of targets that have left.
     pub results: BTreeMap<ResourceId, Success>,
     /// Those of the results on targets that stay which count as a success where nothing else is asked for, by when they
@@ -395,6 +397,29 @@ impl Track {
             Some((result.counts_from().filter(|_| stays)?, *id))
         });
         self.counted = counted.collect();
+    }
+
+    /// Takes a gate on record as it stands from `now` on.
+    pub(crate) fn record(&mut self, gate: &GateRecord, now: Timestamp) {
+        if gate.state == GateState::Gone {
+            self.gates.remove(&gate.rule);
+            self.gates_since.remove(&gate.rule);
+            return;
+        }
+        let known = self.gates.insert(gate.rule, gate.clone());
+        let same = |known: &GateRecord| (known.state, &known.code) == (gate.state, &gate.code);
+        // When it opens, or whom it waits for, may change while it waits for the same reason.
+        if !known.is_some_and(|known| same(&known)) {
+            self.gates_since.insert(gate.rule, now);
+        }
+    }
+
+    /// Since when a rule stands so on record; `None` when what is on record is something else.
+    #[must_use]
+    pub fn since(&self, rule: RuleId, state: GateState, code: &str) -> Option<Timestamp> {
+        let known = self.gates.get(&rule)?;
+        let same = (known.state, known.code.as_str()) == (state, code);
+        self.gates_since.get(&rule).copied().filter(|_| same)
     }
 }
 

@@ -29,7 +29,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Raised whenever the shape of [`State`] changes, so that an older snapshot is passed over and refolded.
-pub const SNAPSHOT_SCHEMA: u32 = 4;
+pub const SNAPSHOT_SCHEMA: u32 = 5;
 
 /// Everything a workspace's decisions depend on.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

@@ -2,16 +2,19 @@
 
 mod approvals;
 mod book;
+mod chain;
 mod configuration;
 mod dependencies;
 mod examples;
 mod fan_out;
+mod forecast;
 mod invariants;
 mod jobs;
 mod leases;
 mod lint;
 mod notifiers;
 mod oracle;
+mod past;
 mod people;
 mod progression;
 mod properties;

@@ -5,6 +5,7 @@ mod audit;
 mod deployments;
 mod environments;
 mod events;
+mod forecast;
 mod freezes;
 mod groups;
 mod inbox;
@@ -16,6 +17,7 @@ mod lint;
 mod me;
 mod notifiers;
 mod orders;
+mod past;
 mod policies;
 mod policy_skips;
 mod promotion_acts;
@@ -167,6 +169,7 @@ const ROUTES: &[Route] = routes! {
     post   "/workspaces/{workspaceId}/jobs/{jobId}/heartbeat" Agent job_runs::heartbeat;
     post   "/workspaces/{workspaceId}/jobs/{jobId}/output" Agent job_runs::append_output;
     get    "/workspaces/{workspaceId}/jobs/{jobId}/output" Viewer job_runs::output;
+    get    "/workspaces/{workspaceId}/jobs/{jobId}/why" Viewer past::get;
     post   "/workspaces/{workspaceId}/jobs/{jobId}/cancel" Approver job_runs::cancel;
 
     post   "/workspaces/{workspaceId}/release-targets/state" Viewer release_targets::list;
@@ -192,6 +195,8 @@ const ROUTES: &[Route] = routes! {
     post   "/workspaces/{workspaceId}/promotions/{promotionId}/pause" Approver promotion_acts::pause;
     post   "/workspaces/{workspaceId}/promotions/{promotionId}/resume" Approver promotion_acts::resume;
     get    "/workspaces/{workspaceId}/why" Viewer why::get;
+    get    "/workspaces/{workspaceId}/why/chain" Viewer why::chain;
+    get    "/workspaces/{workspaceId}/forecast" Viewer forecast::get;
     get    "/workspaces/{workspaceId}/status" Viewer status::get;
     get    "/workspaces/{workspaceId}/inbox" Viewer inbox::get;
     get    "/workspaces/{workspaceId}/windows" Viewer windows::get;

@@ -7,7 +7,7 @@ use crate::references;
 use crate::scope::Scope;
 use crate::wire;
 use stagegate_api as api;
-use stagegate_engine::{Engine, Explanation, LaneKey, TargetState};
+use stagegate_engine::{Engine, LaneKey, Link, Need, State, TargetState};
 use stagegate_model::Timestamp;
 
 pub(super) async fn get(
@@ -21,6 +21,20 @@ pub(super) async fn get(
     Ok(Json(why))
 }
 
+/// The same for every environment of the deployment, and who waits for whom.
+pub(super) async fn chain(
+    scope: Scope,
+    Query(query): Query<api::WhyChainQuery>,
+) -> Answer<Json<api::WhyChain>> {
+    let now = scope.now();
+    let people = People::of(&scope).await?;
+    let look = move |engine: &Engine| ask_chain(engine, &query, now);
+    let mut chain = scope.ask(look).await?;
+    chain.summary = people.tell(&chain.summary);
+    chain.environments.iter_mut().for_each(|it| people.why(it));
+    Ok(Json(chain))
+}
+
 fn ask(engine: &Engine, query: &api::WhyQuery, now: Timestamp) -> Answer<api::Why> {
     let state = engine.state();
     let deployment = references::deployment(state, &query.deployment)?;
@@ -30,20 +44,61 @@ fn ask(engine: &Engine, query: &api::WhyQuery, now: Timestamp) -> Answer<api::Wh
         deployment: deployment.id,
         environment: environment.id,
     };
-    let explanation = engine
-        .explain(lane, version.id, now)
+    let resource = match &query.resource {
+        Some(text) => Some(references::target(state, lane, text)?),
+        None => None,
+    };
+    let link = engine
+        .link(lane, version.id, resource, now)
         .ok_or_else(|| Failure::no_such("version", &version.tag))?;
-    Ok(told(engine, &explanation))
+    Ok(told(engine, &link))
 }
 
-fn told(engine: &Engine, it: &Explanation) -> api::Why {
+fn ask_chain(engine: &Engine, query: &api::WhyChainQuery, now: Timestamp) -> Answer<api::WhyChain> {
     let state = engine.state();
+    let deployment = references::deployment(state, &query.deployment)?;
+    let version = references::version(state, deployment.id, query.version.as_deref())?;
+    let chain = engine
+        .chain(version.id, now)
+        .ok_or_else(|| Failure::no_such("version", &version.tag))?;
+    Ok(api::WhyChain {
+        deployment: wire::deployment_ref(state, chain.deployment),
+        version: wire::version_ref(state, chain.version),
+        summary: chain.summary.clone(),
+        environments: chain.links.iter().map(|it| told(engine, it)).collect(),
+    })
+}
+
+fn need(state: &State, it: &Need) -> api::Need {
+    let environments = it.environments.iter();
+    api::Need {
+        kind: it.kind.as_str().to_owned(),
+        text: it.text.clone(),
+        environments: environments
+            .map(|id| wire::environment_ref(state, *id))
+            .collect(),
+        opens: it.opens.clone(),
+        who: Some(it.who.clone())
+            .filter(|who| !who.is_empty())
+            .into_iter()
+            .collect(),
+        until: it.until.map(|at| at.to_string()),
+        since: it.since.map(|at| at.to_string()),
+        rule_id: it.rule.map(|id| id.to_string()),
+    }
+}
+
+fn told(engine: &Engine, link: &Link) -> api::Why {
+    let state = engine.state();
+    let it = &link.explanation;
     let status = match (it.status, &it.stopped) {
         (Some(status), _) => status.to_string(),
         (None, Some(stopped)) => stopped.code.to_owned(),
         (None, None) => "none".to_owned(),
     };
     api::Why {
+        story: link.story.clone(),
+        waits_for: link.needs.iter().map(|it| need(state, it)).collect(),
         deployment: wire::deployment_ref(state, it.lane.deployment),
         environment: wire::environment_ref(state, it.lane.environment),
         version: wire::version_ref(state, it.version),

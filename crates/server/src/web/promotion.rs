@@ -83,6 +83,7 @@ struct ShownGate {
     message: String,
     opens: String,
     who: String,
+    since: String,
     next: String,
     stages: Vec<ShownStage>,
     votes: Vec<ShownVote>,
@@ -322,6 +323,7 @@ fn gate(gate: &api::Gate) -> ShownGate {
         message: gate.message.clone(),
         opens: gate.opens.clone(),
         who: gate.who.join(", "),
+        since: gate.since.as_deref().map(short_time).unwrap_or_default(),
         next: gate
             .next_evaluation_time
             .as_deref()

@@ -71,6 +71,7 @@ pub(crate) fn gate(gate: &engine::Gate) -> api::Gate {
         who: some(&why.who).into_iter().collect(),
         details: why.details.clone(),
         satisfied_at,
+        since: gate.since.map(|at| at.to_string()),
         next_evaluation_time: gate.verdict.changes_at().map(|at| at.to_string()),
         latched: gate.latched,
     }
