@@ -14,6 +14,7 @@ mod limits;
 pub mod lint;
 mod neighbours;
 mod preview;
+pub mod relive;
 mod rollouts;
 pub mod rules;
 mod settle;

@@ -15,6 +15,7 @@ mod oracle;
 mod people;
 mod progression;
 mod properties;
+mod relive;
 mod selecting;
 mod sequences;
 mod targets;
