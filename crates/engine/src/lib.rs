@@ -6,6 +6,7 @@
 mod asks;
 mod catalog;
 mod concerns;
+mod consequences;
 mod engine;
 mod explain;
 mod expressions;
@@ -27,6 +28,7 @@ pub use catalog::{
     VARIABLES_MAX,
 };
 pub use concerns::{concerns, concerns_place};
+pub use consequences::{Consequences, Ending, GateTurn, Starting};
 pub use engine::{Context, Engine, SETTLE_TARGETS_MAX};
 pub use explain::{Explanation, Gate, TargetStanding, TargetState};
 pub use expressions::secret_mark;

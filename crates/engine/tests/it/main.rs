@@ -3,6 +3,7 @@
 mod approvals;
 mod book;
 mod configuration;
+mod consequences;
 mod dependencies;
 mod examples;
 mod fan_out;
