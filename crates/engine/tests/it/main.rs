@@ -24,3 +24,4 @@ mod undone;
 mod verifications;
 mod versions;
 mod world;
+mod year;

@@ -1,9 +1,11 @@
 //! History lived once more: as it was under the policies as they were, and otherwise under others.
 
 use crate::world::{World, approvals, health_check, metric, wait_for};
+use crate::year;
 use serde_json::json;
 use stagegate_engine::relive::{Effect, PolicyChange, Report, Simulation};
 use stagegate_model::*;
+use std::collections::BTreeSet;
 
 /// Lives a log again.
 pub fn simulate(
@@ -247,4 +249,62 @@ fn recorded_changes_of_a_changed_policy_are_left_out() {
     let report = simulate(&world.entries.clone(), Timestamp(0), world.now, put(added));
     assert_eq!(report.assumed.policy_changes, 2);
     assert_eq!(by_tag(&world, &report).len(), 1);
+}
+
+#[test]
+fn an_added_approval_stops_exactly_what_has_no_vote() {
+    let mut year = year::make(4, 120);
+    let read = year
+        .log
+        .iter()
+        .map(|bytes| Entry::from_bytes(bytes).expect("an entry"));
+    let entries: Vec<Entry> = read.collect();
+    assert!(
+        year.rollbacks > 0 && year.promotions >= 480,
+        "{} promotions",
+        year.promotions
+    );
+    let same = simulate(
+        &entries,
+        year::START,
+        entries.last().unwrap().time,
+        Vec::new(),
+    );
+    assert_eq!((same.unlike, same.differences.len()), (0, 0));
+    let rule = serde_json::json!({ "anyApproval": { "minApprovals": 1 } });
+    let added = year.policy("added", "Staging", vec![rule]);
+    let report = simulate(
+        &entries,
+        year::START,
+        entries.last().unwrap().time,
+        vec![PolicyChange::Put(added)],
+    );
+    // What began in staging or behind it, of versions on which nobody had voted.
+    let behind: BTreeSet<_> = year.environments[2..].iter().collect();
+    let unvoted = |version: &VersionId| !year.voted_for_staging.contains(version);
+    let expected = year.started.iter().copied();
+    let expected: BTreeSet<_> = expected
+        .filter(|(version, environment)| unvoted(version) && behind.contains(environment))
+        .collect();
+    let first = report
+        .differences
+        .iter()
+        .filter(|it| it.promotion.attempt == 1);
+    let (stopped, others): (Vec<_>, Vec<_>) = first.partition(|it| it.effect == Effect::Stopped);
+    let stopped = stopped
+        .iter()
+        .map(|it| (it.promotion.version, it.promotion.environment));
+    let stopped: BTreeSet<_> = stopped.collect();
+    assert!(expected.len() > 50, "{}", expected.len());
+    assert_eq!(stopped, expected);
+    // Nothing that began is touched otherwise; what waited in vain may be superseded by another.
+    let begun = others.iter().filter(|it| {
+        it.recorded
+            .as_ref()
+            .is_some_and(|fate| fate.started_at.is_some())
+    });
+    let begun: Vec<_> = begun
+        .filter(|it| !matches!(it.effect, Effect::Otherwise))
+        .collect();
+    assert!(begun.is_empty(), "{begun:#?}");
 }

@@ -16,5 +16,6 @@ mod pages;
 mod people;
 mod people_and_time;
 mod serving;
+mod simulate;
 mod variables;
 mod world;

@@ -1,4 +1,5 @@
 //! Seeds that must hold, and mutants that must be caught.
 
 mod mutants;
+mod relive;
 mod seeds;
