@@ -142,6 +142,8 @@ pub const CODES: &[(&str, u16, &str)] = &[
     ("already_counted", 409, "One person counts once"),
     ("group_in_use", 409, "A policy names the group"),
     ("too_many", 409, "There are too many of them"),
+    ("not_a_policy", 409, "Only policies can be others in a simulation"),
+    ("simulation_running", 409, "Another simulation is under way"),
     // Job agents
     ("no_job_agent", 409, "Not exactly one job agent fits the deployment"),
     // Storage and start

@@ -57,6 +57,20 @@ pub fn time_ahead(flag: &str, text: &str, now: Timestamp) -> Result<Timestamp> {
     Ok(now.plus_seconds(i64::try_from(length.as_secs()).unwrap_or(i64::MAX)))
 }
 
+/// A moment: a time in RFC 3339, or how long before `now`. `flag` is how it is called in errors.
+pub fn time_ago(flag: &str, text: &str, now: Timestamp) -> Result<Timestamp> {
+    if let Ok(time) = text.trim().parse() {
+        return Ok(time);
+    }
+    let length = duration(text).map_err(|_| {
+        Failure::usage("invalid_time", format!("{flag}: `{text}` is no time")).hint(
+            "write how long ago, like `90d` or `2w`, or a moment, like `2026-01-31T09:00:00Z`",
+        )
+    })?;
+    let seconds = i64::try_from(length.as_secs()).unwrap_or(i64::MAX);
+    Ok(now.plus_seconds(-seconds))
+}
+
 /// A JSON object, given as text or as `@file`. `flag` is how it is called in errors.
 pub fn json_object(flag: &str, text: &str) -> Result<JsonMap> {
     let from = |what: &str, text: &str| match serde_json::from_str(text) {

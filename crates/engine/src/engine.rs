@@ -100,6 +100,12 @@ impl Engine {
     pub fn execute(&mut self, command: Command, context: Context) -> Result<Vec<Fact>, Rejection> {
         let now = context.now.max(self.state.head.time);
         let facts = handle::handle(self, command, Context { now, ..context })?;
+        Ok(self.record(facts, Context { now, ..context }))
+    }
+
+    /// Folds what was said and decides what follows from it, as one entry.
+    pub(crate) fn record(&mut self, facts: Vec<Fact>, context: Context) -> Vec<Fact> {
+        let now = context.now.max(self.state.head.time);
         let head = self.state.head;
         self.state.begin(head.seq + 1, context.entry, now);
         let mut turn = Turn::new(self, context.entry, SETTLE_TARGETS_MAX);
@@ -114,7 +120,7 @@ impl Engine {
                 ..head
             };
         }
-        Ok(facts)
+        facts
     }
 
     /// Goes on deciding what an earlier entry left over, or what time has opened.

@@ -153,7 +153,12 @@ impl Engine {
     }
 
     /// Every gate over all classes of targets; where the lane has no targets yet, those that do not look at one.
-    fn gates(&self, view: &LaneView<'_>, version: &Version, now: Timestamp) -> Vec<Gate> {
+    pub(crate) fn gates(
+        &self,
+        view: &LaneView<'_>,
+        version: &Version,
+        now: Timestamp,
+    ) -> Vec<Gate> {
         let mut asked = BTreeMap::new();
         let mut standings: BTreeMap<RuleId, GateStanding> = BTreeMap::new();
         let classes = view.classes();

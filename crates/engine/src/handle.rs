@@ -1,7 +1,7 @@
 //! Commands: each is refused whole, with a reason for the caller, or becomes facts. Nothing is folded here.
 
 mod dependencies;
-mod jobs;
+pub(crate) mod jobs;
 pub(crate) mod orders;
 mod people;
 

@@ -6,6 +6,7 @@
 mod asks;
 mod catalog;
 mod concerns;
+mod consequences;
 mod engine;
 mod explain;
 mod expressions;
@@ -16,6 +17,7 @@ pub mod lint;
 mod neighbours;
 mod past;
 mod preview;
+pub mod relive;
 mod resource_index;
 mod rollouts;
 pub mod rules;
@@ -29,6 +31,7 @@ pub use catalog::{
     VARIABLES_MAX,
 };
 pub use concerns::{concerns, concerns_place};
+pub use consequences::{Consequences, Ending, GateTurn, Starting};
 pub use engine::{Context, Engine, SETTLE_TARGETS_MAX};
 pub use explain::{Chain, Explanation, Gate, Link, Need, NeedKind, TargetStanding, TargetState};
 pub use expressions::secret_mark;

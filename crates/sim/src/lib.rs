@@ -49,6 +49,18 @@ pub fn run(seed: u64, steps: usize) -> Run {
     run_steps(seed, &plan::draw(seed, steps), &mut Nobody, false)
 }
 
+/// The log of a seed's plan of so many steps.
+///
+/// # Errors
+/// The first thing that must not be.
+pub fn history(seed: u64, steps: usize) -> Result<Vec<stagegate_model::Entry>, Violation> {
+    let plan = plan::draw(seed, steps);
+    let mut nobody = Nobody;
+    let mut world = world::World::new(seed, &plan, &mut nobody, false)?;
+    world.run()?;
+    Ok(world.auditor.entries().to_vec())
+}
+
 /// Runs given steps in a seed's world, perhaps sabotaged. `loud` prints the trace as it grows.
 pub fn run_steps(seed: u64, steps: &[Step], saboteur: &mut dyn Saboteur, loud: bool) -> Run {
     let mut world = match world::World::new(seed, steps, saboteur, loud) {

@@ -4,9 +4,9 @@ use super::{ClientError, List, Workspace};
 use crate::{
     Accepted, Apply, ApplyReport, DeploymentAndSystems, DeploymentWithVariablesAndSystems,
     Environment, EnvironmentWithSystems, JobAgent, Notifier, NotifierTest, Policy,
-    RelationshipRule, Resource, System, SystemWithLinkedEntities, TargetVariables,
-    UpsertDeployment, UpsertEnvironment, UpsertJobAgent, UpsertNotifier, UpsertPolicy,
-    UpsertResource, UpsertSystem, VariableSet,
+    RelationshipRule, Resource, Simulate, Simulation, System, SystemWithLinkedEntities,
+    TargetVariables, UpsertDeployment, UpsertEnvironment, UpsertJobAgent, UpsertNotifier,
+    UpsertPolicy, UpsertResource, UpsertSystem, VariableSet,
 };
 
 type Answer<T> = Result<T, ClientError>;
@@ -17,6 +17,12 @@ impl Workspace {
     /// `POST …/apply`: all or nothing; only tells what it would do when `dry_run`.
     pub async fn apply(&self, body: &Apply, dry_run: bool) -> Answer<ApplyReport> {
         let request = self.to_post(["apply"]).param("dryRun", dry_run);
+        self.client.send(request.json(body)?).await
+    }
+
+    /// `POST …/simulate`: what would have been under the policies of the documents. Nothing is changed.
+    pub async fn simulate(&self, body: &Simulate) -> Answer<Simulation> {
+        let request = self.to_post(["simulate"]);
         self.client.send(request.json(body)?).await
     }
 

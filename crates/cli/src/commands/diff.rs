@@ -1,13 +1,15 @@
 //! `stagegate diff`
 
 use crate::Answer;
+use crate::commands::effects;
 use crate::documents::Files;
 use crate::output::{Paint, clean, one_line};
 use crate::session::Session;
 use anyhow::Result;
 use stagegate_api::{AppliedDocument, Apply, ApplyReport, FieldChange, Json};
 
-/// Show, field by field, what applying the documents would change. Nothing is changed.
+/// Show, field by field, what applying the documents would change, and what that would do at once: targets joining and
+/// leaving, gates opening and shutting, jobs starting. Nothing is changed.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -65,6 +67,7 @@ fn render(report: &ApplyReport, paint: Paint) -> String {
     if text.is_empty() {
         return "no differences\n".to_owned();
     }
+    text.push_str(&effects::render(report.effects.as_ref(), paint));
     text
 }
 
@@ -123,6 +126,7 @@ mod tests {
         let mut report = ApplyReport {
             documents: vec![document("changed", fields), document("unchanged", vec![])],
             seq: 1,
+            effects: None,
         };
         assert_eq!(
             render(&report, Paint::none()),

@@ -8,6 +8,7 @@ mod confirm;
 mod demo;
 mod deploy;
 mod diff;
+mod effects;
 mod explain_rule;
 mod export;
 mod forecast;
@@ -29,6 +30,7 @@ mod releases;
 mod rollback;
 mod sample_service;
 mod serve;
+mod simulate;
 mod skip;
 mod status;
 mod test;
@@ -59,6 +61,7 @@ pub enum Command {
     Demo(demo::Args),
     Apply(apply::Args),
     Diff(diff::Args),
+    Simulate(simulate::Args),
     Export(export::Args),
     Lint(lint::Args),
     Get(get::Args),
@@ -135,6 +138,7 @@ pub fn run(command: Command, global: Global, out: Output) -> Result<Answer> {
         Command::Demo(args) => args.run(),
         Command::Apply(args) => asking.ask(|session| args.run(session)),
         Command::Diff(args) => asking.ask(|session| args.run(session)),
+        Command::Simulate(args) => asking.ask(|session| args.run(session)),
         Command::Export(args) => asking.ask(|session| args.run(session)),
         Command::Lint(args) => args.run(asking),
         Command::Get(args) => asking.ask(|session| args.run(session)),

@@ -8,6 +8,7 @@ const COMMANDS: &[&str] = &[
     "serve",
     "apply",
     "diff",
+    "simulate",
     "export",
     "get",
     "version create",

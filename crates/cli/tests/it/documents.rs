@@ -66,6 +66,39 @@ fn differences_are_shown_field_by_field() {
 }
 
 #[test]
+fn what_a_change_would_do_and_would_have_done_is_told() {
+    let (dir, server) = server();
+    let server = server.with_shop();
+    let same = server.run(&["simulate", "--since", "1h"]).ok();
+    assert!(same.ends_with("no differences\n"), "{same}");
+    let file = dir.path().join("shop.yaml");
+    fs::write(&file, SHOP.replace("minApprovals: 2", "minApprovals: 3")).unwrap();
+    let file = file.to_str().unwrap();
+    let args = ["simulate", "-f", file, "--since", "1h", "--exit-code"];
+    let told = server.run(&args).ok();
+    assert!(told.starts_with("Four Eyes from "), "{told}");
+    let json = server.run(&["simulate", "-f", file, "-o", "json"]).json();
+    assert_eq!(json["policies"], serde_json::json!(["Four Eyes"]));
+    let diff = server.run(&["diff", "-f", file]).ok();
+    assert!(
+        diff.contains("\nWhat it would do\n  nothing at once\n"),
+        "{diff}"
+    );
+
+    let more = "type: Resource\nname: more\nidentifier: more\nkind: Host\nversion: test/v1\n";
+    let diff = server.run_with_input(&["diff", "-f", "-"], more).ok();
+    assert!(diff.contains("\nWhat it would do\n"), "{diff}");
+    let refused = server.run_with_input(&["simulate", "-f", "-"], more);
+    assert_ne!(refused.code, Some(0));
+    assert!(refused.stderr.contains("Resource `more`"), "{refused:?}");
+    let refused = server.run(&["simulate", "--since", "yesterday"]);
+    assert!(
+        refused.stderr.contains("`yesterday` is no time"),
+        "{refused:?}"
+    );
+}
+
+#[test]
 fn what_was_exported_can_be_applied() {
     let (_dir, server) = server();
     let server = server.with_shop();

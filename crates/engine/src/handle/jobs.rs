@@ -330,8 +330,14 @@ pub(super) fn report(
         exit: report.exit,
         links: report.links,
     }];
-    // A trigger that is not the job's success is decided here, in the entry of its cause, and never again.
-    let trigger = match status {
+    let trigger = trigger_of(job, status);
+    facts.extend(trigger.and_then(|trigger| on_trigger(engine, job, trigger, context)));
+    Ok(facts)
+}
+
+/// What a report sets off that is not the job's success: that is decided in the entry of its cause, and never again.
+pub(crate) fn trigger_of(job: &Job, status: JobStatus) -> Option<VerificationTrigger> {
+    match status {
         JobStatus::InProgress | JobStatus::ActionRequired if job.started_at.is_none() => {
             Some(VerificationTrigger::JobStarted)
         }
@@ -339,9 +345,7 @@ pub(super) fn report(
             Some(VerificationTrigger::JobFailure)
         }
         _ => None,
-    };
-    facts.extend(trigger.and_then(|trigger| on_trigger(engine, job, trigger, context)));
-    Ok(facts)
+    }
 }
 
 /// What a report means for a job that was asked to stop: stopped since it ran too long is failed. Whatever else the

@@ -317,11 +317,22 @@ pub(super) fn cancel_promotion(
 ) -> Result<Vec<Fact>, Rejection> {
     too_large("reason", reason.len(), TEXT_BYTES_MAX)?;
     let promotion = open_promotion_of(state, id)?;
-    let track = state.track(promotion.version, promotion.environment);
     let message = match reason {
         "" => "its promotion was cancelled".to_owned(),
         why => format!("its promotion was cancelled: {why}"),
     };
+    Ok(cancelling(state, promotion, &message, context))
+}
+
+/// What ending a promotion by hand comes to; `message` is why, as it is told everywhere.
+pub(crate) fn cancelling(
+    state: &State,
+    promotion: &Promotion,
+    message: &str,
+    context: Context,
+) -> Vec<Fact> {
+    let id = promotion.id;
+    let track = state.track(promotion.version, promotion.environment);
     let key = LaneKey {
         deployment: promotion.deployment,
         environment: promotion.environment,
@@ -330,7 +341,7 @@ pub(super) fn cancel_promotion(
     if track.is_none_or(|track| track.cancelled.is_none()) {
         facts.push(Fact::PromotionCancelRequested {
             id,
-            reason: message.clone(),
+            reason: message.to_owned(),
         });
     }
     let lane = state.lane(key);
@@ -340,7 +351,7 @@ pub(super) fn cancel_promotion(
         state.jobs().get(&target.active?)
     });
     for job in jobs.filter(|job| job.promotion == id) {
-        facts.extend(stop_job(job, &message, context));
+        facts.extend(stop_job(job, message, context));
     }
     let orders = lane.into_iter().flat_map(|lane| &lane.orders);
     for (resource, order) in orders {
@@ -348,11 +359,11 @@ pub(super) fn cancel_promotion(
         if order.version == promotion.version && order.kind != StartKind::Rollback {
             facts.push(Fact::OrderDropped {
                 target: key.target(*resource),
-                reason: message.clone(),
+                reason: message.to_owned(),
             });
         }
     }
-    Ok(facts)
+    facts
 }
 
 /// A job that nobody works on ends at once; another is asked to stop.

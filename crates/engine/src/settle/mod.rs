@@ -10,6 +10,7 @@ mod limits;
 mod look;
 mod membership;
 mod plan;
+mod probe;
 mod promotions;
 mod redeploys;
 mod rollbacks;
@@ -40,6 +41,8 @@ pub(crate) struct Turn<'e> {
     /// Bytes of job configuration that still fit into this entry.
     pub bytes_left: usize,
     facts: Vec<Fact>,
+    /// `Some` while it is only asked whether anything would be decided, and the answer so far.
+    probed: Option<bool>,
 }
 
 /// Bytes of job configuration in one entry, at most; an entry must stay well below what the store takes.
@@ -54,6 +57,7 @@ impl<'e> Turn<'e> {
             budget,
             bytes_left: CONFIG_BYTES_PER_ENTRY_MAX,
             facts: Vec::new(),
+            probed: None,
         }
     }
 
@@ -63,6 +67,10 @@ impl<'e> Turn<'e> {
 
     /// Folds a fact and keeps it for the entry.
     pub fn push(&mut self, fact: Fact) {
+        if let Some(would) = &mut self.probed {
+            *would = true;
+            return;
+        }
         self.engine.fold(&fact);
         self.facts.push(fact);
     }

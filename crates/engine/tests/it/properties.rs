@@ -366,6 +366,7 @@ fn run(draws: &[Draw]) -> Pair {
         }
     }
     pair.read_back();
+    crate::relive::repeats_itself(&pair.world.entries, pair.world.now);
     pair
 }
 

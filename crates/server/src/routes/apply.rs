@@ -1,5 +1,6 @@
 //! Documents: applying them, and writing the workspace as them.
 
+use super::effects::effects;
 use crate::answer::Json;
 use crate::answer::{Answer, Failure};
 use crate::body::{Body, Query};
@@ -56,9 +57,10 @@ pub(super) async fn apply(
         })
         .await?;
     let (plan, copy, mut seq) = planned.map_err(|errors: Vec<DocumentError>| refusal(errors))?;
+    let mut effects = None;
     if let Some(copy) = copy {
-        let tried = try_out(&scope, copy, &plan).await;
-        tried.map_err(|failure| people.failure(failure))?;
+        let tried = try_out(&scope, copy, &plan, &people).await;
+        effects = Some(tried.map_err(|failure| people.failure(failure))?);
     } else if !plan.is_empty() {
         let submitted = submit(&scope, &plan).await;
         seq = submitted.map_err(|failure| people.failure(failure))?;
@@ -66,6 +68,7 @@ pub(super) async fn apply(
     Ok(Json(api::ApplyReport {
         documents: plan.documents.into_iter().map(document).collect(),
         seq,
+        effects,
     }))
 }
 
@@ -82,30 +85,39 @@ async fn submit(scope: &Scope, plan: &Plan) -> Answer<u64> {
     }
 }
 
-async fn try_out(scope: &Scope, mut copy: Engine, plan: &Plan) -> Answer<()> {
+/// What the changes would do, tried on a copy.
+async fn try_out(
+    scope: &Scope,
+    mut copy: Engine,
+    plan: &Plan,
+    people: &People,
+) -> Answer<api::Effects> {
     let context = Context {
         entry: EntryId(Uuid::now_v7()),
         now: scope.now(),
         actor: scope.caller.actor(),
     };
-    let command = Command::Configure(plan.changes.clone());
-    let tried = tokio::task::spawn_blocking(move || copy.execute(command, context).map(drop)).await;
-    match tried {
-        Ok(Ok(())) => Ok(()),
+    let (changes, people) = (plan.changes.clone(), people.clone());
+    let tried = tokio::task::spawn_blocking(move || {
+        let consequences = copy.consequences(changes, context)?;
+        Ok(effects(consequences, copy.state(), &people))
+    });
+    match tried.await {
+        Ok(Ok(effects)) => Ok(effects),
         Ok(Err(rejection)) => Err(located(plan, &rejection)),
         Err(_) => Err(Failure::internal()),
     }
 }
 
 /// The engine's refusal, led back to the text.
-fn located(plan: &Plan, rejection: &Rejection) -> Failure {
+pub(super) fn located(plan: &Plan, rejection: &Rejection) -> Failure {
     let error = plan.locate(rejection);
     let mut failure = Failure::from(rejection.clone());
     failure.0.errors = vec![problem(error)];
     failure
 }
 
-fn refusal(errors: Vec<DocumentError>) -> Failure {
+pub(super) fn refusal(errors: Vec<DocumentError>) -> Failure {
     let first = errors.first();
     let detail = match (first, errors.len()) {
         (Some(first), 1) => format!("{}:{}: {}", first.file, first.line, first.message),

@@ -3,6 +3,7 @@
 mod apply;
 mod audit;
 mod deployments;
+mod effects;
 mod environments;
 mod events;
 mod forecast;
@@ -27,6 +28,7 @@ mod relationship_rules;
 mod release_targets;
 mod releases;
 mod resources;
+mod simulate;
 mod status;
 mod systems;
 mod users;
@@ -187,6 +189,7 @@ const ROUTES: &[Route] = routes! {
     post   "/workspaces/{workspaceId}/quarantine/clear" Approver quarantine::clear;
 
     post   "/workspaces/{workspaceId}/apply" Admin apply::apply;
+    post   "/workspaces/{workspaceId}/simulate" Viewer simulate::post;
     get    "/workspaces/{workspaceId}/export" Viewer apply::export;
     get    "/workspaces/{workspaceId}/promotions" Viewer promotions::list;
     get    "/workspaces/{workspaceId}/promotions/{promotionId}" Viewer promotions::get;
@@ -255,7 +258,7 @@ pub fn route_table() -> impl Iterator<Item = (String, &'static str, Role)> {
 /// The routes, each behind its guard.
 pub(crate) fn router(app: &App) -> Router<App> {
     ROUTES.iter().fold(Router::new(), |router, route| {
-        let limit = if route.path.ends_with("/apply") {
+        let limit = if route.path.ends_with("/apply") || route.path.ends_with("/simulate") {
             APPLY_BYTES_MAX
         } else {
             BODY_BYTES_MAX

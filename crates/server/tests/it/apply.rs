@@ -88,5 +88,8 @@ async fn a_dry_run_tells_and_changes_nothing() {
         .await
         .expect(200);
     assert_eq!(told["documents"][0]["action"], "created", "{told}");
+    let joining = told["effects"]["targetsJoining"].as_array().unwrap();
+    assert_eq!(joining.len(), 2, "{told}");
+    assert_eq!(joining[0]["resources"].as_array().unwrap().len(), 1);
     assert_eq!(world.get("/environments").await.expect(200)["total"], 0);
 }

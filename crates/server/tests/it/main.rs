@@ -17,6 +17,7 @@ mod pages;
 mod people;
 mod people_and_time;
 mod serving;
+mod simulate;
 mod variables;
 mod why;
 mod world;

@@ -2,5 +2,6 @@
 
 mod acts;
 mod mutants;
+mod relive;
 mod seeds;
 mod why;

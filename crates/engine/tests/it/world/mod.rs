@@ -42,6 +42,15 @@ pub struct World {
     pub main: DeploymentId,
 }
 
+/// Whatever a test told, its history lived once more is the same.
+impl Drop for World {
+    fn drop(&mut self) {
+        if self.watchful && !std::thread::panicking() {
+            crate::relive::repeats_itself(&self.entries, self.now);
+        }
+    }
+}
+
 impl World {
     /// A workspace with a system `shop`, an agent `runner`, a deployment `api` that takes every resource, and the
     /// administrator `root`.

@@ -1,0 +1,65 @@
+//! How long it takes to live a year again: `cargo run --release -p stagegate-engine --example year [VERSIONS]`.
+
+use stagegate_engine::relive::{Effect, PolicyChange, Report, Simulation};
+use stagegate_model::{Entry, Timestamp};
+use std::time::Instant;
+use year::{START, Year, make};
+
+// The tests make a smaller one.
+#[path = "../tests/it/year.rs"]
+#[allow(dead_code, reason = "the tests look at more of it")]
+mod year;
+
+fn main() {
+    let versions = std::env::args().nth(1);
+    let versions = versions
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(12_500);
+    let begun = Instant::now();
+    let mut year = make(60, versions);
+    let bytes: usize = year.log.iter().map(Vec::len).sum();
+    println!(
+        "{} promotions, {} rollbacks, {} entries of {} MiB, made in {:.1?}",
+        year.promotions,
+        year.rollbacks,
+        year.log.len(),
+        bytes >> 20,
+        begun.elapsed()
+    );
+    let same = simulate(&year, Vec::new());
+    println!(
+        "the same policies: {} differences, {} entries unlike",
+        same.differences.len(),
+        same.unlike
+    );
+    let rule = serde_json::json!({ "anyApproval": { "minApprovals": 1 } });
+    let policy = year.policy("added", "Staging", vec![rule]);
+    let report = simulate(&year, vec![PolicyChange::Put(policy)]);
+    let stopped = report.differences.iter();
+    let stopped = stopped.filter(|it| it.effect == Effect::Stopped && it.promotion.attempt == 1);
+    println!(
+        "an approval added: {} differences, {} first attempts stopped, {:?}",
+        report.differences.len(),
+        stopped.count(),
+        report.assumed
+    );
+}
+
+fn simulate(year: &Year, changes: Vec<PolicyChange>) -> Report {
+    let begun = Instant::now();
+    let mut simulation = Simulation::new(START, changes);
+    let read = || {
+        year.log
+            .iter()
+            .filter_map(|bytes| Entry::from_bytes(bytes).ok())
+    };
+    read().for_each(|entry| simulation.learn(&entry));
+    let learnt = begun.elapsed();
+    read().for_each(|entry| simulation.relive(&entry));
+    let report = simulation.finish(Timestamp(START.0 + 372 * 86_400_000));
+    println!(
+        "read once in {learnt:.1?}; read and lived again, all in all, in {:.1?}",
+        begun.elapsed()
+    );
+    report
+}
