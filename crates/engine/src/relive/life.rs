@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// How long an agent takes to stop a job that it was asked to stop.
 const STOPPING_MILLIS: i64 = 1_000;
 /// Ordinals of entries that the record does not have, beyond those of any decision.
-const OWN_ENTRIES: u64 = 1 << 40;
+const OWN_ENTRIES: u64 = 1 << 23;
 
 /// A job of this life and what it has to do with the record.
 #[derive(Clone, Copy)]

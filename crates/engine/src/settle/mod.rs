@@ -28,7 +28,7 @@ pub use variables::Resolution;
 
 use crate::engine::Engine;
 use crate::state::State;
-use stagegate_model::{DerivedIds, EntryId, Fact};
+use stagegate_model::{DerivedIds, Entry, EntryId, Fact};
 use uuid::Uuid;
 
 /// One entry in the making.
@@ -43,6 +43,23 @@ pub(crate) struct Turn<'e> {
     facts: Vec<Fact>,
     /// `Some` while it is only asked whether anything would be decided, and the answer so far.
     probed: Option<bool>,
+}
+
+/// Whether an entry took everything that there was to decide: it is far from what an entry takes.
+pub(crate) fn left_nothing(entry: &Entry) -> bool {
+    let (mut targets, mut bytes) = (0, 0);
+    for fact in &entry.facts {
+        match fact {
+            Fact::JobsCreated { jobs, .. } => {
+                targets += jobs.len();
+                bytes += jobs.iter().map(starts::told_bytes).sum::<usize>();
+            }
+            Fact::TargetBlocked { .. } | Fact::TargetOrdered { .. } => targets += 1,
+            _ => {}
+        }
+    }
+    targets += entry.facts.len();
+    targets < crate::SETTLE_TARGETS_MAX / 2 && bytes < CONFIG_BYTES_PER_ENTRY_MAX / 2
 }
 
 /// Bytes of job configuration in one entry, at most; an entry must stay well below what the store takes.

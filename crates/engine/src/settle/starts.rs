@@ -78,12 +78,6 @@ impl Turn<'_> {
                     variables,
                 }) => {
                     budget -= 1;
-                    // Most deployments have none, and this is asked for each of many targets.
-                    let told = match variables.is_empty() {
-                        true => 0,
-                        false => serde_json::json!(variables).to_string().len(),
-                    };
-                    bytes_left = bytes_left.saturating_sub(written_bytes(&config) + told);
                     let new = NewJob {
                         job,
                         release,
@@ -94,6 +88,7 @@ impl Turn<'_> {
                         variables,
                         rollback_of,
                     };
+                    bytes_left = bytes_left.saturating_sub(told_bytes(&new));
                     jobs.entry((promotion, agent)).or_default().push(new);
                     if again.is_none() && retry.is_some() {
                         given_way.push(resource);
@@ -203,6 +198,16 @@ struct Prepared {
     config: Json,
     /// None for a release that is tried again: it keeps its own.
     variables: Variables,
+}
+
+/// How many bytes of an entry go into what is told of a job, at most.
+pub(super) fn told_bytes(job: &NewJob) -> usize {
+    // Most deployments have none, and this is asked for each of many targets.
+    let variables = match job.variables.is_empty() {
+        true => 0,
+        false => serde_json::json!(job.variables).to_string().len(),
+    };
+    written_bytes(&job.config) + variables
 }
 
 /// How many bytes a value takes at most when it is written.

@@ -24,6 +24,11 @@ impl State {
         self.head.time = self.head.time.max(time);
     }
 
+    /// Everything that there was to decide has been.
+    pub(crate) fn mark_none(&mut self) {
+        self.dirty = super::Dirty::default();
+    }
+
     /// Marks everything as to be decided again: after a load, when only time may have passed.
     pub(crate) fn mark_all(&mut self) {
         self.dirty.lanes.extend(self.lanes.keys().copied());

@@ -318,21 +318,26 @@ impl World {
 
     /// Folds a fact that no command makes, as if a measurement had been judged so.
     fn fold(&mut self, fact: Fact, name: &str) -> Result<(), Trouble> {
-        let head = self.engine.state().head();
         let id: EntryId = self.new_id().into();
+        let context = Context {
+            entry: id,
+            now: self.now,
+            actor: Actor::System,
+        };
+        let facts = self.engine.record(vec![fact], context);
+        let head = self.engine.state().head();
         let entry = Entry {
             workspace: self.workspace,
-            seq: head.seq + 1,
+            seq: head.seq,
             id,
-            time: self.now.max(head.time),
+            time: head.time,
             actor: Actor::System,
             cause: Cause::Command {
                 name: name.to_owned(),
             },
             semantics: SEMANTICS_VERSION,
-            facts: vec![fact],
+            facts,
         };
-        self.engine.replay(&entry);
         self.keep(entry)?;
         self.settle_rest()
     }
