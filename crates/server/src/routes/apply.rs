@@ -37,6 +37,10 @@ pub(super) async fn apply(
     let now = scope.now();
     let files = Arc::new(body.files);
     let dry_run = query.dry_run;
+    let _place = match dry_run {
+        true => Some(scope.app.admission().copy().await?),
+        false => None,
+    };
     let people = People::of(&scope).await?;
     let named = people.clone();
     let planned = scope
@@ -89,12 +93,10 @@ async fn try_out(scope: &Scope, mut copy: Engine, plan: &Plan) -> Answer<()> {
         actor: scope.caller.actor(),
     };
     let command = Command::Configure(plan.changes.clone());
-    let tried = tokio::task::spawn_blocking(move || copy.execute(command, context).map(drop)).await;
-    match tried {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(rejection)) => Err(located(plan, &rejection)),
-        Err(_) => Err(Failure::internal()),
-    }
+    let tried = scope
+        .app
+        .beside(move || copy.execute(command, context).map(drop));
+    tried.await?.map_err(|rejection| located(plan, &rejection))
 }
 
 /// The engine's refusal, led back to the text.
