@@ -3,26 +3,34 @@
 //! Every benchmark runs in a process of its own, so that none inherits another's memory. `docs/performance.md` says how
 //! to read what is printed.
 
+mod bare;
+mod connection;
 mod edits;
 mod fan_out;
 mod figure;
 mod footprint;
+mod ingest;
 mod limits;
 mod progression;
+mod reads;
+mod served;
 mod startup;
 mod storm;
+mod tenants;
 mod world;
 
 use anyhow::{Context as _, Result, bail};
 use figure::Figure;
 use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
 
 const USAGE: &str = "\
-usage: stagegate-bench [--quick] [--json FILE] [--max TARGETS] [NAME…]
+usage: stagegate-bench [--quick] [--json FILE] [--max TARGETS] [--seconds N] [NAME…]
 
   NAME           which benchmarks to run: a letter of the table in docs/performance.md, or its name (default: all)
   --quick        small fleets and few rounds: shows that it runs; its figures are worth nothing
   --max TARGETS  no fleet larger than this (default 1000000)
+  --seconds N    how long what is measured over a time is measured (default 20, with --quick 2)
   --json FILE    write the figures there too
 ";
 
@@ -31,6 +39,7 @@ usage: stagegate-bench [--quick] [--json FILE] [--max TARGETS] [NAME…]
 pub struct Sizes {
     quick: bool,
     max: usize,
+    seconds: Option<u64>,
 }
 
 impl Sizes {
@@ -57,6 +66,12 @@ impl Sizes {
         }
     }
 
+    /// For how long something is done.
+    fn duration(self, wanted: u64) -> Duration {
+        let seconds = if self.quick { 2 } else { wanted };
+        Duration::from_secs(self.seconds.unwrap_or(seconds))
+    }
+
     /// How often something is repeated.
     fn rounds(self, wanted: usize) -> usize {
         if self.quick { wanted.min(20) } else { wanted }
@@ -70,11 +85,14 @@ const BENCHES: &[(&str, &str, Bench)] = &[
     ("a", "fan-out", fan_out::run),
     ("b", "progression", progression::run),
     ("c", "policy-edit", edits::policy),
+    ("d", "ingest", ingest::run),
     ("e", "resource-change", edits::resource),
     ("f", "selector", edits::selector),
     ("g", "memory", footprint::run),
     ("h", "start-up", startup::run),
+    ("i", "reads", reads::run),
     ("j", "timer-storm", storm::run),
+    ("k", "tenants", tenants::run),
 ];
 
 struct Options {
@@ -90,6 +108,7 @@ fn options(arguments: impl Iterator<Item = String>) -> Result<Options> {
         sizes: Sizes {
             quick: false,
             max: 1_000_000,
+            seconds: None,
         },
         json: None,
         alone: None,
@@ -106,6 +125,10 @@ fn options(arguments: impl Iterator<Item = String>) -> Result<Options> {
             "--quick" => options.sizes.quick = true,
             "--json" => options.json = Some(value()?),
             "--max" => options.sizes.max = value()?.parse().context("`--max` needs a number")?,
+            "--seconds" => {
+                let seconds = value()?.parse().context("`--seconds` needs a number")?;
+                options.sizes.seconds = Some(seconds);
+            }
             "--alone" => options.alone = Some(value()?),
             "--help" | "-h" => {
                 print!("{USAGE}");
@@ -179,6 +202,9 @@ fn in_a_process(name: &str, sizes: Sizes) -> Result<Vec<Figure>> {
     command.args(["--alone", name, "--max", &sizes.max.to_string()]);
     if sizes.quick {
         command.arg("--quick");
+    }
+    if let Some(seconds) = sizes.seconds {
+        command.args(["--seconds", &seconds.to_string()]);
     }
     let output = command.stderr(Stdio::inherit()).output()?;
     if !output.status.success() {
