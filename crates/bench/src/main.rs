@@ -3,28 +3,36 @@
 //! Every benchmark runs in a process of its own, so that none inherits another's memory. `docs/performance.md` says how
 //! to read what is printed.
 
+mod bare;
+mod connection;
 mod edits;
 mod fan_out;
 mod figure;
 mod footprint;
+mod ingest;
 mod instructions;
 mod limits;
 mod progression;
+mod reads;
+mod served;
 mod startup;
 mod storm;
+mod tenants;
 mod world;
 
 use anyhow::{Context as _, Result, bail};
 use figure::Figure;
 use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
 
 const USAGE: &str = "\
-usage: stagegate-bench [--quick] [--json FILE] [--max TARGETS] [NAME…]
+usage: stagegate-bench [--quick] [--json FILE] [--max TARGETS] [--seconds N] [NAME…]
        stagegate-bench --instructions [--update]
 
   NAME           which benchmarks to run: a letter of the table in docs/performance.md, or its name (default: all)
   --quick        small fleets and few rounds: shows that it runs; its figures are worth nothing
   --max TARGETS  no fleet larger than this (default 1000000)
+  --seconds N    how long what is measured over a time is measured (default 20, with --quick 2)
   --json FILE    write the figures there too
   --instructions count the instructions of the hot paths with valgrind; fails when they are more than is written down
   --update       write them down
@@ -35,6 +43,7 @@ usage: stagegate-bench [--quick] [--json FILE] [--max TARGETS] [NAME…]
 pub struct Sizes {
     quick: bool,
     max: usize,
+    seconds: Option<u64>,
 }
 
 impl Sizes {
@@ -61,6 +70,12 @@ impl Sizes {
         }
     }
 
+    /// For how long something is done.
+    fn duration(self, wanted: u64) -> Duration {
+        let seconds = if self.quick { 2 } else { wanted };
+        Duration::from_secs(self.seconds.unwrap_or(seconds))
+    }
+
     /// How often something is repeated.
     fn rounds(self, wanted: usize) -> usize {
         if self.quick { wanted.min(20) } else { wanted }
@@ -74,11 +89,14 @@ const BENCHES: &[(&str, &str, Bench)] = &[
     ("a", "fan-out", fan_out::run),
     ("b", "progression", progression::run),
     ("c", "policy-edit", edits::policy),
+    ("d", "ingest", ingest::run),
     ("e", "resource-change", edits::resource),
     ("f", "selector", edits::selector),
     ("g", "memory", footprint::run),
     ("h", "start-up", startup::run),
+    ("i", "reads", reads::run),
     ("j", "timer-storm", storm::run),
+    ("k", "tenants", tenants::run),
 ];
 
 struct Options {
@@ -98,6 +116,7 @@ fn options(arguments: impl Iterator<Item = String>) -> Result<Options> {
         sizes: Sizes {
             quick: false,
             max: 1_000_000,
+            seconds: None,
         },
         json: None,
         instructions: false,
@@ -120,6 +139,10 @@ fn options(arguments: impl Iterator<Item = String>) -> Result<Options> {
             "--instructions" => options.instructions = true,
             "--update" => options.update = true,
             "--counted" => options.counted = Some(value()?),
+            "--seconds" => {
+                let seconds = value()?.parse().context("`--seconds` needs a number")?;
+                options.sizes.seconds = Some(seconds);
+            }
             "--alone" => options.alone = Some(value()?),
             "--help" | "-h" => {
                 print!("{USAGE}");
@@ -205,6 +228,9 @@ fn in_a_process(name: &str, sizes: Sizes) -> Result<Vec<Figure>> {
     command.args(["--alone", name, "--max", &sizes.max.to_string()]);
     if sizes.quick {
         command.arg("--quick");
+    }
+    if let Some(seconds) = sizes.seconds {
+        command.args(["--seconds", &seconds.to_string()]);
     }
     let output = command.stderr(Stdio::inherit()).output()?;
     if !output.status.success() {

@@ -1,14 +1,17 @@
 //! The deciding thread: commands and the passing of time become entries, in memory, in order.
 
+use crate::outbox::{Closing, Outbox};
+use crate::schedule::Schedule;
 use crate::step::{self, Decided};
 use crate::workspace::Workspace;
 use crate::write::Write;
-use crate::{Committed, Shared, SubmitError, stopping};
-use stagegate_model::{Actor, Command, EntryId, Timestamp};
+use crate::{Committed, Shared, SubmitError, lock, stopping};
+use stagegate_model::{Actor, Command, EntryId, Timestamp, WorkspaceId};
 use stagegate_store::SideWrite;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, PoisonError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -25,20 +28,24 @@ pub(crate) enum Message {
         side: Vec<SideWrite>,
         reply: Reply,
     },
-    /// An append failed: look which workspaces are to be refolded.
-    Failed,
+    /// Workspaces were marked: look at them.
+    Marked,
     Stop,
 }
 
-pub(crate) fn run(shared: &Arc<Shared>, inbox: &Receiver<Message>, entries: SyncSender<Write>) {
+pub(crate) fn run(shared: &Arc<Shared>, inbox: &Receiver<Message>, outbox: &Outbox) {
+    // Once nothing is decided any more, the writer writes what is left and ends.
+    let _closing = Closing(outbox);
     let mut decider = Decider {
         shared,
-        entries: &entries,
+        outbox,
+        schedule: Schedule::default(),
+        touched: shared.all_ids(),
     };
     // Decisions a crash left over come first.
-    decider.settle_all();
+    decider.settle_due();
     loop {
-        decider.refold_failed();
+        decider.look_at_marked();
         let first = match inbox.recv_timeout(decider.sleep()) {
             Ok(message) => Some(message),
             Err(RecvTimeoutError::Timeout) => None,
@@ -61,20 +68,24 @@ pub(crate) fn run(shared: &Arc<Shared>, inbox: &Receiver<Message>, entries: Sync
                 } => {
                     decider.command(&workspace, actor, *command, side, reply);
                 }
-                Message::Failed => decider.refold_failed(),
+                Message::Marked => decider.look_at_marked(),
                 Message::Stop => {
                     decider.stop(inbox);
                     return;
                 }
             }
         }
-        decider.settle_all();
+        decider.settle_due();
     }
 }
 
 struct Decider<'s> {
     shared: &'s Arc<Shared>,
-    entries: &'s SyncSender<Write>,
+    outbox: &'s Outbox,
+    /// When each workspace is to be looked at though nothing happens there.
+    schedule: Schedule,
+    /// Where something happened since it was last looked at.
+    touched: BTreeSet<WorkspaceId>,
 }
 
 impl Decider<'_> {
@@ -82,21 +93,17 @@ impl Decider<'_> {
         self.shared.clock.now()
     }
 
-    fn all(&self) -> Vec<Arc<Workspace>> {
-        let all = self
-            .shared
-            .workspaces
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
-        all.values().cloned().collect()
-    }
-
     /// How long nothing can change by time alone.
     fn sleep(&self) -> Duration {
+        if !self.touched.is_empty() {
+            return Duration::ZERO;
+        }
         let now = self.now();
-        let all = self.all();
-        let sleeps = all.iter().map(|it| it.live().sleep_millis(now));
-        let millis = sleeps.min().unwrap_or(step::SLEEP_MILLIS_MAX);
+        let millis = self
+            .schedule
+            .next()
+            .map_or(step::SLEEP_MILLIS_MAX, |at| at.millis_since(now));
+        let millis = millis.clamp(0, step::SLEEP_MILLIS_MAX);
         Duration::from_millis(u64::try_from(millis).unwrap_or(0))
     }
 
@@ -109,6 +116,7 @@ impl Decider<'_> {
         reply: Reply,
     ) {
         let now = self.now();
+        self.touched.insert(workspace.id);
         let decided = workspace
             .live_mut()
             .submit(entry_id(), actor, command, side, now);
@@ -133,31 +141,45 @@ impl Decider<'_> {
     }
 
     /// Goes on with what is dirty or due, one entry for each workspace, so that none starves another.
-    fn settle_all(&mut self) {
+    fn settle_due(&mut self) {
         let now = self.now();
-        for workspace in self.all() {
+        let mut ids = std::mem::take(&mut self.touched);
+        ids.extend(self.schedule.due(now));
+        for id in ids {
+            let Some(workspace) = self.shared.find(id) else {
+                self.schedule.set(id, None);
+                continue;
+            };
             if workspace.live().should_read_again(now) {
                 self.refold(&workspace);
             }
-            let settled = workspace.live_mut().settle(entry_id(), now);
+            let (settled, due_at) = {
+                let mut live = workspace.live_mut();
+                (live.settle(entry_id(), now), live.due_at(now))
+            };
+            self.schedule.set(id, due_at);
             if let Some(prepared) = settled {
                 self.send(Write::Entry {
                     workspace,
                     prepared,
                     reply: None,
                 });
+            } else if due_at.is_none() {
+                // Deciding may have failed inside.
+                workspace.note_halt();
             }
         }
     }
 
     fn send(&self, write: Write) {
-        if let Err(lost) = self.entries.send(write) {
-            lost.0.refuse(stopping());
+        if let Err(lost) = self.outbox.put(write) {
+            lost.refuse(stopping());
         }
     }
 
-    fn refold_failed(&self) {
-        for workspace in self.all() {
+    fn look_at_marked(&mut self) {
+        for workspace in self.shared.marks.take() {
+            self.touched.insert(workspace.id);
             if workspace.append_failed.load(Ordering::Acquire) {
                 self.refold(&workspace);
             }
@@ -168,7 +190,7 @@ impl Decider<'_> {
     fn refold(&self, workspace: &Arc<Workspace>) {
         // First everything that is on its way must have been written or have failed, else it would be missed.
         let (passed, barrier) = sync_channel(1);
-        if self.entries.send(Write::Barrier(passed)).is_err() || barrier.recv().is_err() {
+        if self.outbox.put(Write::Barrier(passed)).is_err() || barrier.recv().is_err() {
             return;
         }
         workspace.append_failed.store(false, Ordering::Release);
@@ -187,10 +209,12 @@ impl Decider<'_> {
                 let _ = reply.send(Err(stopping()));
             }
         }
-        for workspace in self.all() {
-            let worthwhile = workspace
-                .live()
-                .snapshot_after(step::ENTRIES_PER_LAST_SNAPSHOT);
+        for workspace in self.shared.all() {
+            let entries = lock(&workspace.snapshots).entries();
+            if entries < step::ENTRIES_PER_LAST_SNAPSHOT {
+                continue;
+            }
+            let worthwhile = workspace.live().snapshot_after(0);
             if let Some((state, hash)) = worthwhile {
                 self.send(Write::Snapshot {
                     workspace,

@@ -1,7 +1,9 @@
 //! Who is heard of: the leases of claimed jobs. They live in memory only; what follows from one that lapses is a
 //! fact. After a load every lease begins anew, so that a server that was away fails no job.
 
-use crate::{Controller, SubmitError};
+use crate::decide::Message;
+use crate::reads::For;
+use crate::{Controller, ReadError, SubmitError};
 use stagegate_engine::{Job, State};
 use stagegate_model::{Actor, Command, Fact, JobId, JobStatus, Rejection, Timestamp, WorkspaceId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -166,23 +168,30 @@ impl Controller {
         renew: bool,
     ) -> Result<Pulse, SubmitError> {
         let workspace = self.find(id).ok_or(SubmitError::NoWorkspace)?;
+        let _place = self.shared.reads.place(For::Caller)?;
         let runner: Arc<str> = runner.into();
         loop {
             let (held, its, now) = (Arc::clone(&workspace), Arc::clone(&runner), self.now());
-            let looked = tokio::task::spawn_blocking(move || {
+            let looked = self.in_turn(For::Caller, move || {
                 let live = held.live();
                 if let Some(halt) = live.halted() {
-                    return Err(SubmitError::Unavailable {
-                        code: halt.code,
-                        message: halt.message.clone(),
-                    });
+                    return Err(ReadError::from(halt.clone()));
                 }
-                Ok((live.heard(job, &its, epoch, now, renew), live.seen()))
+                let before = live.next_lapse();
+                let pulse = live.heard(job, &its, epoch, now, renew);
+                let is_sooner = match (live.next_lapse(), before) {
+                    (Some(after), Some(before)) => after < before,
+                    (after, None) => after.is_some(),
+                    (None, _) => false,
+                };
+                Ok((pulse, live.seen(), is_sooner))
             });
-            let (pulse, seen) = looked.await.map_err(|_| SubmitError::Unavailable {
-                code: "internal",
-                message: "the read failed inside the server".to_owned(),
-            })??;
+            let (pulse, seen, is_sooner) = looked.await??;
+            if is_sooner {
+                // The clock was set back: the lease lapses before the deciding thread would look.
+                self.shared.marks.mark(&workspace);
+                let _ = self.shared.commands.try_send(Message::Marked);
+            }
             if workspace.wait_durable(seen).await {
                 return Ok(pulse?);
             }

@@ -9,10 +9,16 @@
 mod checks;
 mod clock;
 mod decide;
+mod keys;
 mod leases;
 mod load;
+mod marks;
 mod measure;
 mod notify;
+mod outbox;
+mod reads;
+mod schedule;
+mod snapshot;
 pub mod step;
 mod workspace;
 mod write;
@@ -26,12 +32,15 @@ pub use stagegate_store::SideWrite;
 pub use step::Durable;
 
 use decide::Message;
+use marks::Marks;
+use outbox::{Closing, Outbox};
+use reads::{For, Reads};
 use stagegate_engine::Engine;
 use stagegate_integrations::metrics::Measurer;
 use stagegate_integrations::notify::Deliverer;
 use stagegate_model::{Actor, Command, Fact, Rejection, Timestamp, WorkspaceId};
 use stagegate_store::{Store, StoreError};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
@@ -42,8 +51,6 @@ use workspace::Workspace;
 
 /// How many commands may wait to be decided before callers are turned away.
 const COMMANDS_QUEUED_MAX: usize = 4096;
-/// How many entries may wait to be written.
-const ENTRIES_QUEUED_MAX: usize = 1024;
 
 /// How long stopping waits for messages that are on their way.
 const TELLING_ENDS_WITHIN: Duration = Duration::from_secs(10);
@@ -59,6 +66,9 @@ pub(crate) struct Shared {
     clock: Arc<dyn Clock>,
     workspaces: RwLock<BTreeMap<WorkspaceId, Arc<Workspace>>>,
     commands: SyncSender<Message>,
+    /// What the deciding thread is to look at besides its commands.
+    marks: Marks,
+    reads: Reads,
     threads: Mutex<Vec<JoinHandle<()>>>,
     stopping: watch::Sender<bool>,
     measurer: Measurer,
@@ -66,6 +76,32 @@ pub(crate) struct Shared {
     options: Options,
     /// Those that have something to write when the process stops.
     tasks: Mutex<Vec<tokio::task::JoinHandle<()>>>,
+}
+
+impl Shared {
+    fn find(&self, id: WorkspaceId) -> Option<Arc<Workspace>> {
+        self.workspaces
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&id)
+            .cloned()
+    }
+
+    fn all(&self) -> Vec<Arc<Workspace>> {
+        let all = self
+            .workspaces
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        all.values().cloned().collect()
+    }
+
+    fn all_ids(&self) -> BTreeSet<WorkspaceId> {
+        let all = self
+            .workspaces
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        all.keys().copied().collect()
+    }
 }
 
 /// How the controller behaves.
@@ -119,6 +155,9 @@ pub enum SubmitError {
 pub enum ReadError {
     #[error("there is no such workspace")]
     NoWorkspace,
+    /// Too much is waiting; try again after a moment.
+    #[error("too many requests are waiting; try again in a moment")]
+    Overloaded,
     #[error("{message}")]
     Unavailable { code: &'static str, message: String },
 }
@@ -156,12 +195,15 @@ impl Controller {
             workspaces.insert(id, Arc::new(Workspace::new(id, live)));
         }
         let (commands, inbox) = sync_channel(COMMANDS_QUEUED_MAX);
-        let (entries, outbox) = sync_channel(ENTRIES_QUEUED_MAX);
+        let outbox = Arc::new(Outbox::default());
+        let (snapshots, snapshots_due) = sync_channel(snapshot::QUEUED_MAX);
         let shared = Arc::new(Shared {
             store,
             clock,
             workspaces: RwLock::new(workspaces),
             commands,
+            marks: Marks::default(),
+            reads: Reads::default(),
             threads: Mutex::new(Vec::new()),
             stopping: watch::Sender::new(false),
             measurer,
@@ -176,12 +218,24 @@ impl Controller {
                 .map_err(|error| LoadError::Thread(error.to_string()))
         };
         let (deciding, writing) = (Arc::clone(&shared), Arc::clone(&shared));
+        let entries = Arc::clone(&outbox);
         let decider = spawn(
             "decide",
-            Box::new(move || decide::run(&deciding, &inbox, entries)),
+            Box::new(move || decide::run(&deciding, &inbox, &entries)),
         )?;
-        let writer = spawn("write", Box::new(move || write::run(&writing, &outbox)))?;
-        lock(&shared.threads).extend([decider, writer]);
+        let writer = spawn(
+            "write",
+            Box::new(move || {
+                let _closing = Closing(&outbox);
+                write::run(&writing, &outbox, &snapshots);
+            }),
+        )?;
+        let snapshotting = Arc::clone(&shared);
+        let snapshotter = spawn(
+            "snapshot",
+            Box::new(move || snapshot::run(&snapshotting, &snapshots_due)),
+        )?;
+        lock(&shared.threads).extend([decider, writer, snapshotter]);
         let controller = Self { shared };
         for workspace in controller.all() {
             controller.watch_over(workspace);
@@ -200,6 +254,7 @@ impl Controller {
                 && let Some(workspace) = controller.find(id)
             {
                 workspace.live_mut().halt(Halt::corrupt(error));
+                workspace.note_halt();
             }
         };
         let thread = std::thread::Builder::new()
@@ -228,13 +283,7 @@ impl Controller {
     }
 
     fn all(&self) -> Vec<Arc<Workspace>> {
-        self.shared
-            .workspaces
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .values()
-            .cloned()
-            .collect()
+        self.shared.all()
     }
 
     /// Starts the loops that work off what the workspace's state says is to be done.
@@ -334,24 +383,33 @@ impl Controller {
         T: Send + 'static,
         F: Fn(&Engine) -> T + Send + Sync + 'static,
     {
+        self.read_for(For::Caller, workspace, look).await
+    }
+
+    /// [`Self::read`] for somebody.
+    pub(crate) async fn read_for<T, F>(
+        &self,
+        whom: For,
+        workspace: WorkspaceId,
+        look: F,
+    ) -> Result<T, ReadError>
+    where
+        T: Send + 'static,
+        F: Fn(&Engine) -> T + Send + Sync + 'static,
+    {
         let workspace = self.find(workspace).ok_or(ReadError::NoWorkspace)?;
+        let _place = self.shared.reads.place(whom)?;
         let look = Arc::new(look);
         loop {
             let (seen, looking) = (Arc::clone(&workspace), Arc::clone(&look));
-            let looked = tokio::task::spawn_blocking(move || {
+            let looked = self.in_turn(whom, move || {
                 let live = seen.live();
                 if let Some(halt) = live.halted() {
-                    return Err(ReadError::Unavailable {
-                        code: halt.code,
-                        message: halt.message.clone(),
-                    });
+                    return Err(ReadError::from(halt.clone()));
                 }
                 Ok((looking(live.engine()), live.seen()))
             });
-            let (value, seen) = looked.await.map_err(|_| ReadError::Unavailable {
-                code: "internal",
-                message: "the read failed inside the server".to_owned(),
-            })??;
+            let (value, seen) = looked.await??;
             if workspace.wait_durable(seen).await {
                 return Ok(value);
             }
@@ -377,12 +435,7 @@ impl Controller {
     }
 
     fn find(&self, id: WorkspaceId) -> Option<Arc<Workspace>> {
-        self.shared
-            .workspaces
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&id)
-            .cloned()
+        self.shared.find(id)
     }
 
     /// Becomes true when the process is to stop.

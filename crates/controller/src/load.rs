@@ -133,22 +133,24 @@ fn from_snapshot(store: &dyn Store, workspace: WorkspaceId) -> Result<Option<Sha
     Ok(Some(Shard::at(workspace, engine, Some(row.head()))))
 }
 
-/// Writes a snapshot of a state whose last entry is durable.
+/// Writes a snapshot of a state whose last entry is durable; gives its size in bytes.
 pub(crate) fn save(
     store: &dyn Store,
     workspace: WorkspaceId,
     state: &State,
     entry_hash: stagegate_store::Hash,
-) -> Result<(), StoreError> {
+) -> Result<u64, StoreError> {
     let body = rmp_serde::to_vec_named(state).map_err(|error| StoreError::Invalid {
         what: error.to_string(),
     })?;
     let seq = state.head().seq;
+    let bytes = u64::try_from(body.len()).unwrap_or(u64::MAX);
     store.put_snapshot(&Snapshot {
         workspace,
         seq,
         entry_hash,
         schema_version: SNAPSHOT_SCHEMA,
         body,
-    })
+    })?;
+    Ok(bytes)
 }

@@ -1,5 +1,6 @@
 //! Taking measurements: what is due follows from the state; results go back as commands.
 
+use crate::reads::For;
 use crate::workspace::Workspace;
 use crate::{Controller, SubmitError};
 use stagegate_engine::{Engine, next_due};
@@ -40,7 +41,7 @@ pub(crate) async fn run(controller: Controller, workspace: Arc<Workspace>) {
         durable.mark_unchanged();
         let now = controller.now();
         let Ok((due, next)) = controller
-            .read(workspace.id, move |engine| open(engine, now))
+            .read_for(For::Task, workspace.id, move |engine| open(engine, now))
             .await
         else {
             // Halted; a reload makes the log's head move.

@@ -19,9 +19,8 @@ use std::sync::{Arc, Mutex};
 pub use crate::checks::check;
 pub use crate::load::verify;
 pub use crate::measure::{DueMeasurement, MeasurementKey, open as open_measurements};
+pub use crate::snapshot::{ENTRIES_PER_SNAPSHOT, SnapshotPace, Taken, snapshot_from_log};
 
-/// Entries after which a snapshot is taken.
-pub const ENTRIES_PER_SNAPSHOT: u64 = 2_000;
 /// Entries since the last snapshot that make another one worthwhile when stopping.
 pub const ENTRIES_PER_LAST_SNAPSHOT: u64 = 200;
 /// Entries in one transaction, at most.
@@ -57,7 +56,7 @@ pub struct Shard {
     head: Option<Head>,
     generation: u64,
     halted: Option<Halt>,
-    /// The number of the entry of the latest snapshot.
+    /// The number of the entry of the snapshot from which it was read.
     snapshot_seq: u64,
     /// When an append failed: what is due by itself is not tried again at once, which would only turn in circles.
     failed_at: Option<Timestamp>,
@@ -108,8 +107,6 @@ pub struct Prepared {
     pub time: Timestamp,
     /// The entry's facts.
     pub facts: Arc<[Fact]>,
-    /// The state after this entry, when a snapshot is due.
-    pub snapshot: Option<Box<State>>,
 }
 
 impl Prepared {
@@ -350,8 +347,13 @@ impl Shard {
     /// The earliest moment at which time alone changes something here.
     #[must_use]
     pub fn next_wake(&self) -> Option<Timestamp> {
-        let leases = lock(&self.leases).next();
-        self.engine.next_wake().into_iter().chain(leases).min()
+        let lapse = self.next_lapse();
+        self.engine.next_wake().into_iter().chain(lapse).min()
+    }
+
+    /// The earliest moment at which a lease lapses.
+    pub(crate) fn next_lapse(&self) -> Option<Timestamp> {
+        lock(&self.leases).next()
     }
 
     /// The holder of a job is heard of: its lease begins anew if `renew`. What is answered holds once what was
@@ -375,19 +377,25 @@ impl Shard {
         Ok(pulse)
     }
 
+    /// When something is to be done here though nobody asks; `None` for never. What happens here may change it, and so
+    /// may a clock that is set back.
+    #[must_use]
+    pub fn due_at(&self, now: Timestamp) -> Option<Timestamp> {
+        match &self.halted {
+            Some(Halt {
+                failed_at: None, ..
+            }) => None,
+            Some(_) => Some(now.plus_millis(TRY_AGAIN_MILLIS)),
+            None if self.rests(now) => Some(now.plus_millis(TRY_AGAIN_MILLIS)),
+            None if self.engine.is_dirty() => Some(now),
+            None => self.next_wake(),
+        }
+    }
+
     /// For how many milliseconds nothing can change by time alone.
     #[must_use]
     pub fn sleep_millis(&self, now: Timestamp) -> i64 {
-        let until = match &self.halted {
-            Some(Halt {
-                failed_at: None, ..
-            }) => return SLEEP_MILLIS_MAX,
-            Some(_) => return TRY_AGAIN_MILLIS,
-            None if self.rests(now) => return TRY_AGAIN_MILLIS,
-            None if self.engine.is_dirty() => return 0,
-            None => self.next_wake(),
-        };
-        until.map_or(SLEEP_MILLIS_MAX, |at| {
+        self.due_at(now).map_or(SLEEP_MILLIS_MAX, |at| {
             at.millis_since(now).clamp(0, SLEEP_MILLIS_MAX)
         })
     }
@@ -425,6 +433,12 @@ impl Shard {
         fresh.generation = self.generation + 1;
         fresh.failed_at = Some(now);
         Some(fresh)
+    }
+
+    /// The pace of snapshots from here on; what was read must be all that is durable.
+    #[must_use]
+    pub fn snapshot_pace(&self) -> SnapshotPace {
+        SnapshotPace::at(self.snapshot_seq, self.head.map_or(0, |head| head.seq))
     }
 
     /// The state for a last snapshot, with its entry's hash, if one is worthwhile after `entries` entries.
@@ -498,15 +512,10 @@ impl Shard {
             })
             .collect();
         append.side = side;
-        let snapshot = (seq - self.snapshot_seq >= ENTRIES_PER_SNAPSHOT).then(|| {
-            self.snapshot_seq = seq;
-            Box::new(self.engine.state().clone())
-        });
         Some(Prepared {
             append,
             time,
             facts: entry.facts.into(),
-            snapshot,
         })
     }
 }
@@ -580,5 +589,5 @@ pub fn save_snapshot(
     state: &State,
     entry_hash: Hash,
 ) -> Result<(), StoreError> {
-    load::save(store, workspace, state, entry_hash)
+    load::save(store, workspace, state, entry_hash).map(drop)
 }

@@ -1,9 +1,12 @@
 //! A workspace of this process: its shard, shared by the threads, and how much of its log is durable.
 
-use crate::step::{Durable, Shard};
+use crate::keys::Keys;
+use crate::lock;
+use crate::snapshot::SnapshotPace;
+use crate::step::{Durable, Halt, Shard};
 use stagegate_model::{JobId, WorkspaceId};
 use std::sync::atomic::AtomicBool;
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::sync::{broadcast, watch};
 
 /// How much news of jobs a slow listener may be behind before it looks anew.
@@ -18,6 +21,11 @@ pub(crate) struct Workspace {
     pub job_news: broadcast::Sender<JobId>,
     /// An append failed: what was decided after it is void.
     pub append_failed: AtomicBool,
+    /// The keys as they are durable.
+    pub keys: Keys,
+    pub snapshots: Mutex<SnapshotPace>,
+    /// Why nothing is decided or shown, to be known without waiting for the state.
+    halt: Mutex<Option<Halt>>,
 }
 
 impl Workspace {
@@ -25,6 +33,9 @@ impl Workspace {
         let durable = watch::Sender::new(live.seen());
         Self {
             id,
+            keys: Keys::of(live.engine().state()),
+            snapshots: Mutex::new(live.snapshot_pace()),
+            halt: Mutex::new(live.halted().cloned()),
             live: RwLock::new(live),
             durable,
             job_news: broadcast::Sender::new(JOB_NEWS_KEPT),
@@ -39,6 +50,17 @@ impl Workspace {
     /// A panic while deciding leaves half-folded state: the decider drops and refolds it before going on.
     pub fn live_mut(&self) -> RwLockWriteGuard<'_, Shard> {
         self.live.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Why nothing is decided or shown, if that is so.
+    pub fn halt(&self) -> Option<Halt> {
+        lock(&self.halt).clone()
+    }
+
+    /// Notes whether the shard is halted; called after what may have changed that.
+    pub fn note_halt(&self) {
+        let halted = self.live().halted().cloned();
+        *lock(&self.halt) = halted;
     }
 
     /// Waits until what was seen is durable; false when it never will be.
@@ -59,7 +81,12 @@ impl Workspace {
     /// Puts a freshly loaded state in place of one that ran ahead of what could be written.
     pub fn replace(&self, live: Shard) {
         let seen = live.seen();
+        if live.halted().is_none() {
+            self.keys.replace(live.engine().state());
+            *lock(&self.snapshots) = live.snapshot_pace();
+        }
         *self.live_mut() = live;
+        self.note_halt();
         self.durable.send_replace(seen);
     }
 }

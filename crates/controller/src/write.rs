@@ -1,15 +1,16 @@
 //! The writing thread: whatever queued during the last flush goes into one transaction; then callers are answered.
 
 use crate::decide::{Message, Reply};
+use crate::outbox::Outbox;
 use crate::step::{self, Durable, ENTRIES_PER_COMMIT_MAX, Prepared};
 use crate::workspace::Workspace;
-use crate::{Committed, Shared, SubmitError, leases, load};
+use crate::{Committed, Shared, SubmitError, leases, load, snapshot};
 use stagegate_engine::State;
 use stagegate_model::Rejection;
 use stagegate_store::{Append, Hash};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, SyncSender};
+use std::sync::mpsc::SyncSender;
 
 pub(crate) enum Write {
     Entry {
@@ -45,64 +46,97 @@ impl Write {
             let _ = reply.send(Err(error));
         }
     }
-}
 
-pub(crate) fn run(shared: &Arc<Shared>, outbox: &Receiver<Write>) {
-    while let Ok(first) = outbox.recv() {
-        let mut batch = vec![first];
-        batch.extend(outbox.try_iter().take(ENTRIES_PER_COMMIT_MAX - 1));
-        commit(shared, batch);
+    /// Bytes it keeps in memory, roughly: what an entry's facts take is about what their text takes.
+    pub fn weight(&self) -> usize {
+        let Self::Entry { prepared, .. } = self else {
+            return 0;
+        };
+        let archived = prepared.append.archive.iter().map(|it| it.body.len());
+        2 * prepared.append.row.body.len() + archived.sum::<usize>()
     }
 }
 
-fn commit(shared: &Arc<Shared>, batch: Vec<Write>) {
-    let appends: Vec<Append> = batch.iter().filter_map(append_of).cloned().collect();
-    let mut outcomes = step::commit(&*shared.store, &appends).into_iter();
+/// An entry whose record is being appended: what is left to do for it.
+struct Entry {
+    workspace: Arc<Workspace>,
+    bytes: usize,
+    committed: Committed,
+    reply: Option<Reply>,
+}
+
+/// What is done once the records of a batch are appended, in order.
+enum After {
+    Entry(Entry),
+    Other(Write),
+}
+
+pub(crate) fn run(shared: &Arc<Shared>, outbox: &Outbox, snapshots: &SyncSender<Arc<Workspace>>) {
+    while let Some(batch) = outbox.take(ENTRIES_PER_COMMIT_MAX) {
+        let weight = batch.iter().map(Write::weight).sum();
+        commit(shared, batch, snapshots);
+        outbox.freed(weight);
+    }
+}
+
+fn commit(shared: &Arc<Shared>, batch: Vec<Write>, snapshots: &SyncSender<Arc<Workspace>>) {
+    let mut appends: Vec<Append> = Vec::new();
+    let mut after = Vec::with_capacity(batch.len());
     for write in batch {
-        let outcome = match append_of(&write) {
-            Some(_) => outcomes.next().unwrap_or(Ok(())),
-            None => Ok(()),
-        };
-        match outcome {
-            Ok(()) => finish(shared, write),
-            Err(error) => fail(shared, write, error),
+        after.push(match write {
+            Write::Entry {
+                workspace,
+                prepared,
+                reply,
+            } => {
+                let entry = Entry {
+                    workspace,
+                    bytes: prepared.append.row.body.len(),
+                    committed: prepared.committed(),
+                    reply,
+                };
+                appends.push(prepared.append);
+                After::Entry(entry)
+            }
+            other => After::Other(other),
+        });
+    }
+    let mut outcomes = step::commit(&*shared.store, &appends).into_iter();
+    for after in after {
+        match after {
+            After::Other(write) => finish(shared, write),
+            After::Entry(entry) => match outcomes.next().unwrap_or(Ok(())) {
+                Ok(()) => written(entry, snapshots),
+                Err(error) => fail(shared, entry, error),
+            },
         }
     }
 }
 
-fn append_of(write: &Write) -> Option<&Append> {
-    match write {
-        Write::Entry { prepared, .. } => Some(&prepared.append),
-        _ => None,
+fn written(entry: Entry, snapshots: &SyncSender<Arc<Workspace>>) {
+    let Entry {
+        workspace,
+        bytes,
+        committed,
+        reply,
+    } = entry;
+    // Before anybody is told of a new key.
+    workspace.keys.follow(&committed.facts);
+    workspace.became_durable(committed.seq);
+    snapshot::written(&workspace, committed.seq, bytes, snapshots);
+    for job in leases::news(&committed.facts) {
+        // Nobody listening is no failure.
+        let _ = workspace.job_news.send(job);
+    }
+    if let Some(reply) = reply {
+        let _ = reply.send(Ok(committed));
     }
 }
 
 fn finish(shared: &Shared, write: Write) {
     match write {
-        Write::Entry {
-            workspace,
-            mut prepared,
-            reply,
-        } => {
-            let (seq, hash) = (prepared.append.row.seq, prepared.append.row.hash);
-            workspace.became_durable(seq);
-            for job in leases::news(&prepared.facts) {
-                // Nobody listening is no failure.
-                let _ = workspace.job_news.send(job);
-            }
-            if let Some(reply) = reply {
-                let _ = reply.send(Ok(prepared.committed()));
-            }
-            if let Some(state) = prepared.snapshot.take() {
-                // Beside the writer, so that commits go on. A snapshot that cannot be written only makes the next
-                // start slower.
-                let (store, id) = (Arc::clone(&shared.store), workspace.id);
-                let save = move || drop(load::save(&*store, id, &state, hash));
-                let _ = std::thread::Builder::new()
-                    .name("snapshot".to_owned())
-                    .spawn(save);
-            }
-        }
+        // Entries are taken out before.
+        Write::Entry { .. } => {}
         Write::Answer {
             workspace,
             seen,
@@ -131,12 +165,13 @@ fn finish(shared: &Shared, write: Write) {
     }
 }
 
-fn fail(shared: &Shared, write: Write, error: SubmitError) {
-    if let Write::Entry { workspace, .. } = &write {
-        // The decider reads the state back before it decides much else. The mark stays should its queue be full; the
-        // message only wakes it.
-        workspace.append_failed.store(true, Ordering::Release);
-        let _ = shared.commands.try_send(Message::Failed);
+fn fail(shared: &Shared, entry: Entry, error: SubmitError) {
+    // The decider reads the state back before it decides much else. The mark stays should its queue be full; the
+    // message only wakes it.
+    entry.workspace.append_failed.store(true, Ordering::Release);
+    shared.marks.mark(&entry.workspace);
+    let _ = shared.commands.try_send(Message::Marked);
+    if let Some(reply) = entry.reply {
+        let _ = reply.send(Err(error));
     }
-    write.refuse(error);
 }

@@ -64,6 +64,11 @@ pub(crate) async fn guard(
     if let Err(failure) = allow(&caller, guard.role, &params) {
         return failure.into_response();
     }
+    // Held until it is answered.
+    let _place = match guard.app.admission().body(request.headers()) {
+        Ok(place) => place,
+        Err(failure) => return failure.into_response(),
+    };
     request.extensions_mut().insert(Granted { caller, params });
     next.run(request).await
 }
@@ -104,7 +109,7 @@ impl App {
     pub async fn caller_with(&self, secret: &str) -> Answer<Option<Caller>> {
         let hash = secret::hash(secret);
         match self.key_of(hash).await? {
-            Some((workspace, key)) => self.caller_of(workspace, key).await,
+            Some((workspace, key)) => self.caller_of(workspace, key),
             None => Ok(None),
         }
     }
@@ -127,12 +132,9 @@ impl App {
         Ok(Some(key))
     }
 
-    /// What a key counts for now: the state alone says whether it was revoked.
-    pub async fn caller_of(&self, workspace: WorkspaceId, key: KeyId) -> Answer<Option<Caller>> {
-        let read = self.controller().read(workspace, move |engine| {
-            engine.state().keys().get(&key).cloned()
-        });
-        let known = match read.await {
+    /// What a key counts for now: the log alone says whether it was revoked.
+    pub fn caller_of(&self, workspace: WorkspaceId, key: KeyId) -> Answer<Option<Caller>> {
+        let known = match self.controller().key(workspace, key) {
             Err(stagegate_controller::ReadError::NoWorkspace) => None,
             other => other?,
         };

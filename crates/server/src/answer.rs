@@ -8,7 +8,7 @@ use stagegate_model::{Rejection, RejectionKind};
 use stagegate_store::StoreError;
 
 /// Seconds after which a caller who was turned away may try again.
-const RETRY_AFTER_SECONDS: &str = "1";
+pub(crate) const RETRY_AFTER_SECONDS: &str = "1";
 
 /// What a handler gives.
 pub(crate) type Answer<T> = Result<T, Failure>;
@@ -101,6 +101,7 @@ impl From<ReadError> for Failure {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::NoWorkspace => Self::new("workspace_not_found", error.to_string()),
+            ReadError::Overloaded => Self::new("overloaded", error.to_string()),
             ReadError::Unavailable { code, message } => Self::unavailable(code, message),
         }
     }

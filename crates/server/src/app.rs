@@ -1,9 +1,10 @@
 //! What every handler can reach.
 
+use crate::admission::Admission;
 use crate::answer::{Answer, Failure};
 use crate::live_output::LiveOutputs;
 use crate::login::LoginCodes;
-use stagegate_controller::Controller;
+use stagegate_controller::{Controller, ReadError};
 use stagegate_model::{KeyId, WorkspaceId};
 use stagegate_store::{Hash, Store, StoreError};
 use std::collections::HashMap;
@@ -22,6 +23,9 @@ pub struct ServerOptions {
     pub heartbeat: Duration,
     /// How long open requests may take to end once the server stops.
     pub drain: Duration,
+    /// How many connections may be open; one more is answered with 503 and closed. `None` for as many as the process
+    /// can well hold.
+    pub connections_max: Option<usize>,
 }
 
 impl Default for ServerOptions {
@@ -31,6 +35,7 @@ impl Default for ServerOptions {
             secure_cookies: false,
             heartbeat: Duration::from_secs(10),
             drain: Duration::from_secs(10),
+            connections_max: None,
         }
     }
 }
@@ -49,6 +54,7 @@ struct Inner {
     options: ServerOptions,
     known_keys: Mutex<KnownKeys>,
     outputs: LiveOutputs,
+    admission: Admission,
     /// Held while configuration is read, changed and written back, so that no change is lost in between.
     configuring: Mutex<HashMap<WorkspaceId, Arc<tokio::sync::Mutex<()>>>>,
     stopping: watch::Sender<bool>,
@@ -62,6 +68,7 @@ impl App {
                 options,
                 known_keys: Mutex::default(),
                 outputs: LiveOutputs::default(),
+                admission: Admission::default(),
                 configuring: Mutex::default(),
                 stopping: watch::Sender::new(false),
             }),
@@ -79,6 +86,11 @@ impl App {
     /// What running jobs print.
     pub fn outputs(&self) -> &LiveOutputs {
         &self.inner.outputs
+    }
+
+    /// What there is room for.
+    pub fn admission(&self) -> &Admission {
+        &self.inner.admission
     }
 
     /// With the keys whose secrets were seen.
@@ -117,9 +129,18 @@ impl App {
         F: FnOnce(&dyn Store) -> Result<T, StoreError> + Send + 'static,
     {
         let store = Arc::clone(self.controller().store());
-        let asked = tokio::task::spawn_blocking(move || ask(&*store)).await;
-        match asked {
-            Ok(answer) => Ok(answer?),
+        Ok(self.beside(move || ask(&*store)).await??)
+    }
+
+    /// Does work that blocks, away from the threads that serve requests and in its turn.
+    pub async fn beside<T, F>(&self, work: F) -> Answer<T>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> T + Send + 'static,
+    {
+        match self.controller().beside(work).await {
+            Ok(done) => Ok(done),
+            Err(error @ ReadError::Overloaded) => Err(error.into()),
             Err(_) => Err(Failure::internal()),
         }
     }

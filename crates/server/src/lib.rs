@@ -6,12 +6,14 @@
 //! Architecture Invariant: nothing here decides. Handlers turn requests into commands and state into answers.
 
 mod access;
+mod admission;
 mod answer;
 mod app;
 mod archive;
 mod body;
 mod differences;
 mod earlier;
+mod listening;
 mod live_output;
 mod login;
 mod overview;

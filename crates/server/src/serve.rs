@@ -2,6 +2,7 @@
 
 use crate::answer::Failure;
 use crate::app::{App, ServerOptions};
+use crate::listening::{self, Bounded};
 use crate::{routes, web};
 use axum::Router;
 use axum::http::{Method, Uri};
@@ -38,6 +39,9 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
     let drain = options.drain;
+    let connections = options.connections_max;
+    let connections = connections.unwrap_or_else(listening::connections_max);
+    let listener = Bounded::new(listener, connections);
     let app = App::new(controller, options);
     let mut stopping = app.stopping();
     let told = app.clone();

@@ -4,7 +4,7 @@
 
 use crate::sabotage::{Saboteur, Tampering};
 use crate::store::FaultyStore;
-use stagegate_controller::step::{self, Decided, Durable, Prepared, Shard};
+use stagegate_controller::step::{self, Decided, Durable, Prepared, Shard, SnapshotPace};
 use stagegate_controller::{Committed, SubmitError};
 use stagegate_model::{Actor, Command, Entry, EntryId, Rejection, Timestamp, WorkspaceId};
 use stagegate_store::{Append, Row};
@@ -36,6 +36,7 @@ pub struct Node {
     pub durable: Durable,
     outbox: VecDeque<Write>,
     append_failed: bool,
+    snapshots: SnapshotPace,
     /// Answers that were given and not yet collected.
     pub replies: Vec<Reply>,
 }
@@ -60,6 +61,7 @@ impl Node {
             durable: Durable::default(),
             outbox: VecDeque::new(),
             append_failed: false,
+            snapshots: SnapshotPace::default(),
             replies: Vec::new(),
         }
     }
@@ -73,6 +75,7 @@ impl Node {
         let shard = Shard::load(&*store, workspace).map_err(|error| error.to_string())?;
         let durable = shard.seen();
         Ok(Self {
+            snapshots: shard.snapshot_pace(),
             shard,
             durable,
             ..Self::new(store, workspace)
@@ -193,10 +196,11 @@ impl Node {
             Ok(()) => {
                 flushed.written += 1;
                 self.durable.seq = self.durable.seq.max(prepared.append.row.seq);
-                if let Some(state) = &prepared.snapshot {
-                    let hash = prepared.append.row.hash;
-                    let saved = step::save_snapshot(&*self.store, self.workspace, state, hash);
-                    drop(saved);
+                let row = &prepared.append.row;
+                if self.snapshots.written(row.seq, row.body.len()) {
+                    self.snapshots.begun();
+                    let taken = step::snapshot_from_log(&*self.store, self.workspace);
+                    self.snapshots.ended(taken.ok().flatten());
                 }
             }
             Err(_) => {

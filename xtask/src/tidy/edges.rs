@@ -41,7 +41,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "sim",
         &["model", "engine", "store", "controller", "integrations"],
     ),
-    ("bench", &["model", "engine", "store", "controller", "sim"]),
+    (
+        "bench",
+        &["model", "engine", "store", "controller", "server", "sim"],
+    ),
     ("xtask", &[]),
 ];
 

@@ -16,6 +16,7 @@ mod work;
 
 pub use pace::Pace;
 
+use crate::reads::For;
 use crate::workspace::Workspace;
 use crate::{Controller, ReadError};
 use sight::Trouble;
@@ -52,7 +53,7 @@ pub(crate) async fn run(controller: Controller, workspace: Arc<Workspace>) {
         let (following, at) = (Arc::clone(&workspace), cursor.clone());
         let (base_url, now) = (controller.base_url(), controller.now());
         let store = Arc::clone(controller.store());
-        let followed = blocking(move || {
+        let followed = blocking(&controller, move || {
             let sight = sight::Sight::new(&following, &*store, base_url);
             follow::follow(&sight, at, head, now)
         });
@@ -91,9 +92,10 @@ pub(crate) async fn run(controller: Controller, workspace: Arc<Workspace>) {
 
 /// Work that blocks, away from the threads that serve requests. A panic inside is trouble like any other.
 async fn blocking<T: Send + 'static>(
+    controller: &Controller,
     work: impl FnOnce() -> Result<T, Trouble> + Send + 'static,
 ) -> Result<T, Trouble> {
-    match tokio::task::spawn_blocking(work).await {
+    match controller.in_turn(For::Task, work).await {
         Ok(done) => done,
         Err(_) => Err(Trouble),
     }

@@ -84,7 +84,7 @@ async fn next(
 ) -> Result<Next, Trouble> {
     let (workspace, base_url) = (Arc::clone(workspace), controller.base_url());
     let store = Arc::clone(controller.store());
-    blocking(move || {
+    blocking(controller, move || {
         let sight = Sight::new(&workspace, &*store, base_url);
         let Some(notifier) = sight.notifier(id)? else {
             return Ok(Next::Gone);
@@ -155,7 +155,7 @@ async fn settle(controller: &Controller, delivery: Delivery, outcome: Result<boo
     loop {
         let (delivery, outcome) = (delivery.clone(), outcome.clone());
         let store = Arc::clone(controller.store());
-        let written = blocking(move || {
+        let written = blocking(controller, move || {
             let record = store.delivery_record(delivery.workspace, delivery.notifier)?;
             let record = record
                 .unwrap_or_else(|| DeliveryRecord::new(delivery.workspace, delivery.notifier));

@@ -38,6 +38,10 @@ pub(super) async fn apply(
     let now = scope.now();
     let files = Arc::new(body.files);
     let dry_run = query.dry_run;
+    let _place = match dry_run {
+        true => Some(scope.app.admission().copy().await?),
+        false => None,
+    };
     let people = People::of(&scope).await?;
     let named = people.clone();
     let planned = scope
@@ -98,15 +102,13 @@ async fn try_out(
         actor: scope.caller.actor(),
     };
     let (changes, people) = (plan.changes.clone(), people.clone());
-    let tried = tokio::task::spawn_blocking(move || {
+    let tried = scope.app.beside(move || {
         let consequences = copy.consequences(changes, context)?;
         Ok(effects(consequences, copy.state(), &people))
     });
-    match tried.await {
-        Ok(Ok(effects)) => Ok(effects),
-        Ok(Err(rejection)) => Err(located(plan, &rejection)),
-        Err(_) => Err(Failure::internal()),
-    }
+    tried
+        .await?
+        .map_err(|rejection: stagegate_model::Rejection| located(plan, &rejection))
 }
 
 /// The engine's refusal, led back to the text.

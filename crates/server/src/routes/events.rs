@@ -1,6 +1,7 @@
 //! The log as a stream: every entry once, in order, resumable.
 
 use crate::access::Caller;
+use crate::admission::Place;
 use crate::answer::{Answer, Failure};
 use crate::app::App;
 use crate::body::Query;
@@ -18,8 +19,10 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use tokio::sync::watch;
 
-/// How many entries are read at once.
+/// How many entries are read at once…
 const PAGE: usize = 200;
+/// …and how many bytes of them are kept for a listener that is slow; a single entry may be larger.
+const PAGE_BYTES: usize = 1024 * 1024;
 /// Where a client says how far it came.
 const LAST_EVENT_ID: &str = "last-event-id";
 
@@ -52,6 +55,7 @@ pub(super) async fn stream(
     let durable =
         durable.ok_or_else(|| Failure::workspace_not_found(&scope.workspace().to_string()))?;
     let reader = Reader {
+        _place: scope.app.admission().stream()?,
         stopping: scope.app.stopping(),
         caller: scope.caller,
         app: scope.app.clone(),
@@ -68,6 +72,7 @@ pub(super) async fn stream(
 }
 
 struct Reader {
+    _place: Place,
     app: App,
     caller: Caller,
     durable: watch::Receiver<Durable>,
@@ -88,7 +93,6 @@ impl Reader {
                 // Who may no longer see the workspace sees no further entry of it.
                 self.app
                     .caller_of(self.caller.workspace, self.caller.key)
-                    .await
                     .ok()??;
                 self.read().await?;
                 continue;
@@ -107,7 +111,12 @@ impl Reader {
             .store(move |store| store.read(workspace, after, PAGE))
             .await
             .ok()?;
+        let mut bytes = 0;
         for row in rows {
+            bytes += row.body.len();
+            if bytes > PAGE_BYTES && !self.ready.is_empty() {
+                break;
+            }
             let entry = entry_json(&row)?;
             self.after = row.seq;
             let event = Event::default()

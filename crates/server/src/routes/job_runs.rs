@@ -2,6 +2,7 @@
 
 use super::jobs;
 use crate::access::Caller;
+use crate::admission::Place;
 use crate::answer::{Accepted, Answer, Failure, Json, accepted};
 use crate::app::App;
 use crate::body::{Body, MaybeBody, Query};
@@ -140,7 +141,8 @@ pub(super) async fn output(
     if query.follow.unwrap_or(false) {
         let news =
             news.ok_or_else(|| Failure::workspace_not_found(&scope.workspace().to_string()))?;
-        return Ok(follow(scope, id, from, news));
+        let place = scope.app.admission().stream()?;
+        return Ok(follow(scope, id, from, news, place));
     }
     let ended = job.status.is_terminal();
     let stored = job.output_tail.as_ref().filter(|_| ended);
@@ -168,10 +170,17 @@ fn cut(text: &str, from: u64) -> (u64, String) {
     (from as u64, text[from..].to_owned())
 }
 
-fn follow(scope: Scope, id: JobId, from: u64, news: broadcast::Receiver<JobId>) -> Response {
+fn follow(
+    scope: Scope,
+    id: JobId,
+    from: u64,
+    news: broadcast::Receiver<JobId>,
+    place: Place,
+) -> Response {
     let live = scope.app.outputs().open((scope.workspace(), id));
     let heartbeat = KeepAlive::new().interval(scope.app.options().heartbeat);
     let follower = Follower {
+        _place: place,
         app: scope.app.clone(),
         caller: scope.caller,
         stopping: scope.app.stopping(),
@@ -192,6 +201,7 @@ fn follow(scope: Scope, id: JobId, from: u64, news: broadcast::Receiver<JobId>) 
 }
 
 struct Follower {
+    _place: Place,
     app: App,
     caller: Caller,
     scope: Scope,
@@ -224,7 +234,7 @@ impl Follower {
             }
             if std::mem::take(&mut self.look) {
                 let (workspace, key) = (self.caller.workspace, self.caller.key);
-                self.app.caller_of(workspace, key).await.ok()??;
+                self.app.caller_of(workspace, key).ok()??;
                 let job = jobs::find(&self.scope, self.id).await.ok()?;
                 if job.status.is_terminal() {
                     // What came just before the end; else, where nothing came while it ran, what its end brought.

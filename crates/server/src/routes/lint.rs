@@ -1,6 +1,6 @@
 //! What is legal but unwise in the workspace's configuration.
 
-use crate::answer::{Answer, Failure, Json};
+use crate::answer::{Answer, Json};
 use crate::people::People;
 use crate::scope::Scope;
 use stagegate_api as api;
@@ -11,9 +11,10 @@ use stagegate_engine::lint::{Finding, Whole};
 pub(super) async fn get(scope: Scope) -> Answer<Json<api::Lint>> {
     let people = People::of(&scope).await?;
     let now = scope.now();
+    let _place = scope.app.admission().copy().await?;
     let copy = scope.read(stagegate_engine::Engine::clone).await?;
-    let looked = tokio::task::spawn_blocking(move || copy.lint(now, Whole::Workspace));
-    let findings = looked.await.map_err(|_| Failure::internal())?;
+    let looked = scope.app.beside(move || copy.lint(now, Whole::Workspace));
+    let findings = looked.await?;
     let findings = findings.into_iter().map(|it| finding(it, &people));
     Ok(Json(api::Lint::of(findings.collect())))
 }

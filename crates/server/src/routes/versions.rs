@@ -9,8 +9,8 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use stagegate_api as api;
 use stagegate_model::{
-    Command, DeploymentId, Json as AnyJson, NewVersion, Timestamp, VersionDependency, VersionId,
-    VersionPatch, VersionStatus,
+    Command, DeploymentId, Fact, Json as AnyJson, NewVersion, Timestamp, VersionDependency,
+    VersionId, VersionPatch, VersionStatus,
 };
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -96,9 +96,17 @@ pub(super) async fn create(
         metadata: body.metadata.unwrap_or_default(),
         created_at: created_at(body.created_at.as_deref())?,
     };
-    scope
+    let committed = scope
         .submit(Command::CreateVersion(new), Vec::new())
         .await?;
+    // What the log says of it is how it stands: versions stand as they were made until somebody changes them.
+    let created = committed.facts.iter().find_map(|fact| match fact {
+        Fact::VersionCreated { version } => Some(wire::version(version)),
+        _ => None,
+    });
+    if let Some(created) = created {
+        return Ok(Json(created));
+    }
     let version = scope
         .ask(move |engine| {
             let version = engine.state().version_by_tag(deployment, &tag);

@@ -2,6 +2,7 @@
 
 use super::session::Session;
 use crate::access::Caller;
+use crate::admission::Place;
 use crate::answer::Failure;
 use crate::app::App;
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -22,8 +23,13 @@ pub(super) async fn events(session: Session) -> Response {
         return Failure::workspace_not_found(&session.scope.workspace().to_string())
             .into_response();
     };
+    let place = match app.admission().stream() {
+        Ok(place) => place,
+        Err(failure) => return failure.into_response(),
+    };
     let heartbeat = KeepAlive::new().interval(app.options().heartbeat);
     let watcher = Watcher {
+        _place: place,
         stopping: app.stopping(),
         caller: session.scope.caller,
         expires: session.expires,
@@ -39,6 +45,7 @@ pub(super) async fn events(session: Session) -> Response {
 }
 
 struct Watcher {
+    _place: Place,
     app: App,
     caller: Caller,
     expires: Timestamp,
@@ -66,7 +73,6 @@ impl Watcher {
         }
         self.app
             .caller_of(self.caller.workspace, self.caller.key)
-            .await
             .ok()??;
         let seq = self.durable.borrow_and_update().seq;
         Some(Event::default().event("changed").data(seq.to_string()))

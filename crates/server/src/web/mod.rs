@@ -16,6 +16,7 @@ mod vote;
 
 use crate::app::App;
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
@@ -25,6 +26,9 @@ use axum::routing::{get, post};
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
      img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; \
      frame-ancestors 'none'";
+
+/// Bytes of a form: the longest text that a person may give, as a browser sends it.
+const FORM_BYTES_MAX: usize = 64 * 1024;
 
 /// Every page. All but `/login`, `/assets/…` and `/docs/errors/…` take a [`session::Session`], which sends who
 /// has none to `/login`.
@@ -45,6 +49,7 @@ pub(crate) fn router() -> Router<App> {
         .route("/assets/style.css", get(assets::style))
         .route("/assets/live.js", get(assets::script))
         .route("/docs/errors/{code}", get(documentation::error_code))
+        .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
         .layer(from_fn(protect))
 }
 

@@ -1,0 +1,179 @@
+//! Snapshots while the process runs: made from the log alone, beside the threads that decide and write.
+
+use crate::load::{self, LoadError};
+use crate::workspace::Workspace;
+use crate::{Shared, lock};
+use stagegate_model::WorkspaceId;
+use stagegate_store::Store;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
+
+/// How many workspaces may wait for a snapshot; one that finds no place asks again with its next entry.
+pub(crate) const QUEUED_MAX: usize = 64;
+
+/// Entries between two snapshots, at least.
+pub const ENTRIES_PER_SNAPSHOT: u64 = 2_000;
+
+/// A snapshot that was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// The last entry in it.
+    pub seq: u64,
+    /// How large it is, in bytes.
+    pub bytes: u64,
+}
+
+/// When a workspace's next snapshot is due: once as many bytes were logged as the last one has, so that making them
+/// never costs more than a fixed share of what is written, however large the state is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SnapshotPace {
+    last: Taken,
+    /// Bytes logged since.
+    logged: u64,
+    /// None is tried before this entry.
+    not_before: u64,
+    /// The last durable entry.
+    head: u64,
+    is_under_way: bool,
+}
+
+impl Default for Taken {
+    fn default() -> Self {
+        Self { seq: 0, bytes: 0 }
+    }
+}
+
+impl SnapshotPace {
+    /// For a workspace that was read back from the snapshot of entry `snapshot` and the log up to `head`.
+    #[must_use]
+    pub fn at(snapshot: u64, head: u64) -> Self {
+        let last = Taken {
+            seq: snapshot,
+            bytes: 0,
+        };
+        Self {
+            last,
+            head,
+            not_before: snapshot + ENTRIES_PER_SNAPSHOT,
+            ..Self::default()
+        }
+    }
+
+    /// Counts a durable entry; whether a snapshot is to be made now.
+    pub fn written(&mut self, seq: u64, bytes: usize) -> bool {
+        self.head = self.head.max(seq);
+        self.logged = self
+            .logged
+            .saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+        !self.is_under_way && self.head >= self.not_before && self.logged >= self.last.bytes
+    }
+
+    /// One is being made.
+    pub fn begun(&mut self) {
+        self.is_under_way = true;
+        self.logged = 0;
+    }
+
+    /// What came of it; one that could not be made is tried again as if it had been.
+    pub fn ended(&mut self, taken: Option<Taken>) {
+        self.is_under_way = false;
+        self.not_before = self.head + ENTRIES_PER_SNAPSHOT;
+        if let Some(taken) = taken {
+            self.last = taken;
+            self.not_before = taken.seq + ENTRIES_PER_SNAPSHOT;
+        }
+    }
+
+    /// Entries since the last snapshot.
+    #[must_use]
+    pub fn entries(&self) -> u64 {
+        self.head.saturating_sub(self.last.seq)
+    }
+}
+
+/// Makes a snapshot of all that is durable: the last one and the log behind it, folded again.
+///
+/// # Errors
+/// When they cannot be read, do not fold, or the snapshot cannot be written; that only makes the next start slower.
+pub fn snapshot_from_log(
+    store: &dyn Store,
+    workspace: WorkspaceId,
+) -> Result<Option<Taken>, LoadError> {
+    let shard = load::load(store, workspace)?;
+    let Some(head) = shard.head() else {
+        return Ok(None);
+    };
+    let bytes = load::save(store, workspace, shard.engine().state(), head.hash)?;
+    Ok(Some(Taken {
+        seq: head.seq,
+        bytes,
+    }))
+}
+
+/// Counts a durable entry, and has a snapshot made when one is due.
+pub(crate) fn written(
+    workspace: &Arc<Workspace>,
+    seq: u64,
+    bytes: usize,
+    queue: &SyncSender<Arc<Workspace>>,
+) {
+    let mut pace = lock(&workspace.snapshots);
+    if !pace.written(seq, bytes) {
+        return;
+    }
+    match queue.try_send(Arc::clone(workspace)) {
+        Ok(()) => pace.begun(),
+        Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
+    }
+}
+
+/// Makes snapshots one after the other, so that no more than one state is in memory twice.
+pub(crate) fn run(shared: &Arc<Shared>, queue: &Receiver<Arc<Workspace>>) {
+    while let Ok(workspace) = queue.recv() {
+        if *shared.stopping.borrow() {
+            return;
+        }
+        let taken = snapshot_from_log(&*shared.store, workspace.id);
+        lock(&workspace.snapshots).ended(taken.ok().flatten());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn snapshots_are_as_far_apart_as_they_are_large() {
+        let mut pace = SnapshotPace::default();
+        let (mut logged, mut written) = (0_u64, 0_u64);
+        // A state that never stops growing.
+        for seq in 1..=200_000_u64 {
+            logged += 100;
+            if pace.written(seq, 100) {
+                pace.begun();
+                let bytes = 1_000_000 + seq * 20;
+                written += bytes;
+                pace.ended(Some(Taken { seq, bytes }));
+            }
+        }
+        assert!(written > 0);
+        assert!(
+            written <= 2 * logged,
+            "{written} bytes of snapshots for {logged} bytes of log"
+        );
+    }
+
+    #[test]
+    fn one_at_a_time_and_none_too_soon() {
+        let mut pace = SnapshotPace::at(100, 150);
+        assert_eq!(pace.entries(), 50);
+        assert!(!pace.written(2_099, 10));
+        assert!(pace.written(2_100, 10));
+        pace.begun();
+        assert!(!pace.written(9_000, 10), "one is under way");
+        pace.ended(None);
+        assert_eq!(pace.entries(), 8_900, "none was made");
+        assert!(!pace.written(9_001, 10));
+        assert!(pace.written(11_000, 10), "it is tried again");
+    }
+}
