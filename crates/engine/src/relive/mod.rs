@@ -181,7 +181,7 @@ impl Simulation {
         life.replaced = replaced;
         let facts = self.changes.iter().map(|change| match change {
             PolicyChange::Put(policy) => Fact::PolicyPut {
-                policy: policy.clone(),
+                policy: as_of(policy.clone(), self.since),
             },
             PolicyChange::Delete(id) => Fact::PolicyDeleted { id: *id },
         });
@@ -199,6 +199,15 @@ impl Simulation {
         run.advance(until, &self.past);
         run.report(self.since, until, &self.deployments)
     }
+}
+
+/// A policy as if it had been there at `since`: a calendar that says no beginning begins with its rule.
+fn as_of(mut policy: Policy, since: Timestamp) -> Policy {
+    policy.created_at = policy.created_at.min(since);
+    for rule in &mut policy.rules {
+        rule.created_at = rule.created_at.min(since);
+    }
+    policy
 }
 
 impl Run {

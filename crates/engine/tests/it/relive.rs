@@ -169,6 +169,20 @@ fn without_a_policy_production_begins_with_staging() {
     world.minutes(1);
 }
 
+/// A window that is written today, and names no beginning, has been open in the past all the same.
+#[test]
+fn a_new_window_is_anchored_where_the_simulation_begins() {
+    let mut world = two_versions();
+    let entries = world.entries.clone();
+    // History began at nine; production began before ten, and again after.
+    let window = json!({ "deploymentWindow": { "rrule": "FREQ=DAILY;BYHOUR=10;BYMINUTE=0;BYSECOND=0", "durationMinutes": 600 } });
+    let added = world.new_policy("hours", "environment.name == \"Production\"", json!([window]));
+    let report = simulate(&entries, Timestamp(0), world.now, put(added.clone()));
+    let [first] = by_tag(&world, &report).try_into().unwrap();
+    assert!(matches!(first.2, Effect::Delayed(_)), "{first:?}");
+    assert!(added.rules[0].created_at > entries[0].time);
+}
+
 #[test]
 fn what_was_stopped_says_whether_it_was_rolled_back() {
     let mut world = two_versions();
