@@ -15,7 +15,7 @@ pub(crate) const QUEUED_MAX: usize = 64;
 pub const ENTRIES_PER_SNAPSHOT: u64 = 2_000;
 
 /// A snapshot that was written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Taken {
     /// The last entry in it.
     pub seq: u64,
@@ -35,12 +35,6 @@ pub struct SnapshotPace {
     /// The last durable entry.
     head: u64,
     is_under_way: bool,
-}
-
-impl Default for Taken {
-    fn default() -> Self {
-        Self { seq: 0, bytes: 0 }
-    }
 }
 
 impl SnapshotPace {

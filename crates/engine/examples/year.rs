@@ -1,5 +1,11 @@
 //! How long it takes to live a year again: `cargo run --release -p stagegate-engine --example year [VERSIONS]`.
 
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "it measures time and reads its argument"
+)]
+
 use stagegate_engine::relive::{Effect, PolicyChange, Report, Simulation};
 use stagegate_model::{Entry, Timestamp};
 use std::time::Instant;

@@ -357,11 +357,11 @@ impl Life {
                         self.bind(job.job, now, past);
                     }
                 }
-                Fact::JobCancelRequested { id, .. } => {
-                    if self.bonds.get(id).is_some_and(|bond| !bond.follows) {
-                        let at = now.plus_millis(STOPPING_MILLIS);
-                        self.plan(at, Event::Job(*id, Step::Reported(JobStatus::Cancelled)));
-                    }
+                Fact::JobCancelRequested { id, .. }
+                    if self.bonds.get(id).is_some_and(|bond| !bond.follows) =>
+                {
+                    let at = now.plus_millis(STOPPING_MILLIS);
+                    self.plan(at, Event::Job(*id, Step::Reported(JobStatus::Cancelled)));
                 }
                 Fact::VerificationStarted { id, job, .. } => {
                     self.bind_verification(*id, *job, now, past)

@@ -110,11 +110,11 @@ fn an_added_approval_stops_what_nobody_approved() {
     let held = held.map(|it| (it.policy, it.kind.as_str()));
     assert_eq!(held, Some((approval.id, "anyApproval")));
     // Begun after the first was through, only the second is looked at, and the outcome is the same.
-    let later = entries.iter().filter(|it| {
+    let mut later = entries.iter().filter(|it| {
         let mut facts = it.facts.iter();
         facts.any(|fact| matches!(fact, Fact::VersionCreated { version } if version.tag == "v2"))
     });
-    let since = later.last().unwrap().time;
+    let since = later.next_back().unwrap().time;
     let report = simulate(&entries, since, now, put(approval));
     assert_eq!(by_tag(&world, &report).len(), 1);
     assert!(report.promotions < 4, "{}", report.promotions);
@@ -176,7 +176,11 @@ fn a_new_window_is_anchored_where_the_simulation_begins() {
     let entries = world.entries.clone();
     // History began at nine; production began before ten, and again after.
     let window = json!({ "deploymentWindow": { "rrule": "FREQ=DAILY;BYHOUR=10;BYMINUTE=0;BYSECOND=0", "durationMinutes": 600 } });
-    let added = world.new_policy("hours", "environment.name == \"Production\"", json!([window]));
+    let added = world.new_policy(
+        "hours",
+        "environment.name == \"Production\"",
+        json!([window]),
+    );
     let report = simulate(&entries, Timestamp(0), world.now, put(added.clone()));
     let [first] = by_tag(&world, &report).try_into().unwrap();
     assert!(matches!(first.2, Effect::Delayed(_)), "{first:?}");

@@ -368,11 +368,11 @@ impl Year {
         self.run_as(self.person, Command::CreateVersion(new));
         let after = |minutes: u32| i64::from(minutes) * MINUTE;
         // Somebody approves nine of ten for production, within some hours; half have a vote for staging, at once.
-        if draw(id.0, 4) % 10 != 0 {
+        if !draw(id.0, 4).is_multiple_of(10) {
             let at = self.now.plus_millis(after(60 + draw(id.0, 5) % 300));
             self.plan(at, Event::Vote(id, 3));
         }
-        if draw(id.0, 6) % 2 == 0 {
+        if draw(id.0, 6).is_multiple_of(2) {
             self.voted_for_staging.insert(id);
             let at = self.now.plus_millis(1);
             self.plan(at, Event::Vote(id, 2));
