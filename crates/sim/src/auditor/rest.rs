@@ -267,8 +267,19 @@ impl Ledger {
                 !it.undone && matches!(it.ended, Some((ReleaseStatus::Succeeded, _)))
             });
             let elsewhere = target.floor >= Some(version.order());
+            // It takes that one, be it only when its turn comes.
+            let newer = || {
+                let all = self.versions_of(key.deployment);
+                let mut newer = all.iter().take_while(|it| it.order() > version.order());
+                newer.any(|it| {
+                    it.status == VersionStatus::Ready
+                        && self.shut(it, *key).is_none()
+                        && self.lacks(it, *key).is_none()
+                })
+            };
             !good
                 && (elsewhere
+                    || newer()
                     || self.cannot_be_rendered(*key)
                     || self.lacks(version, *key).is_some()
                     || self.shut(version, *key).is_some())
