@@ -21,7 +21,7 @@ fn simulate(entries: &[Entry], since: Timestamp, changes: Vec<PolicyChange>) -> 
 /// How many seeds; `STAGEGATE_RELIVE_SEEDS` looks further.
 fn seeds() -> u64 {
     let given = std::env::var("STAGEGATE_RELIVE_SEEDS").ok();
-    given.and_then(|text| text.parse().ok()).unwrap_or(200)
+    given.and_then(|text| text.parse().ok()).unwrap_or(60)
 }
 
 #[test]
