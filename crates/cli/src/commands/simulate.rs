@@ -255,7 +255,7 @@ mod tests {
             "  of those stopped or delayed, 1 failed or were rolled back\n",
             "succeeded, rolled back later",
             "careful: anyApproval: 0 of 1 approvals",
-            "30m later",
+            "30 min later",
             "What is assumed\n  3 jobs at another time went as they had gone\n",
             "2 entries of the log, from number 7 on",
         ] {
