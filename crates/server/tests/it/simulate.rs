@@ -10,7 +10,7 @@ async fn history() -> World {
     let v1 = world.version("v1").await;
     world.deploy().await;
     let id = v1["id"].as_str().unwrap();
-    world.vote(id, "Production", "approved").await.expect(200);
+    world.vote(id, "Production", "approved").await.expect(202);
     world.deploy().await;
     world.version("v2").await;
     world.deploy().await;
