@@ -175,9 +175,10 @@ fn nothing_is_started_on_a_claim_that_was_taken_away_meanwhile() {
         options.name = Some("eu-1".to_owned());
     });
     until("dropped", || runner.saw(dropped));
+    // It is said first, then forgotten.
+    until("forgotten", || unreported(data.path()) == 0);
     runner.stop();
     assert_eq!(lines(&ran), 0);
-    assert_eq!(unreported(data.path()), 0);
 }
 
 #[test]
