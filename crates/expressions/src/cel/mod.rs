@@ -93,13 +93,10 @@ pub enum Test {
 impl Requirement {
     fn of(term: &Node) -> Option<Self> {
         let (path, test) = match term {
-            Node::Compare(Comparison::Equal, pair) => match &**pair {
-                [Node::Path(path), Node::Const(Const::Text(value))]
-                | [Node::Const(Const::Text(value)), Node::Path(path)] => {
-                    (path, Test::OneOf(vec![value.to_string()]))
-                }
-                _ => return None,
-            },
+            Node::Compare(..) => {
+                let (path, value) = equal_text(term)?;
+                (path, Test::OneOf(vec![value.to_owned()]))
+            }
             Node::TextTest(TextTest::StartsWith, pair) => match &**pair {
                 [Node::Path(path), Node::Const(Const::Text(prefix))] => {
                     (path, Test::StartsWith(prefix.to_string()))
@@ -239,33 +236,24 @@ impl Program {
 
     /// The conjuncts that compare a path with a literal text for equality, for an inverted index.
     pub fn equalities(&self) -> Vec<Equality> {
-        let terms: Vec<&Node> = match &*self.inner.node {
-            Node::And(terms) => terms.iter().map(|term| &**term).collect(),
-            node => vec![node],
-        };
-        terms
-            .into_iter()
-            .filter_map(|term| match term {
-                Node::Compare(Comparison::Equal, pair) => match &**pair {
-                    [Node::Path(path), Node::Const(Const::Text(value))]
-                    | [Node::Const(Const::Text(value)), Node::Path(path)] => {
-                        Some(Equality::new(path, value))
-                    }
-                    _ => None,
-                },
-                _ => None,
-            })
+        let pairs = self.terms().filter_map(equal_text);
+        pairs
+            .map(|(path, value)| Equality::new(path, value))
             .collect()
+    }
+
+    fn terms(&self) -> impl Iterator<Item = &Node> {
+        let (one, all) = match &*self.inner.node {
+            Node::And(terms) => (None, terms.as_slice()),
+            node => (Some(node), &[][..]),
+        };
+        all.iter().map(|term| &**term).chain(one)
     }
 
     /// What must hold of the data for the program to hold, as far as an index can say: conjuncts that test a path for
     /// one of several texts, or for how it starts.
     pub fn requirements(&self) -> Vec<Requirement> {
-        let terms: Vec<&Node> = match &*self.inner.node {
-            Node::And(terms) => terms.iter().map(|term| &**term).collect(),
-            node => vec![node],
-        };
-        terms.into_iter().filter_map(Requirement::of).collect()
+        self.terms().filter_map(Requirement::of).collect()
     }
 
     /// When the whole expression is one comparison `path == "value"`: that.
@@ -274,6 +262,18 @@ impl Program {
             Node::And(_) => None,
             _ => self.equalities().pop(),
         }
+    }
+}
+
+/// A comparison of a path with a literal text for equality, whichever stands first.
+fn equal_text(term: &Node) -> Option<(&Path, &str)> {
+    let Node::Compare(Comparison::Equal, pair) = term else {
+        return None;
+    };
+    match &**pair {
+        [Node::Path(path), Node::Const(Const::Text(value))]
+        | [Node::Const(Const::Text(value)), Node::Path(path)] => Some((path, value)),
+        _ => None,
     }
 }
 

@@ -99,25 +99,34 @@ impl Ledger {
         target: TargetKey,
         rollback: bool,
     ) -> Option<String> {
-        let environment = self.environments.get(&target.environment)?;
-        let deployment = self.deployments.get(&target.deployment)?;
         let frozen = self.freezes.values().find(|freeze| {
             let now = self.now;
             let runs = freeze.starts_at <= now && freeze.ends_at.is_none_or(|at| at > now);
             runs && !(rollback && freeze.allow_rollback)
                 && !self.excused(RuleId(freeze.id.0), version.id, target)
-                && self.shared(environment, deployment).any(|system| {
-                    let subject = Subject {
-                        environment: Some(environment),
-                        deployment: Some(deployment),
-                        system: Some(system),
-                        resource: self.resource(target.resource),
-                        version: Some(version),
-                    };
-                    holds(&freeze.selector, subject)
-                })
+                && self.takes(freeze, version, target)
         });
         frozen.map(|freeze| format!("the freeze `{}` holds", freeze.name))
+    }
+
+    /// Whether a freeze is for a version on a target, whenever it runs.
+    pub(super) fn takes(&self, freeze: &Freeze, version: &Version, target: TargetKey) -> bool {
+        let (Some(environment), Some(deployment)) = (
+            self.environments.get(&target.environment),
+            self.deployments.get(&target.deployment),
+        ) else {
+            return false;
+        };
+        self.shared(environment, deployment).any(|system| {
+            let subject = Subject {
+                environment: Some(environment),
+                deployment: Some(deployment),
+                system: Some(system),
+                resource: self.resource(target.resource),
+                version: Some(version),
+            };
+            holds(&freeze.selector, subject)
+        })
     }
 
     fn selector_shut(&self, rule: &Rule, version: &Version) -> Option<String> {

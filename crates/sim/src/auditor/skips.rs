@@ -1,7 +1,6 @@
 //! Rules that people set aside: what a skip excuses, and until when.
 
 use super::ledger::Ledger;
-use super::selector::{Subject, holds};
 use stagegate_model::*;
 use std::collections::BTreeSet;
 
@@ -44,24 +43,8 @@ impl Ledger {
 
     /// Freezes that are set aside for the whole of a target's environment.
     pub(super) fn freezes_aside(&self, version: &Version, target: TargetKey) -> BTreeSet<RuleId> {
-        let (Some(environment), Some(deployment)) = (
-            self.environments.get(&target.environment),
-            self.deployments.get(&target.deployment),
-        ) else {
-            return BTreeSet::new();
-        };
-        let frozen = self.freezes.values().filter(|freeze| {
-            self.shared(environment, deployment).any(|system| {
-                let subject = Subject {
-                    environment: Some(environment),
-                    deployment: Some(deployment),
-                    system: Some(system),
-                    resource: self.resource(target.resource),
-                    version: Some(version),
-                };
-                holds(&freeze.selector, subject)
-            })
-        });
+        let freezes = self.freezes.values();
+        let frozen = freezes.filter(|freeze| self.takes(freeze, version, target));
         let rules = frozen.map(|freeze| RuleId(freeze.id.0));
         rules
             .filter(|rule| {

@@ -152,14 +152,15 @@ struct Standing {
 }
 
 /// What there is of successes in an environment.
-struct Found<'s> {
+#[derive(Default)]
+struct Found {
     count: usize,
     /// When enough of them were.
     reached: Option<Timestamp>,
     /// When the last came to count.
     newest: Option<Timestamp>,
     /// From when to when each was current, for the soak.
-    stays: &'s [(Timestamp, Option<Timestamp>)],
+    stays: Vec<(Timestamp, Option<Timestamp>)>,
 }
 
 impl Progression {
@@ -289,28 +290,18 @@ impl Progression {
         let track = context.state.track(context.version.id, upstream.id);
         let percentage = self.spec.minimum_success_percentage.unwrap_or(100.0);
         let required = required(targets, percentage);
-        if let Some((count, reached, newest)) = self.counted(track, required) {
-            let found = Found {
-                count,
-                reached,
-                newest,
-                stays: &[],
-            };
-            let verdict = self.judge(context, upstream, track, &found, required, targets);
-            return Some(Standing {
-                environment: upstream.name.clone(),
-                verdict,
-            });
-        }
-        let mut successes = self.successes(lane, track);
-        successes.sort_unstable_by_key(|success| success.0);
-        let last = required.checked_sub(1);
-        let found = Found {
-            count: successes.len(),
-            reached: last.and_then(|last| successes.get(last)).map(|it| it.0),
-            newest: successes.last().map(|it| it.0),
-            stays: &successes,
-        };
+        let counted = self.counted(track, required);
+        let found = counted.unwrap_or_else(|| {
+            let mut successes = self.successes(lane, track);
+            successes.sort_unstable_by_key(|success| success.0);
+            let last = required.checked_sub(1);
+            Found {
+                count: successes.len(),
+                reached: last.and_then(|last| successes.get(last)).map(|it| it.0),
+                newest: successes.last().map(|it| it.0),
+                stays: successes,
+            }
+        });
         let verdict = self.judge(context, upstream, track, &found, required, targets);
         Some(Standing {
             environment: upstream.name.clone(),
@@ -320,14 +311,10 @@ impl Progression {
 
     /// How many successes there are, when enough of them were, and when the last was: as the fold has counted them, where
     /// that is what is asked. `None` when each has to be looked at.
-    fn counted(
-        &self,
-        track: Option<&Track>,
-        required: usize,
-    ) -> Option<(usize, Option<Timestamp>, Option<Timestamp>)> {
+    fn counted(&self, track: Option<&Track>, required: usize) -> Option<Found> {
         let plain = self.spec.success_statuses.is_none() && !self.ignores_verification();
         let Some(track) = track.filter(|track| track.quarantined.is_none()) else {
-            return Some((0, None, None));
+            return Some(Found::default());
         };
         if !plain {
             return None;
@@ -343,7 +330,12 @@ impl Progression {
             Some(last) if last < count => track.counted.iter().nth(last).map(|(at, _)| *at),
             _ => None,
         };
-        Some((count, reached, newest))
+        Some(Found {
+            count,
+            reached,
+            newest,
+            stays: Vec::new(),
+        })
     }
 
     /// When each success came to count, and when the version was replaced there.
@@ -378,7 +370,7 @@ impl Progression {
         context: &GateContext<'_>,
         upstream: &Environment,
         track: Option<&Track>,
-        found: &Found<'_>,
+        found: &Found,
         required: usize,
         targets: usize,
     ) -> Verdict {
@@ -398,7 +390,7 @@ impl Progression {
         };
         let minutes = self.spec.minimum_soak_time_minutes.unwrap_or(0);
         let soak = soak::soak(
-            found.stays,
+            &found.stays,
             reached,
             required,
             i64::from(minutes) * 60_000,
