@@ -104,6 +104,9 @@ impl Engine {
     /// A [`Rejection`]; the state is as before.
     pub fn execute(&mut self, command: Command, context: Context) -> Result<Vec<Fact>, Rejection> {
         let now = context.now.max(self.state.head.time);
+        if matches!(command, Command::Wake) {
+            self.wake(now);
+        }
         let facts = handle::handle(self, command, Context { now, ..context })?;
         Ok(self.record(facts, Context { now, ..context }))
     }
@@ -131,11 +134,8 @@ impl Engine {
 
     /// Goes on deciding what an earlier entry left over, or what time has opened.
     pub fn settle(&mut self, context: Context) -> Vec<Fact> {
-        let now = context.now.max(self.state.head.time);
-        self.wake(now);
         // A wake is never refused.
-        self.execute(Command::Wake, Context { now, ..context })
-            .unwrap_or_default()
+        self.execute(Command::Wake, context).unwrap_or_default()
     }
 
     /// Whether decisions are left over.
@@ -147,20 +147,14 @@ impl Engine {
     /// The earliest moment at which time alone may change a decision.
     #[must_use]
     pub fn next_wake(&self) -> Option<Timestamp> {
-        let lanes = self.state.lanes.values().filter_map(|lane| lane.next_at);
+        let lane = self.state.waiting.first();
         let job = self.state.wakes.first().map(|(at, _)| *at);
-        lanes.chain(job).min()
+        lane.into_iter().chain(job).min()
     }
 
     /// Marks what time may have changed.
     fn wake(&mut self, now: Timestamp) {
-        let due = self
-            .state
-            .lanes
-            .iter()
-            .filter(|(_, lane)| lane.next_at.is_some_and(|at| at <= now));
-        let due: Vec<_> = due.map(|(key, _)| *key).collect();
-        self.state.dirty.lanes.extend(due);
+        self.state.dirty.lanes.extend(self.state.waiting.due(now));
         let due = self.state.wakes.iter().take_while(|(at, _)| *at <= now);
         self.state.dirty.jobs.extend(due.map(|(_, job)| *job));
     }

@@ -26,7 +26,26 @@ pub(crate) struct Compiled {
     freezes: BTreeMap<FreezeId, Arc<CompiledPolicy>>,
     /// What versions need; of those that need something.
     dependencies: BTreeMap<VersionId, Vec<CompiledDependency>>,
+    /// What was found of lanes; a cache, empty again whenever something is configured.
+    pub lanes: BTreeMap<LaneKey, LanePolicies>,
     pub variables: CompiledVariables,
+}
+
+/// What is known of a lane whatever the version and the resource.
+#[derive(Clone, Default)]
+pub(crate) struct LanePolicies {
+    /// The systems that its deployment and its environment share.
+    pub systems: Arc<[Arc<System>]>,
+    /// Policies that what is known of the lane does not exclude, in the order of their ids, then freezes.
+    pub policies: Arc<[LanePolicy]>,
+}
+
+/// A policy that may apply in a lane.
+#[derive(Clone)]
+pub(crate) struct LanePolicy {
+    pub policy: Arc<CompiledPolicy>,
+    /// It applies to every version on every target there.
+    pub always: bool,
 }
 
 /// What a version needs of another deployment.
@@ -109,6 +128,19 @@ impl Compiled {
 
     /// Follows one fact.
     pub fn follow(&mut self, fact: &Fact) {
+        if let Fact::SystemPut { .. }
+        | Fact::SystemDeleted { .. }
+        | Fact::EnvironmentPut { .. }
+        | Fact::EnvironmentDeleted { .. }
+        | Fact::DeploymentPut { .. }
+        | Fact::DeploymentDeleted { .. }
+        | Fact::PolicyPut { .. }
+        | Fact::PolicyDeleted { .. }
+        | Fact::FreezePut { .. }
+        | Fact::FreezeDeleted { .. } = fact
+        {
+            self.lanes.clear();
+        }
         match fact {
             Fact::EnvironmentPut { environment } => self.put_environment(environment),
             Fact::EnvironmentDeleted { id } => {

@@ -7,7 +7,8 @@ mod variables;
 mod views;
 
 pub(crate) use compiled::{
-    Compiled, CompiledDependency, CompiledPolicy, CompiledRule, Match, Subject,
+    Compiled, CompiledDependency, CompiledPolicy, CompiledRule, LanePolicies, LanePolicy, Match,
+    Subject,
 };
 pub(crate) use schema::{
     approval_schema, condition_schema, environment_schema, notifier_schema, policy_schema,

@@ -2,7 +2,9 @@
 
 use super::plan::GateStanding;
 use crate::engine::Engine;
-use crate::expressions::{CompiledDependency, CompiledPolicy, CompiledRule, Match, Subject};
+use crate::expressions::{
+    CompiledDependency, CompiledPolicy, CompiledRule, LanePolicies, LanePolicy, Match, Subject,
+};
 use crate::rules::concurrency::Concurrency;
 use crate::rules::gradual_rollout::GradualRollout;
 use crate::rules::{TargetContext, retry, rollback, version_dependency};
@@ -20,9 +22,17 @@ pub(crate) struct LaneView<'e> {
     pub key: LaneKey,
     pub environment: &'e Arc<Environment>,
     pub deployment: &'e Arc<Deployment>,
-    systems: Vec<Arc<System>>,
+    systems: Arc<[Arc<System>]>,
     /// Policies that what is known of the lane does not exclude.
-    policies: Vec<&'e Arc<CompiledPolicy>>,
+    policies: Vec<Candidate<'e>>,
+}
+
+/// A policy that may apply in a lane.
+#[derive(Clone, Copy)]
+struct Candidate<'e> {
+    policy: &'e Arc<CompiledPolicy>,
+    /// It applies to every version on every target there.
+    always: bool,
 }
 
 /// Targets of a lane to which the same policies apply, whatever the version.
@@ -82,8 +92,8 @@ impl<'e> LaneView<'e> {
             dependencies: self.engine.compiled.dependencies_of(version.id),
             ..Conduct::default()
         };
-        let asked = self.policies.iter().flat_map(|policy| &policy.rules);
-        let any = asked
+        let any = self
+            .rules()
             .filter_map(|rule| rule.evaluator.as_ref().ok())
             .any(|it| {
                 it.retry().is_some()
@@ -132,12 +142,42 @@ impl<'e> LaneView<'e> {
     /// `None` when the environment or the deployment is gone.
     pub fn new(engine: &'e Engine, key: LaneKey) -> Option<Self> {
         let mut lane = Self::without_policies(engine, key)?;
+        if let Some(known) = engine.compiled.lanes.get(&key) {
+            let known = known.policies.iter().map(|known| Candidate {
+                policy: &known.policy,
+                always: known.always,
+            });
+            lane.policies = known.collect();
+            return Some(lane);
+        }
         let subject = lane.subject(None, None);
+        let candidate = |policy: &'e Arc<CompiledPolicy>| {
+            let found = policy.matches(subject);
+            let open = policy.looks_at_version() || policy.looks_at_resource();
+            (found != Match::No).then_some(Candidate {
+                policy,
+                always: found == Match::Yes && !open,
+            })
+        };
         let policies = engine.compiled.enabled_policies();
-        lane.policies = policies
-            .filter(|policy| policy.matches(subject) != Match::No)
-            .collect();
+        lane.policies = policies.filter_map(candidate).collect();
         Some(lane)
+    }
+
+    /// What is worth remembering of the lane until something is configured.
+    fn known(&self) -> LanePolicies {
+        let policies = self.policies.iter().map(|it| LanePolicy {
+            policy: Arc::clone(it.policy),
+            always: it.always,
+        });
+        LanePolicies {
+            systems: Arc::clone(&self.systems),
+            policies: policies.collect(),
+        }
+    }
+
+    fn rules(&self) -> impl Iterator<Item = &'e CompiledRule> {
+        self.policies.iter().flat_map(|it| &it.policy.rules)
     }
 
     /// Whether what is known of a lane does not exclude a freeze, be it in the state or not.
@@ -150,11 +190,16 @@ impl<'e> LaneView<'e> {
         let state: &State = &engine.state;
         let environment = state.environments.get(&key.environment)?;
         let deployment = state.deployments.get(&key.deployment)?;
-        let shared = environment.systems.intersection(&deployment.systems);
-        let systems = shared
-            .filter_map(|id| state.systems.get(id))
-            .cloned()
-            .collect();
+        let systems = match engine.compiled.lanes.get(&key) {
+            Some(known) => Arc::clone(&known.systems),
+            None => {
+                let shared = environment.systems.intersection(&deployment.systems);
+                shared
+                    .filter_map(|id| state.systems.get(id))
+                    .cloned()
+                    .collect()
+            }
+        };
         Some(Self {
             engine,
             key,
@@ -167,7 +212,7 @@ impl<'e> LaneView<'e> {
 
     /// The policies and freezes that what is known of the lane does not exclude.
     pub fn policy_ids(&self) -> impl Iterator<Item = PolicyId> {
-        self.policies.iter().map(|policy| policy.policy.id)
+        self.policies.iter().map(|it| it.policy.policy.id)
     }
 
     fn subject<'a>(
@@ -195,6 +240,7 @@ impl<'e> LaneView<'e> {
         let looking: Vec<_> = self
             .policies
             .iter()
+            .map(|it| it.policy)
             .filter(|policy| policy.looks_at_resource())
             .collect();
         let skips = self.engine.state.skips.values();
@@ -204,8 +250,8 @@ impl<'e> LaneView<'e> {
             .filter(|id| lane.targets.contains_key(id))
             .collect();
         // Some windows let a target's first release pass.
-        let rules = self.policies.iter().flat_map(|policy| &policy.rules);
-        let exempting = rules
+        let exempting = self
+            .rules()
             .filter_map(|rule| rule.evaluator.as_ref().ok()?.window())
             .any(|window| window.exempts_first_release);
         if looking.is_empty() && skipped.is_empty() && !exempting {
@@ -298,15 +344,15 @@ impl<'e> LaneView<'e> {
 
     /// Whether some policy here may want something measured at `trigger`; cheap, to be asked before each job is.
     pub fn may_want(&self, trigger: stagegate_model::VerificationTrigger) -> bool {
-        let rules = self.policies.iter().flat_map(|policy| &policy.rules);
-        let mut specs = rules.filter_map(|rule| rule.evaluator.as_ref().ok()?.verification());
+        let mut specs = self
+            .rules()
+            .filter_map(|rule| rule.evaluator.as_ref().ok()?.verification());
         specs.any(|spec| spec.trigger_on == trigger)
     }
 
     /// Whether some policy here may want something measured, or cannot be evaluated; cheap.
     pub fn measures(&self) -> bool {
-        let mut rules = self.policies.iter().flat_map(|policy| &policy.rules);
-        rules.any(|rule| {
+        self.rules().any(|rule| {
             let evaluator = rule.evaluator.as_ref().ok();
             evaluator.is_none_or(|it| it.verification().is_some())
         })
@@ -323,23 +369,39 @@ impl<'e> LaneView<'e> {
         let matching: Vec<Applicable<'e>> = self
             .policies
             .iter()
-            .filter_map(|policy| match policy.matches(subject) {
-                Match::No => None,
-                Match::Yes => Some(Applicable {
-                    policy,
-                    error: None,
-                }),
-                Match::Error(error) => Some(Applicable {
-                    policy,
-                    error: Some(error),
-                }),
+            .filter_map(|it| {
+                let found = match it.always {
+                    true => Match::Yes,
+                    false => it.policy.matches(subject),
+                };
+                let error = match found {
+                    Match::No => return None,
+                    Match::Yes => None,
+                    Match::Error(error) => Some(error),
+                };
+                let policy = it.policy;
+                Some(Applicable { policy, error })
             })
             .collect();
+        if matching.iter().all(|it| it.policy.policy.replaces.is_empty()) {
+            return matching;
+        }
         let effective = effective(&matching);
         matching
             .into_iter()
             .filter(|it| effective.contains(&it.policy.policy.id))
             .collect()
+    }
+}
+
+impl Engine {
+    /// Finds out once what is known of a lane whatever the version and the resource.
+    pub(crate) fn know_lane(&mut self, key: LaneKey) {
+        if self.compiled.lanes.contains_key(&key) {
+            return;
+        }
+        let known = LaneView::new(self, key).map(|view| view.known());
+        self.compiled.lanes.extend(known.map(|known| (key, known)));
     }
 }
 

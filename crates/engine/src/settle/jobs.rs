@@ -30,6 +30,7 @@ impl Turn<'_> {
         let Some(job) = self.state().jobs.get(&id).cloned() else {
             return true;
         };
+        self.engine.know_lane(job.target.into());
         let order = self
             .state()
             .lane(job.target.into())

@@ -7,7 +7,7 @@ use super::promotions::{Next, next_status, waits};
 use super::turns::RolloutStep;
 use crate::rules::gradual_rollout::OnFailure;
 use crate::rules::{Action, Verdict};
-use crate::state::LaneKey;
+use crate::state::{LaneKey, lanes_of};
 use stagegate_model::{
     Block, Fact, GateRecord, GateState, OrderCause, ReleaseStatus, ResourceId, StartKind, VersionId,
 };
@@ -20,6 +20,7 @@ impl Turn<'_> {
             return false;
         };
         let now = self.state().head.time;
+        self.engine.know_lane(key);
         if self.engine.state.dirty.configured.remove(&key) {
             self.order_redeploys(key);
         }
@@ -41,9 +42,9 @@ impl Turn<'_> {
             self.clear_blocks(key, &outlook);
         }
         self.move_promotions(key, &outlook);
-        if let Some(lane) = self.engine.state.lanes.get_mut(&key) {
-            lane.next_at = outlook.next_at;
-            lane.waits_for_others = outlook.waits_for_others;
+        let state = &mut self.engine.state;
+        state.set_waiting(key, outlook.next_at, outlook.waits_for_others);
+        if let Some(lane) = state.lanes.get_mut(&key) {
             lane.asked_about = outlook.asked_about;
         }
         true
@@ -224,10 +225,12 @@ impl Turn<'_> {
 
     /// A dependant may be waiting for just what happened to a promotion here.
     pub(super) fn touch_others(&mut self, key: LaneKey) {
-        let lanes = self.state().lanes.keys();
-        let others = lanes.filter(|other| other.deployment == key.deployment && **other != key);
-        let others: Vec<_> = others.copied().collect();
-        self.engine.state.dirty.lanes.extend(others);
+        let state = &mut self.engine.state;
+        let lanes = lanes_of(&state.lanes, key.deployment).map(|(other, _)| *other);
+        state
+            .dirty
+            .lanes
+            .extend(lanes.filter(|other| *other != key));
     }
 
     /// Records each gate whose standing changed in kind.

@@ -25,9 +25,7 @@ impl Engine {
         if self.state.wakes.first().is_some_and(|(at, _)| *at <= now) {
             return true;
         }
-        let due = self.state.lanes.iter();
-        let due = due.filter(|(_, lane)| lane.next_at.is_some_and(|at| at <= now));
-        let due: Vec<LaneKey> = due.map(|(key, _)| *key).collect();
+        let due: Vec<LaneKey> = self.state.waiting.due(now).collect();
         !self.loud(&due, now).is_empty()
     }
 
@@ -39,10 +37,11 @@ impl Engine {
         let lanes: Vec<LaneKey> = self.state.lanes.keys().copied().collect();
         for key in lanes {
             let loud = self.loud(&[key], now);
-            if let Some(lane) = self.state.lanes.get_mut(&key)
+            if let Some(lane) = self.state.lane(key)
                 && !loud.is_empty()
             {
-                lane.next_at = Some(now);
+                let for_others = lane.waits_for_others;
+                self.state.set_waiting(key, Some(now), for_others);
             }
         }
     }
@@ -75,9 +74,8 @@ impl Engine {
         self.state.dirty.configured = configured;
         if !loud.is_empty() {
             for (key, next_at, waits_for_others, asked_about) in before {
+                self.state.set_waiting(key, next_at, waits_for_others);
                 if let Some(lane) = self.state.lanes.get_mut(&key) {
-                    lane.next_at = next_at;
-                    lane.waits_for_others = waits_for_others;
                     lane.asked_about = asked_about;
                 }
             }

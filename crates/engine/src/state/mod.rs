@@ -5,6 +5,7 @@ mod lane;
 mod packed;
 mod runs;
 mod variables;
+mod waiting;
 
 pub use lane::{
     Clock, Good, Held, Lane, LaneKey, Left, Retry, Rollout, Standstill, Success, Target, Track,
@@ -12,7 +13,9 @@ pub use lane::{
 };
 pub use packed::PackedJson;
 pub use variables::VariableBook;
+pub(crate) use runs::Gone;
 pub(crate) use variables::values_of;
+pub(crate) use waiting::Waiting;
 
 pub use runs::{
     Archived, Cancel, Job, Lost, Measurement, MetricRun, Ordered, Promotion, Release, Verification,
@@ -75,7 +78,10 @@ pub struct State {
     pub(crate) dirty: Dirty,
     /// What left memory since the shell last took it; written in the same transaction as the entry.
     #[serde(skip)]
-    pub(crate) archive: Vec<Archived>,
+    pub(crate) archive: Vec<Gone>,
+    /// Which lanes wait, and until when; follows from the lanes.
+    #[serde(skip)]
+    pub(crate) waiting: Waiting,
 }
 
 /// The last entry that was folded.
@@ -379,6 +385,21 @@ impl State {
             .filter_map(|order| self.versions.get(&order.1))
     }
 
+    /// Says of a lane when time alone may change a decision there, and whether it waits for jobs elsewhere.
+    pub(crate) fn set_waiting(
+        &mut self,
+        key: LaneKey,
+        next_at: Option<Timestamp>,
+        for_others: bool,
+    ) {
+        if let Some(lane) = self.lanes.get_mut(&key) {
+            self.waiting.remove(key, lane);
+            lane.next_at = next_at;
+            lane.waits_for_others = for_others;
+            self.waiting.put(key, lane);
+        }
+    }
+
     #[must_use]
     pub fn lane(&self, key: LaneKey) -> Option<&Lane> {
         self.lanes.get(&key)
@@ -420,6 +441,7 @@ impl State {
     /// Makes what only follows from the rest, and is in no snapshot, anew.
     pub(crate) fn reindex(&mut self) {
         self.lanes.values_mut().for_each(Lane::reindex);
+        self.waiting = Waiting::of(&self.lanes);
         for ((version, environment), track) in &mut self.tracks {
             // One of a version that is gone is asked for nothing.
             if let Some(version) = self.versions.get(version) {
@@ -437,12 +459,13 @@ impl State {
     pub fn is_indexed(&self) -> bool {
         let mut anew = self.clone();
         anew.reindex();
-        anew.lanes == self.lanes && anew.tracks == self.tracks
+        anew.lanes == self.lanes && anew.tracks == self.tracks && anew.waiting == self.waiting
     }
 
     /// Takes what left memory; to be stored with the entry that was just made.
     pub fn take_archive(&mut self) -> Vec<Archived> {
-        std::mem::take(&mut self.archive)
+        let gone = std::mem::take(&mut self.archive);
+        gone.iter().map(Gone::archived).collect()
     }
 
     /// The same state without what is only bookkeeping of the running process: for comparing folds.
@@ -451,6 +474,7 @@ impl State {
         let mut state = self.clone();
         state.dirty = Dirty::default();
         state.archive.clear();
+        state.waiting = Waiting::default();
         for lane in state.lanes.values_mut() {
             lane.next_at = None;
             lane.waits_for_others = false;
@@ -458,6 +482,22 @@ impl State {
         }
         state
     }
+}
+
+/// The lanes of a deployment.
+pub(crate) fn lanes_of(
+    lanes: &BTreeMap<LaneKey, Lane>,
+    deployment: DeploymentId,
+) -> impl Iterator<Item = (&LaneKey, &Lane)> {
+    let first = LaneKey {
+        deployment,
+        environment: uuid::Uuid::nil().into(),
+    };
+    let last = LaneKey {
+        deployment,
+        environment: uuid::Uuid::max().into(),
+    };
+    lanes.range(first..=last)
 }
 
 /// Whether two names are the same to a person.

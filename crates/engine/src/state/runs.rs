@@ -261,8 +261,28 @@ pub struct Archived {
     pub body: Json,
 }
 
+/// What left memory, until it is asked for: folding a log, or a life that is only imagined, writes none of it.
+#[derive(Clone, Debug)]
+pub(crate) enum Gone {
+    Promotion(Box<Promotion>),
+    Release(Box<Release>),
+    Job(Box<Job>),
+    Verification(Box<Verification>),
+}
+
+impl Gone {
+    pub fn archived(&self) -> Archived {
+        match self {
+            Self::Promotion(it) => it.archived(),
+            Self::Release(it) => it.archived(),
+            Self::Job(it) => it.archived(),
+            Self::Verification(it) => it.archived(),
+        }
+    }
+}
+
 /// Keeps the archive's records in one place: each noun says how it is kept.
-pub(crate) trait Archive {
+trait Archive {
     fn archived(&self) -> Archived;
 }
 

@@ -31,7 +31,17 @@ impl Agent {
     pub fn next_runner(self) -> Self {
         let Self { exec, root } = self;
         drop(exec);
-        let exec = ExecAgent::new(root.path().join("state")).unwrap();
+        // What another test starts in this moment has the lock's file open until it is a program of its own.
+        let deadline = std::time::Instant::now() + PATIENCE;
+        let exec = loop {
+            match ExecAgent::new(root.path().join("state")) {
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                    assert!(std::time::Instant::now() < deadline, "{error}");
+                    std::thread::yield_now();
+                }
+                opened => break opened.unwrap(),
+            }
+        };
         Self { exec, root }
     }
 

@@ -1,7 +1,7 @@
 //! Folding what happens to lanes: targets, promotions, latches.
 
-use super::super::runs::Archive;
-use super::super::{Clock, LaneKey, Left, Promotion, Standstill, State, Target};
+use super::super::Gone;
+use super::super::{Clock, lanes_of, LaneKey, Left, Promotion, Standstill, State, Target};
 use stagegate_model::{
     DeploymentId, EnvironmentId, PromotionId, PromotionStatus, ResourceId, RuleId, StartKind,
     VersionId, VersionOrder,
@@ -13,8 +13,8 @@ const ENDED_PROMOTIONS_KEPT: usize = 50;
 impl State {
     /// What happens to a deployment in one environment may matter in its others.
     pub(super) fn touch_deployment(&mut self, id: DeploymentId) {
-        let lanes = self.lanes.keys().filter(|key| key.deployment == id);
-        self.dirty.lanes.extend(lanes.copied());
+        let lanes = lanes_of(&self.lanes, id).map(|(key, _)| *key);
+        self.dirty.lanes.extend(lanes);
     }
 
     /// Lanes without targets go, their ended promotions into the archive.
@@ -27,10 +27,11 @@ impl State {
             .collect();
         for id in ended {
             if let Some(promotion) = self.promotions.remove(&id) {
-                self.archive.push(promotion.archived());
+                self.archive.push(Gone::Promotion(Box::new(promotion)));
             }
         }
         self.lanes.retain(|key, _| !gone(key));
+        self.waiting.retain(|key| !gone(key));
     }
 
     /// Changes a target, if there is such a one.
@@ -261,7 +262,7 @@ impl State {
         if lane.ended.len() > ENDED_PROMOTIONS_KEPT {
             let oldest = lane.ended.remove(0);
             if let Some(promotion) = self.promotions.remove(&oldest) {
-                self.archive.push(promotion.archived());
+                self.archive.push(Gone::Promotion(Box::new(promotion)));
             }
         }
     }

@@ -179,8 +179,7 @@ impl State {
 
     /// Somewhere a job ended: others may have waited for that.
     pub(super) fn touch_waiting(&mut self) {
-        let waiting = self.lanes.iter().filter(|(_, lane)| lane.waits_for_others);
-        self.dirty.lanes.extend(waiting.map(|(key, _)| *key));
+        self.dirty.lanes.extend(&self.waiting.for_others);
     }
 
     fn order(&mut self, key: TargetKey, order: &Order) {
