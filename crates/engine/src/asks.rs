@@ -67,6 +67,7 @@ impl Engine {
                                 environment: view.environment,
                                 deployment: view.deployment,
                                 latched: None,
+                                tells: true,
                                 now,
                             };
                             answer(approval, &context, user, &groups).0 == Answer::Wanted

@@ -9,13 +9,14 @@ pub use chain::{Chain, Link, Need, NeedKind};
 
 use crate::engine::Engine;
 use crate::rules::{Action, Reason, Verdict};
-use crate::settle::{Conduct, GateStanding, LaneView, Place, Turns};
+use crate::settle::{Asked, Conduct, GateStanding, LaneView, Place, Turns};
 use crate::state::{Lane, LaneKey, Promotion, Target, Track};
 use stagegate_model::{
     GateState, JobId, PolicyId, PromotionId, PromotionStatus, ResourceId, RuleId, StartKind,
     Timestamp, Version, VersionId, VersionStatus,
 };
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Why a version stands as it does in an environment.
 #[derive(Clone, Debug)]
@@ -159,7 +160,7 @@ impl Engine {
         version: &Version,
         now: Timestamp,
     ) -> Vec<Gate> {
-        let mut asked = BTreeMap::new();
+        let mut asked = Asked::telling();
         let mut standings: BTreeMap<RuleId, GateStanding> = BTreeMap::new();
         let classes = view.classes();
         let representatives: Vec<_> = classes
@@ -210,7 +211,7 @@ impl Engine {
 
     /// A gate with the name of its policy or freeze; what a version needs by itself has none.
     fn named(&self, gate: GateStanding, track: Option<&Track>) -> Gate {
-        let state = match &gate.verdict {
+        let state = match &*gate.verdict {
             Verdict::Allow { .. } => GateState::Allow,
             Verdict::Wait { .. } => GateState::Wait,
             Verdict::Deny { .. } => GateState::Deny,
@@ -225,7 +226,7 @@ impl Engine {
             rule: gate.rule,
             kind: gate.kind,
             since: track.and_then(|it| it.since(gate.rule, state, gate.verdict.why().code)),
-            verdict: gate.verdict,
+            verdict: Arc::unwrap_or_clone(gate.verdict),
             latched: gate.latched,
         }
     }
@@ -252,7 +253,7 @@ impl Engine {
                 policy,
                 rule,
                 kind,
-                verdict,
+                verdict: Arc::new(verdict),
                 latches: false,
                 latched: false,
             }));
@@ -324,7 +325,7 @@ impl Engine {
                 policy,
                 rule,
                 kind,
-                verdict,
+                verdict: Arc::new(verdict),
                 latches: false,
                 latched: false,
             }));

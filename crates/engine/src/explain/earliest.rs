@@ -2,9 +2,8 @@
 
 use crate::engine::Engine;
 use crate::rules::{Action, Verdict};
-use crate::settle::{GateStanding, LaneView, Turns};
+use crate::settle::{Asked, GateStanding, LaneView, Turns};
 use stagegate_model::{ResourceId, StartKind, Timestamp, Version};
-use std::collections::BTreeMap;
 
 impl Engine {
     /// When the first of the targets that wait for the version can start, where nothing but time keeps it; another may
@@ -30,7 +29,7 @@ impl Engine {
                 it.active.is_none() && !it.leaving && it.floor < Some(version.order())
             })
         };
-        let mut asked = BTreeMap::new();
+        let mut asked = Asked::telling();
         let mut turns = Turns::new(view, now);
         let mut earliest: Option<Timestamp> = None;
         for class in view.classes() {
@@ -68,7 +67,7 @@ impl Engine {
 
 /// When all of the gates are open if nothing but time passes, `now` if they are; `None`: not by time alone.
 fn opens_at(gates: &[GateStanding], now: Timestamp) -> Option<Timestamp> {
-    gates.iter().try_fold(now, |at, gate| match &gate.verdict {
+    gates.iter().try_fold(now, |at, gate| match &*gate.verdict {
         Verdict::Allow { .. } => Some(at),
         Verdict::Wait {
             until: Some(until),

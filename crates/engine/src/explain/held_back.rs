@@ -1,10 +1,9 @@
 //! What retries and orders wait for, in words.
 
 use crate::engine::Engine;
-use crate::settle::{LaneView, Turns};
+use crate::settle::{Asked, LaneView, Turns};
 use crate::state::{Lane, Target};
 use stagegate_model::{Order, ResourceId, StartKind, Timestamp, Version};
-use std::collections::BTreeMap;
 
 impl Engine {
     /// What an order is about: `is to go back to v1 (customers complain)`.
@@ -47,7 +46,7 @@ impl Engine {
             return Some(stopped.message);
         }
         let stored = self.state.resource(resource).map(|it| &**it);
-        let gates = view.gates(version, stored, now, &mut BTreeMap::new());
+        let gates = view.gates(version, stored, now, &mut Asked::telling());
         if let Some(gate) = gates.iter().find(|gate| !gate.verdict.is_allowed()) {
             return Some(gate.verdict.why().message.clone());
         }

@@ -3,12 +3,12 @@
 use super::{Explanation, Gate, TargetStanding, TargetState, earliest};
 use crate::engine::Engine;
 use crate::rules::{Action, Reason, Verdict};
-use crate::settle::{Conduct, GateStanding, LaneView, Turns};
+use crate::settle::{Asked, Conduct, GateStanding, LaneView, Turns};
 use crate::state::LaneKey;
 use stagegate_model::{
     PolicyId, PromotionStatus, ResourceId, RuleId, Timestamp, Version, VersionId,
 };
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 impl Engine {
     /// Why a version stands as it does on one target of a lane at `now`; `None` when the version is gone or the
@@ -28,7 +28,7 @@ impl Engine {
         let view = LaneView::new(self, lane)?;
         let version = self.state.versions.get(&version)?;
         let stored = self.state.resource(resource).map(|it| &**it);
-        let mut gates = view.gates(version, stored, now, &mut BTreeMap::new());
+        let mut gates = view.gates(version, stored, now, &mut Asked::telling());
         if may_come(target.state) {
             let open = gates.iter().all(|gate| gate.verdict.is_allowed());
             let conduct = view.conduct_at(version, stored, now);
@@ -79,7 +79,7 @@ impl Engine {
                 policy,
                 rule,
                 kind,
-                verdict,
+                verdict: Arc::new(verdict),
                 latches: false,
                 latched: false,
             }));

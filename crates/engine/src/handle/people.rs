@@ -147,6 +147,7 @@ impl Voter<'_> {
                         environment: view.environment,
                         deployment: view.deployment,
                         latched: None,
+                        tells: true,
                         now: context.now,
                     };
                     let answer = answer(approval, &context, self.user, self.groups);

@@ -156,7 +156,16 @@ pub(crate) struct GateContext<'a> {
     pub deployment: &'a Deployment,
     /// When this rule was satisfied, if its passing has latched.
     pub latched: Option<Timestamp>,
+    /// Whether the details of a reason are told to somebody.
+    pub tells: bool,
     pub now: Timestamp,
+}
+
+impl GateContext<'_> {
+    /// The details of a reason, where they are told; deciding makes none.
+    pub fn details(&self, make: impl FnOnce() -> Json) -> Json {
+        if self.tells { make() } else { Json::Null }
+    }
 }
 
 /// What a rule is asked about one target.

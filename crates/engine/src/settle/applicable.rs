@@ -329,7 +329,7 @@ impl<'e> LaneView<'e> {
                 policy: *policy,
                 rule: rule.id,
                 kind: rule.kind,
-                verdict,
+                verdict: Arc::new(verdict),
                 latches: false,
                 latched: false,
             }));
@@ -383,7 +383,10 @@ impl<'e> LaneView<'e> {
                 Some(Applicable { policy, error })
             })
             .collect();
-        if matching.iter().all(|it| it.policy.policy.replaces.is_empty()) {
+        if matching
+            .iter()
+            .all(|it| it.policy.policy.replaces.is_empty())
+        {
             return matching;
         }
         let effective = effective(&matching);

@@ -42,11 +42,11 @@ impl Turn<'_> {
             self.clear_blocks(key, &outlook);
         }
         self.move_promotions(key, &outlook);
-        let state = &mut self.engine.state;
-        state.set_waiting(key, outlook.next_at, outlook.waits_for_others);
-        if let Some(lane) = state.lanes.get_mut(&key) {
+        self.engine.state.change_waiting(key, |lane| {
+            lane.next_at = outlook.next_at;
+            lane.waits_for_others = outlook.waits_for_others;
             lane.asked_about = outlook.asked_about;
-        }
+        });
         true
     }
 
@@ -336,7 +336,7 @@ impl Turn<'_> {
 }
 
 fn record(gate: &GateStanding) -> GateRecord {
-    let (state, satisfied_at, until) = match &gate.verdict {
+    let (state, satisfied_at, until) = match &*gate.verdict {
         Verdict::Allow { satisfied_at, .. } => (GateState::Allow, Some(*satisfied_at), None),
         Verdict::Wait { until, .. } => (GateState::Wait, None, *until),
         Verdict::Deny { .. } => (GateState::Deny, None, None),

@@ -141,13 +141,16 @@ type LookedAt = BTreeMap<VersionOrder, (Arc<Version>, BTreeMap<RuleId, GateStand
 /// Looks at a lane: what each class of targets should have.
 pub(super) fn look(engine: &Engine, key: LaneKey, now: Timestamp) -> Outlook {
     let mut outlook = Outlook::default();
-    let Some(view) = LaneView::new(engine, key) else {
-        return outlook;
-    };
     let Some(lane) = engine.state.lane(key) else {
         return outlook;
     };
-    let mut asked = Asked::new();
+    if is_at_rest(engine, key, lane) {
+        return outlook;
+    }
+    let Some(view) = LaneView::new(engine, key) else {
+        return outlook;
+    };
+    let mut asked = Asked::default();
     let mut looked_at = LookedAt::new();
     let mut turns = Turns::new(&view, now);
     let classes = view.classes();
@@ -188,6 +191,22 @@ pub(super) fn look(engine: &Engine, key: LaneKey, now: Timestamp) -> Outlook {
     outlook.steps = turns.into_steps();
     outlook.looked_at = looked_at.into_values().rev().collect();
     outlook
+}
+
+/// Whether every target has the newest version or one that took its place, and nothing is under way or ordered: then
+/// there is nothing to ask anybody about.
+fn is_at_rest(engine: &Engine, key: LaneKey, lane: &Lane) -> bool {
+    let newest = engine.state.versions_of(key.deployment).next();
+    let lowest = lane.by_floor.keys().next().copied().flatten();
+    let is_current = match lane.targets.is_empty() {
+        true => true,
+        false => newest.map(|version| version.order()) <= lowest,
+    };
+    is_current
+        && lane.open.is_empty()
+        && lane.orders.is_empty()
+        && lane.retries.is_empty()
+        && lane.index.blocked.is_empty()
 }
 
 /// One class of targets being looked at.

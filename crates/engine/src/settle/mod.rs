@@ -21,7 +21,7 @@ mod verifications;
 
 pub(crate) use applicable::{Applicable, Class, Conduct, LaneView, effective};
 pub(crate) use jobs::start_on_trigger;
-pub(crate) use plan::GateStanding;
+pub(crate) use plan::{Asked, GateStanding};
 pub(crate) use rollbacks::{is_usable, last_good, rollback_order, undo};
 pub(crate) use turns::{Place, Turns};
 pub use variables::Resolution;

@@ -4,8 +4,9 @@ use super::applicable::{Applicable, LaneView};
 use crate::rules::deployment_window::{Question, judge};
 use crate::rules::{GateContext, Reason, Verdict, freeze};
 use crate::state::Track;
-use stagegate_model::{PolicyId, Resource, RuleId, Timestamp, Version, VersionStatus};
+use stagegate_model::{PolicyId, Resource, RuleId, Timestamp, Version, VersionId, VersionStatus};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// One rule as it stands for a version.
 #[derive(Clone, Debug)]
@@ -13,7 +14,8 @@ pub(crate) struct GateStanding {
     pub policy: PolicyId,
     pub rule: RuleId,
     pub kind: &'static str,
-    pub verdict: Verdict,
+    /// Shared: it is kept by version, by rule and by class.
+    pub verdict: Arc<Verdict>,
     /// Whether its passing stays passed once a job was created under it.
     pub latches: bool,
     pub latched: bool,
@@ -23,7 +25,7 @@ impl GateStanding {
     /// Whether it, rather than `other`, says how the rule stands for the environment as a whole: what is shut for
     /// some targets is not open, and what is set aside for one resource alone speaks for nothing else.
     pub fn speaks_before(&self, other: &Self) -> bool {
-        let rank = |gate: &Self| match &gate.verdict {
+        let rank = |gate: &Self| match &*gate.verdict {
             Verdict::Allow { why, .. } => u8::from(why.code != "skipped" || gate.latches),
             Verdict::Wait { .. } => 2,
             Verdict::Deny { .. } => 3,
@@ -32,8 +34,23 @@ impl GateStanding {
     }
 }
 
-/// Verdicts already given in this lane, by version and rule: no rule is asked twice.
-pub(crate) type Asked = BTreeMap<(stagegate_model::VersionId, RuleId), GateStanding>;
+/// What is asked of rules in one lane at one time.
+#[derive(Default)]
+pub(crate) struct Asked {
+    /// Verdicts already given, by version and rule: no rule is asked twice.
+    known: BTreeMap<(VersionId, RuleId), GateStanding>,
+    tells: bool,
+}
+
+impl Asked {
+    /// For those who tell, in details, how rules stand; deciding needs none.
+    pub fn telling() -> Self {
+        Self {
+            tells: true,
+            ..Self::default()
+        }
+    }
+}
 
 impl LaneView<'_> {
     /// Every gate of the policies that apply to the version on targets like `resource`.
@@ -56,7 +73,7 @@ impl LaneView<'_> {
                     policy: policy.id,
                     rule: rule.id,
                     kind: rule.kind,
-                    verdict,
+                    verdict: Arc::new(verdict),
                     latches: false,
                     latched: false,
                 };
@@ -69,6 +86,7 @@ impl LaneView<'_> {
                     environment: self.environment,
                     deployment: self.deployment,
                     latched,
+                    tells: asked.tells,
                     now,
                 };
                 // A person who set it aside knows more than what cannot be evaluated.
@@ -110,7 +128,7 @@ impl LaneView<'_> {
                     gates.push(shut(verdict));
                     continue;
                 }
-                if let Some(known) = asked.get(&(version.id, rule.id)) {
+                if let Some(known) = asked.known.get(&(version.id, rule.id)) {
                     gates.push(known.clone());
                     continue;
                 }
@@ -119,11 +137,11 @@ impl LaneView<'_> {
                         policy: policy.id,
                         rule: rule.id,
                         kind: rule.kind,
-                        verdict,
+                        verdict: Arc::new(verdict),
                         latches: evaluator.latches(),
                         latched: latched.is_some(),
                     };
-                    asked.insert((version.id, rule.id), gate.clone());
+                    asked.known.insert((version.id, rule.id), gate.clone());
                     gates.push(gate);
                 }
             }
@@ -145,11 +163,11 @@ impl LaneView<'_> {
             policy: PolicyId(uuid::Uuid::nil()),
             rule,
             kind,
-            verdict: Verdict::Allow {
+            verdict: Arc::new(Verdict::Allow {
                 satisfied_at,
                 lapses_at,
                 why,
-            },
+            }),
             latches,
             latched,
         };
@@ -217,6 +235,7 @@ impl LaneView<'_> {
                     environment: self.environment,
                     deployment: self.deployment,
                     latched: None,
+                    tells: true,
                     now,
                 };
                 let window = windows.remove(&rule.id);

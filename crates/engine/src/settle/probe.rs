@@ -37,11 +37,9 @@ impl Engine {
         let lanes: Vec<LaneKey> = self.state.lanes.keys().copied().collect();
         for key in lanes {
             let loud = self.loud(&[key], now);
-            if let Some(lane) = self.state.lane(key)
-                && !loud.is_empty()
-            {
-                let for_others = lane.waits_for_others;
-                self.state.set_waiting(key, Some(now), for_others);
+            if !loud.is_empty() {
+                self.state
+                    .change_waiting(key, |lane| lane.next_at = Some(now));
             }
         }
     }
@@ -74,10 +72,11 @@ impl Engine {
         self.state.dirty.configured = configured;
         if !loud.is_empty() {
             for (key, next_at, waits_for_others, asked_about) in before {
-                self.state.set_waiting(key, next_at, waits_for_others);
-                if let Some(lane) = self.state.lanes.get_mut(&key) {
+                self.state.change_waiting(key, |lane| {
+                    lane.next_at = next_at;
+                    lane.waits_for_others = waits_for_others;
                     lane.asked_about = asked_about;
-                }
+                });
             }
         }
         loud

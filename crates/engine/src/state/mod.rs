@@ -12,8 +12,8 @@ pub use lane::{
     Verified,
 };
 pub use packed::PackedJson;
-pub use variables::VariableBook;
 pub(crate) use runs::Gone;
+pub use variables::VariableBook;
 pub(crate) use variables::values_of;
 pub(crate) use waiting::Waiting;
 
@@ -385,17 +385,11 @@ impl State {
             .filter_map(|order| self.versions.get(&order.1))
     }
 
-    /// Says of a lane when time alone may change a decision there, and whether it waits for jobs elsewhere.
-    pub(crate) fn set_waiting(
-        &mut self,
-        key: LaneKey,
-        next_at: Option<Timestamp>,
-        for_others: bool,
-    ) {
+    /// Says what a lane waits for.
+    pub(crate) fn change_waiting(&mut self, key: LaneKey, change: impl FnOnce(&mut Lane)) {
         if let Some(lane) = self.lanes.get_mut(&key) {
             self.waiting.remove(key, lane);
-            lane.next_at = next_at;
-            lane.waits_for_others = for_others;
+            change(lane);
             self.waiting.put(key, lane);
         }
     }
@@ -502,5 +496,8 @@ pub(crate) fn lanes_of(
 
 /// Whether two names are the same to a person.
 pub(crate) fn same_name(a: &str, b: &str) -> bool {
+    if a.is_ascii() && b.is_ascii() {
+        return a.eq_ignore_ascii_case(b);
+    }
     a == b || a.to_lowercase() == b.to_lowercase()
 }

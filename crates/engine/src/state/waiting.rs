@@ -10,6 +10,8 @@ pub(crate) struct Waiting {
     by_time: BTreeSet<(Timestamp, LaneKey)>,
     /// Those that wait for jobs elsewhere to end.
     pub for_others: BTreeSet<LaneKey>,
+    /// Those that asked what other deployments have on some resource.
+    pub asking: BTreeSet<LaneKey>,
 }
 
 impl Waiting {
@@ -26,6 +28,9 @@ impl Waiting {
         if lane.waits_for_others {
             self.for_others.insert(key);
         }
+        if !lane.asked_about.is_empty() {
+            self.asking.insert(key);
+        }
     }
 
     pub fn remove(&mut self, key: LaneKey, lane: &Lane) {
@@ -35,11 +40,15 @@ impl Waiting {
         if lane.waits_for_others {
             self.for_others.remove(&key);
         }
+        if !lane.asked_about.is_empty() {
+            self.asking.remove(&key);
+        }
     }
 
     pub fn retain(&mut self, keep: impl Fn(&LaneKey) -> bool) {
         self.by_time.retain(|(_, key)| keep(key));
-        self.for_others.retain(keep);
+        self.for_others.retain(&keep);
+        self.asking.retain(keep);
     }
 
     /// The earliest moment at which time alone may change a decision.

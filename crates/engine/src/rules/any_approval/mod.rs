@@ -64,11 +64,13 @@ impl Spec {
         let votes: Vec<_> = votes
             .filter(|(_, record)| record.digest == version.digest)
             .collect();
-        let details = serde_json::json!({
-            "minApprovals": self.min_approvals,
-            "votes": votes.iter().map(|(user, record)| serde_json::json!({
-                "userId": user, "vote": record.vote, "at": record.at, "reason": record.reason,
-            })).collect::<Vec<_>>(),
+        let details = context.details(|| {
+            serde_json::json!({
+                "minApprovals": self.min_approvals,
+                "votes": votes.iter().map(|(user, record)| serde_json::json!({
+                    "userId": user, "vote": record.vote, "at": record.at, "reason": record.reason,
+                })).collect::<Vec<_>>(),
+            })
         });
         // A rejection stops also what has begun.
         let mut rejections: Vec<_> = votes

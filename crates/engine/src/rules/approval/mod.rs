@@ -49,7 +49,7 @@ impl RuleEvaluator for Approval {
 impl Approval {
     fn verdict(&self, context: &GateContext<'_>) -> Verdict {
         let standing = standing::stand(self, context);
-        let details = standing.details(context);
+        let details = context.details(|| standing.details(context));
         let (tag, place) = (&context.version.tag, &context.environment.name);
         // A rejection stops also what has begun.
         if let Some((_, reason)) = standing.rejected.first() {

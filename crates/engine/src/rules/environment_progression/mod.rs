@@ -375,9 +375,11 @@ impl Progression {
         targets: usize,
     ) -> Verdict {
         let (tag, place) = (&context.version.tag, &upstream.name);
-        let details = serde_json::json!({
-            "environmentId": upstream.id, "environment": place,
-            "successes": found.count, "required": required, "targets": targets,
+        let details = context.details(|| {
+            serde_json::json!({
+                "environmentId": upstream.id, "environment": place,
+                "successes": found.count, "required": required, "targets": targets,
+            })
         });
         let count = format!(
             "{tag} succeeded on {} of {targets} targets in {place}",

@@ -8,6 +8,7 @@ use crate::neighbours::{Neighbour, told};
 use crate::settle::GateStanding;
 use crate::state::State;
 use stagegate_model::{DeploymentId, PolicyId, Resource, RuleId, Version, VersionId};
+use std::sync::Arc;
 
 /// The word for it where rules are shown.
 pub(crate) const KIND: &str = "versionDependency";
@@ -18,7 +19,7 @@ pub(crate) fn standing(version: VersionId, needed: DeploymentId, verdict: Verdic
         policy: PolicyId(version.0),
         rule: RuleId(needed.0),
         kind: KIND,
-        verdict,
+        verdict: Arc::new(verdict),
         latches: false,
         latched: false,
     }

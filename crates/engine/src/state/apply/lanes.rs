@@ -1,7 +1,7 @@
 //! Folding what happens to lanes: targets, promotions, latches.
 
 use super::super::Gone;
-use super::super::{Clock, lanes_of, LaneKey, Left, Promotion, Standstill, State, Target};
+use super::super::{Clock, LaneKey, Left, Promotion, Standstill, State, Target, lanes_of};
 use stagegate_model::{
     DeploymentId, EnvironmentId, PromotionId, PromotionStatus, ResourceId, RuleId, StartKind,
     VersionId, VersionOrder,
@@ -129,7 +129,9 @@ impl State {
             lane.orders.remove(resource);
             lane.retries.remove(resource);
             lane.held.remove(resource);
-            lane.asked_about.remove(resource);
+            if lane.asked_about.remove(resource) && lane.asked_about.is_empty() {
+                self.waiting.asking.remove(&key);
+            }
             if target.number > 0 {
                 let left = Left {
                     number: target.number,

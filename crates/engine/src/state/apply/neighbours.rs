@@ -1,11 +1,14 @@
 //! Marking those who asked what else runs on a resource.
 
-use super::super::{LaneKey, State};
+use super::super::{LaneKey, State, lanes_of};
 use stagegate_model::{DeploymentId, EnvironmentId, ResourceId, VersionId};
 
 impl State {
     /// What a deployment has on a resource may have changed: marks the lanes of other deployments that asked.
     pub(super) fn touch_neighbours(&mut self, own: DeploymentId, resource: ResourceId) {
+        if self.waiting.asking.is_empty() {
+            return;
+        }
         let lanes = self.on_resource.get(&resource).into_iter().flatten();
         let asking = lanes.filter(|key| {
             let lane = self.lanes.get(key);
@@ -50,11 +53,10 @@ impl State {
         deployment: DeploymentId,
         wanted: impl Fn(&Self, LaneKey, ResourceId) -> bool,
     ) -> Vec<ResourceId> {
-        if self.lanes.values().all(|lane| lane.asked_about.is_empty()) {
+        if self.waiting.asking.is_empty() {
             return Vec::new();
         }
-        let lanes = self.lanes.iter();
-        let lanes = lanes.filter(|(key, _)| key.deployment == deployment);
+        let lanes = lanes_of(&self.lanes, deployment);
         let targets = lanes.flat_map(|(key, lane)| lane.targets.keys().map(|id| (*key, *id)));
         targets
             .filter(|(key, resource)| wanted(self, *key, *resource))
@@ -105,8 +107,9 @@ mod tests {
         }
         let asked = [(API, vec![HOST, OTHER]), (WEB, vec![OTHER])];
         for (deployment, resources) in asked {
-            let lane = state.lanes.get_mut(&lane(deployment)).unwrap();
-            lane.asked_about = resources.into_iter().map(id).collect();
+            state.change_waiting(lane(deployment), |lane| {
+                lane.asked_about = resources.into_iter().map(id).collect();
+            });
         }
         state.apply(&Fact::VersionCreated {
             version: Version {

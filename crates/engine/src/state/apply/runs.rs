@@ -180,7 +180,8 @@ impl State {
         Self::unwake(&mut self.wakes, &mut job);
         for id in &job.verifications {
             if let Some(verification) = self.verifications.remove(id) {
-                self.archive.push(Gone::Verification(Box::new(verification)));
+                self.archive
+                    .push(Gone::Verification(Box::new(verification)));
             }
         }
         self.archive.push(Gone::Job(job));
