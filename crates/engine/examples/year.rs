@@ -6,7 +6,7 @@
     reason = "it measures time and reads its argument"
 )]
 
-use stagegate_engine::relive::{Effect, PolicyChange, Report, Simulation};
+use stagegate_engine::relive::{Effect, Pace, PolicyChange, Report, Simulation};
 use stagegate_model::{Entry, Timestamp};
 use std::time::Instant;
 use year::{START, Year, make};
@@ -51,21 +51,56 @@ fn main() {
     );
 }
 
+/// As the server does: pages of the log are read by two threads, and the life under other policies is lived beside the
+/// one under those that were.
 fn simulate(year: &Year, changes: Vec<PolicyChange>) -> Report {
     let begun = Instant::now();
     let mut simulation = Simulation::new(START, changes);
-    let read = || {
-        year.log
-            .iter()
-            .filter_map(|bytes| Entry::from_bytes(bytes).ok())
-    };
-    read().for_each(|entry| simulation.learn(&entry));
+    for page in year.log.chunks(1_000) {
+        let (first, second) = page.split_at(page.len() / 2);
+        std::thread::scope(|scope| {
+            let second = scope.spawn(|| read(second));
+            let first = read(first);
+            let second = second.join().unwrap_or_default();
+            let mut all = first.iter().chain(&second);
+            all.by_ref().for_each(|entry| simulation.learn(entry));
+        });
+    }
     let learnt = begun.elapsed();
-    read().for_each(|entry| simulation.relive(&entry));
-    let report = simulation.finish(Timestamp(START.0 + 372 * 86_400_000));
+    let (mut baseline, changed) = simulation.begin();
+    let changed = std::thread::scope(|scope| {
+        let (send, receive) = std::sync::mpsc::sync_channel::<Vec<(Entry, Pace)>>(2);
+        let beside = changed.map(|mut changed| {
+            scope.spawn(move || {
+                for (entry, pace) in receive.into_iter().flatten() {
+                    changed.relive(&entry, pace);
+                }
+                changed
+            })
+        });
+        for page in year.log.chunks(1_000) {
+            let live = |entry| {
+                let pace = baseline.relive(&entry);
+                (entry, pace)
+            };
+            let page = read(page).into_iter().map(live).collect();
+            if beside.is_some() && send.send(page).is_err() {
+                break;
+            }
+        }
+        drop(send);
+        beside.and_then(|thread| thread.join().ok())
+    });
+    let report = baseline.finish(changed, Timestamp(START.0 + 372 * 86_400_000));
     println!(
         "read once in {learnt:.1?}; read and lived again, all in all, in {:.1?}",
         begun.elapsed()
     );
     report
+}
+
+fn read(page: &[Vec<u8>]) -> Vec<Entry> {
+    let entries = page.iter();
+    let entries = entries.filter_map(|bytes| Entry::from_bytes(bytes).ok());
+    entries.collect()
 }

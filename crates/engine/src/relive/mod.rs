@@ -18,6 +18,7 @@ use life::Life;
 use past::Past;
 use stagegate_model::{Cause, DeploymentId, Entry, Fact, Policy, PolicyId, Timestamp, VersionId};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use story::{Stories, effect};
 
 /// A policy that would have been another.
@@ -73,8 +74,7 @@ pub struct Report {
     pub unexplained: usize,
 }
 
-/// A simulation in the making. First [`Self::learn`] of every entry of the log in order, then [`Self::relive`] those
-/// from [`Self::first`] on, then [`Self::finish`].
+/// A simulation in the making. First [`Self::learn`] of every entry of the log in order, then [`Self::begin`].
 pub struct Simulation {
     since: Timestamp,
     changes: Vec<PolicyChange>,
@@ -83,17 +83,34 @@ pub struct Simulation {
     past: Past,
     deployments: BTreeMap<VersionId, DeploymentId>,
     first: Option<u64>,
-    run: Option<Run>,
 }
 
-struct Run {
+/// The history lived again under the policies as they were: [`Self::relive`] each entry from [`Simulation::first`] on,
+/// and the same in the [`Changed`] life if there is one, here or in another thread; then [`Self::finish`].
+pub struct Baseline {
+    since: Timestamp,
+    past: Arc<Past>,
+    deployments: BTreeMap<VersionId, DeploymentId>,
     recorded: Stories,
-    baseline: Life,
-    /// Absent when nothing is changed: the baseline is all there is.
-    changed: Option<Life>,
+    life: Life,
     entries: u64,
     unlike: u64,
     unlike_from: Option<u64>,
+}
+
+/// The history lived again under other policies.
+pub struct Changed {
+    past: Arc<Past>,
+    life: Life,
+}
+
+/// What the life under the policies as they were says of an entry to the other one.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// From when on nobody saw to what was due.
+    late: Option<Timestamp>,
+    /// The engine was just loaded, and looks at everything again.
+    loaded: bool,
 }
 
 impl Simulation {
@@ -112,7 +129,6 @@ impl Simulation {
             past,
             deployments: BTreeMap::new(),
             first: None,
-            run: None,
         }
     }
 
@@ -142,18 +158,12 @@ impl Simulation {
         self.first
     }
 
-    /// Lives the next entry again, from [`Self::first`] on.
-    pub fn relive(&mut self, entry: &Entry) {
-        let mut run = match self.run.take() {
-            Some(run) => run,
-            None => self.begin(),
-        };
-        run.relive(entry, &self.past);
-        self.run = Some(run);
-    }
-
-    fn begin(&mut self) -> Run {
+    /// When all is learnt: the life under the policies as they were, and the one under the others. Without a change there
+    /// is no other.
+    #[must_use]
+    pub fn begin(mut self) -> (Baseline, Option<Changed>) {
         self.past.close();
+        let past = Arc::new(std::mem::take(&mut self.past));
         let mut engine = std::mem::take(&mut self.engine);
         engine.look_around();
         while let Some(at) = engine.next_wake().filter(|at| *at < self.since) {
@@ -161,20 +171,25 @@ impl Simulation {
                 break;
             }
         }
-        let recorded = Stories::begin(&engine.state);
-        let changed = (!self.changes.is_empty()).then(|| self.change(engine.clone()));
-        Run {
-            recorded,
-            baseline: Life::new(engine),
-            changed,
+        let changed = (!self.changes.is_empty()).then(|| Changed {
+            life: self.change(engine.clone(), &past),
+            past: Arc::clone(&past),
+        });
+        let baseline = Baseline {
+            since: self.since,
+            past,
+            deployments: self.deployments,
+            recorded: Stories::begin(&engine.state),
+            life: Life::new(engine),
             entries: 0,
             unlike: 0,
             unlike_from: None,
-        }
+        };
+        (baseline, changed)
     }
 
     /// A life in which the policies are others from now on.
-    fn change(&mut self, engine: Engine) -> Life {
+    fn change(&self, engine: Engine, past: &Past) -> Life {
         let mut life = Life::new(engine);
         let replaced: BTreeSet<PolicyId> = self.changes.iter().map(PolicyChange::id).collect();
         life.stories.concerned.clone_from(&replaced);
@@ -185,19 +200,8 @@ impl Simulation {
             },
             PolicyChange::Delete(id) => Fact::PolicyDeleted { id: *id },
         });
-        life.put(facts.collect(), self.since, &self.past);
+        life.put(facts.collect(), self.since, past);
         life
-    }
-
-    /// What would have been, up to `until`: by then nothing more is recorded.
-    #[must_use]
-    pub fn finish(mut self, until: Timestamp) -> Report {
-        let mut run = match self.run.take() {
-            Some(run) => run,
-            None => self.begin(),
-        };
-        run.advance(until, &self.past);
-        run.report(self.since, until, &self.deployments)
     }
 }
 
@@ -210,59 +214,66 @@ fn as_of(mut policy: Policy, since: Timestamp) -> Policy {
     policy
 }
 
-impl Run {
-    /// Lets time pass in both lives, up to `until` and including it.
-    fn advance(&mut self, until: Timestamp, past: &Past) {
-        // What was due and is not recorded was not seen in time: the server was not there, or busy with what came
-        // before. The other life was not seen to either.
-        let mut late = None;
-        while let Some(at) = self.baseline.next().filter(|at| *at <= until) {
-            if self.baseline.is_quiet(at) {
-                continue;
-            }
-            late = Some(at);
-            break;
-        }
-        let Some(changed) = &mut self.changed else {
-            return;
-        };
-        while let Some(at) = changed.next().filter(|at| *at <= until) {
-            if late.is_some_and(|late| at >= late) {
-                break;
-            }
-            changed.step(past);
-        }
+impl Changed {
+    /// Lives an entry again, after the other life has.
+    pub fn relive(&mut self, entry: &Entry, pace: Pace) {
+        self.advance(entry.time, pace);
+        self.life.relive(entry, pace.loaded, &self.past);
     }
 
-    fn relive(&mut self, entry: &Entry, past: &Past) {
-        self.advance(entry.time, past);
+    fn advance(&mut self, until: Timestamp, pace: Pace) {
+        while let Some(at) = self.life.next().filter(|at| *at <= until) {
+            // What was not seen to in the other life was not seen to here either.
+            if pace.late.is_some_and(|late| at >= late) {
+                break;
+            }
+            self.life.step(&self.past);
+        }
+    }
+}
+
+impl Baseline {
+    /// Lets time pass up to `until` and including it. Gives from when on what was due is not recorded: nobody saw to it,
+    /// since the server was not there, or busy with what came before.
+    fn advance(&mut self, until: Timestamp) -> Option<Timestamp> {
+        while let Some(at) = self.life.next().filter(|at| *at <= until) {
+            if !self.life.is_quiet(at) {
+                return Some(at);
+            }
+        }
+        None
+    }
+
+    /// Lives the next entry again, from [`Simulation::first`] on.
+    pub fn relive(&mut self, entry: &Entry) -> Pace {
+        let late = self.advance(entry.time);
         self.entries += 1;
         self.recorded.follow(&entry.facts, entry.time);
         // An engine that was just loaded looks at everything again.
-        let loaded =
-            matches!(entry.cause, Cause::Continued { .. }) && !self.baseline.engine.is_dirty();
-        let facts = self.baseline.relive(entry, loaded, past);
+        let loaded = matches!(entry.cause, Cause::Continued { .. }) && !self.life.engine.is_dirty();
+        let facts = self.life.relive(entry, loaded, &self.past);
         if facts != entry.facts {
             self.unlike += 1;
             self.unlike_from = self.unlike_from.or(Some(entry.seq));
         }
-        if let Some(changed) = &mut self.changed {
-            changed.relive(entry, loaded, past);
-        }
+        Pace { late, loaded }
     }
 
-    fn report(
-        self,
-        since: Timestamp,
-        until: Timestamp,
-        deployments: &BTreeMap<VersionId, DeploymentId>,
-    ) -> Report {
+    /// What would have been, up to `until`: by then nothing more is recorded.
+    #[must_use]
+    pub fn finish(mut self, changed: Option<Changed>, until: Timestamp) -> Report {
+        let late = self.advance(until);
+        let loaded = false;
+        let changed = changed.map(|mut changed| {
+            changed.advance(until, Pace { late, loaded });
+            (changed.life.stories.fates, changed.life.assumed)
+        });
+        let (since, deployments) = (self.since, self.deployments);
         let recorded = self.recorded.fates;
-        let baseline = self.baseline.stories.fates;
-        let changed = self.changed.map(|life| (life.stories.fates, life.assumed));
+        let baseline = self.life.stories.fates;
         let (relived, assumed) = match &changed {
             Some((fates, assumed)) => (fates, *assumed),
-            None => (&baseline, self.baseline.assumed),
+            None => (&baseline, self.life.assumed),
         };
         let all: BTreeSet<&Attempt> = recorded.keys().chain(relived.keys()).collect();
         let mut differences = Vec::new();

@@ -19,13 +19,17 @@ pub fn simulate(
         simulation.learn(entry);
     }
     let first = simulation.first();
+    let (mut baseline, mut changed) = simulation.begin();
     for entry in entries
         .iter()
         .filter(|it| first.is_some_and(|first| it.seq >= first))
     {
-        simulation.relive(entry);
+        let pace = baseline.relive(entry);
+        if let Some(changed) = &mut changed {
+            changed.relive(entry, pace);
+        }
     }
-    simulation.finish(until)
+    baseline.finish(changed, until)
 }
 
 /// Whatever happened, under the policies as they were it happens again, fact by fact, from wherever one begins.

@@ -9,13 +9,15 @@ use crate::people::People;
 use crate::scope::Scope;
 use stagegate_api as api;
 use stagegate_documents::{Action, DocumentError, Plan, WithPersons, plan_many};
-use stagegate_engine::relive::{Difference, Effect, Fate, PolicyChange, Report, Simulation};
+use stagegate_engine::relive::{Difference, Effect, Fate, Pace, PolicyChange, Report, Simulation};
 use stagegate_engine::{Context, Engine, LaneKey};
 use stagegate_model::{
     Change, Command, DeploymentId, Entry, EntryId, PromotionStatus, Timestamp, WorkspaceId,
 };
-use stagegate_store::{Store, StoreError};
+use stagegate_store::{Row, Store, StoreError};
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use uuid::Uuid;
 
@@ -25,6 +27,8 @@ const SECONDS_BACK: i64 = 90 * 86_400;
 const ENTRIES_MAX: u64 = 5_000_000;
 /// Entries read at a time.
 const ENTRIES_AT_A_TIME: usize = 1_000;
+/// Pages that one thread may be ahead of the next.
+const PAGES_AHEAD: usize = 2;
 /// Differences told, at most.
 const DIFFERENCES_MAX: usize = 1_000;
 
@@ -175,53 +179,92 @@ fn live_again(
         let message = format!("the log has {head} entries; {ENTRIES_MAX} can be simulated");
         return Err(Failure::new("too_large", message));
     }
+    let log = Log {
+        store,
+        workspace,
+        stop,
+    };
     let mut simulation = Simulation::new(since, changes);
-    each(store, workspace, 0..head, stop, &mut |entry| {
-        simulation.learn(entry);
+    std::thread::scope(|scope| {
+        let (send, pages) = sync_channel(PAGES_AHEAD);
+        let reader = scope.spawn(move || log.read(0..head, &send));
+        for entry in pages.into_iter().flatten() {
+            simulation.learn(&entry);
+        }
+        reader.join().unwrap_or_else(|_| Err(Failure::internal()))
     })?;
-    if let Some(first) = simulation.first() {
-        each(
-            store,
-            workspace,
-            first.saturating_sub(1)..head,
-            stop,
-            &mut |entry| {
-                simulation.relive(entry);
-            },
-        )?;
-    }
-    Ok(simulation.finish(until))
+    let first = simulation.first().unwrap_or(head + 1);
+    let (mut baseline, changed) = simulation.begin();
+    // The life under other policies is lived beside the one under those that were, a little behind it.
+    let changed = std::thread::scope(|scope| {
+        let (send, pages) = sync_channel(PAGES_AHEAD);
+        let (hand_on, lived) = sync_channel::<Vec<(Entry, Pace)>>(PAGES_AHEAD);
+        let reader = scope.spawn(move || log.read(first - 1..head, &send));
+        let beside = changed.map(|mut changed| {
+            scope.spawn(move || {
+                for (entry, pace) in lived.into_iter().flatten() {
+                    changed.relive(&entry, pace);
+                }
+                changed
+            })
+        });
+        for page in pages {
+            let page: Vec<Entry> = page;
+            let paces = page.iter().map(|entry| baseline.relive(entry));
+            let paces: Vec<Pace> = paces.collect();
+            if beside.is_some() && hand_on.send(page.into_iter().zip(paces).collect()).is_err() {
+                break;
+            }
+        }
+        drop(hand_on);
+        let changed = beside.map(|thread| thread.join().map_err(|_| Failure::internal()));
+        let changed = changed.transpose()?;
+        reader
+            .join()
+            .unwrap_or_else(|_| Err(Failure::internal()))
+            .map(|()| changed)
+    })?;
+    Ok(baseline.finish(changed, until))
 }
 
-/// Reads the entries after the first number, up to and including the second, in pages.
-fn each(
-    store: &dyn Store,
+/// A log to be read.
+#[derive(Clone, Copy)]
+struct Log<'l> {
+    store: &'l dyn Store,
     workspace: WorkspaceId,
-    seqs: std::ops::Range<u64>,
-    stop: &AtomicBool,
-    take: &mut dyn FnMut(&Entry),
-) -> Answer<()> {
-    let mut after = seqs.start;
-    while after < seqs.end {
-        if stop.load(Ordering::Relaxed) {
-            return Err(Failure::internal());
+    /// Whether nobody waits for it any more.
+    stop: &'l AtomicBool,
+}
+
+impl Log<'_> {
+    /// Hands on the entries after the first number, up to and including the second, in pages.
+    fn read(&self, seqs: Range<u64>, pages: &SyncSender<Vec<Entry>>) -> Answer<()> {
+        let mut after = seqs.start;
+        while after < seqs.end {
+            if self.stop.load(Ordering::Relaxed) {
+                return Err(Failure::internal());
+            }
+            let rows = self.store.read(self.workspace, after, ENTRIES_AT_A_TIME)?;
+            let Some(last) = rows.last().map(|row| row.seq) else {
+                return Ok(());
+            };
+            let read = |row: &Row| {
+                Entry::from_bytes(&row.body).map_err(|error| StoreError::Corrupt {
+                    workspace: Some(self.workspace),
+                    seq: Some(row.seq),
+                    entry: Some(row.id),
+                    what: error.to_string(),
+                })
+            };
+            let rows = rows.iter().filter(|row| row.seq <= seqs.end);
+            let page: Result<Vec<Entry>, StoreError> = rows.map(read).collect();
+            if pages.send(page?).is_err() {
+                return Ok(());
+            }
+            after = last;
         }
-        let rows = store.read(workspace, after, ENTRIES_AT_A_TIME)?;
-        let Some(last) = rows.last().map(|row| row.seq) else {
-            return Ok(());
-        };
-        for row in rows.iter().filter(|row| row.seq <= seqs.end) {
-            let entry = Entry::from_bytes(&row.body).map_err(|error| StoreError::Corrupt {
-                workspace: Some(workspace),
-                seq: Some(row.seq),
-                entry: Some(row.id),
-                what: error.to_string(),
-            })?;
-            take(&entry);
-        }
-        after = last;
+        Ok(())
     }
-    Ok(())
 }
 
 fn told(report: Report, policies: Vec<String>, engine: Engine, people: &People) -> api::Simulation {

@@ -12,10 +12,15 @@ fn simulate(entries: &[Entry], since: Timestamp, changes: Vec<PolicyChange>) -> 
     let mut simulation = Simulation::new(since, changes);
     entries.iter().for_each(|entry| simulation.learn(entry));
     let first = simulation.first().unwrap_or(u64::MAX);
-    let later = entries.iter().filter(|entry| entry.seq >= first);
-    later.for_each(|entry| simulation.relive(entry));
+    let (mut baseline, mut changed) = simulation.begin();
+    for entry in entries.iter().filter(|entry| entry.seq >= first) {
+        let pace = baseline.relive(entry);
+        if let Some(changed) = &mut changed {
+            changed.relive(entry, pace);
+        }
+    }
     let last = entries.last().map_or(since, |entry| entry.time);
-    simulation.finish(last)
+    baseline.finish(changed, last)
 }
 
 /// How many seeds; `STAGEGATE_RELIVE_SEEDS` looks further.
