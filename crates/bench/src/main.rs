@@ -25,6 +25,10 @@ use figure::Figure;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
+/// As the program has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const USAGE: &str = "\
 usage: stagegate-bench [--quick] [--json FILE] [--max TARGETS] [--seconds N] [NAME…]
        stagegate-bench --instructions [--update]

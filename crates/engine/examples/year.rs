@@ -16,6 +16,10 @@ use year::{START, Year, make};
 #[allow(dead_code, reason = "the tests look at more of it")]
 mod year;
 
+/// As the program has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     let versions = std::env::args().nth(1);
     let versions = versions
