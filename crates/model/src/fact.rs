@@ -1,5 +1,6 @@
 //! Facts: what happened. State is a fold over them; a stored fact is never changed and must fold for ever.
 
+use crate::tagged::Tagged;
 use crate::{
     CancelCause, Dependencies, Deployment, DeploymentId, DeploymentVariable, Digest, Environment,
     EnvironmentId, Freeze, FreezeId, Group, GroupId, JobAgent, JobAgentId, JobId, JobLimits,
@@ -9,16 +10,40 @@ use crate::{
     UserId, VariableId, VariableSet, VariableSetId, VariableValue, Variables, VerificationId,
     VerificationStatus, VerificationTrigger, Version, VersionId, VersionStatus, Vote, WorkspaceId,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 
-/// One thing that happened.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(
-    tag = "type",
-    rename_all = "camelCase",
-    rename_all_fields = "camelCase"
-)]
+/// The facts, and beside them the same once more for reading: serde's `tag` keeps an object whole before it reads any of
+/// it, which is most of the time it takes to read a log.
+macro_rules! facts {
+    ($(#[$about:meta])* pub enum Fact { $($variants:tt)* }) => {
+        $(#[$about])*
+        #[derive(Clone, Debug, PartialEq, Serialize)]
+        #[serde(
+            tag = "type",
+            rename_all = "camelCase",
+            rename_all_fields = "camelCase"
+        )]
+        pub enum Fact { $($variants)* }
+
+        #[derive(Deserialize)]
+        #[serde(
+            remote = "Fact",
+            rename_all = "camelCase",
+            rename_all_fields = "camelCase"
+        )]
+        enum Read { $($variants)* }
+    };
+}
+
+impl<'de> Deserialize<'de> for Fact {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Read::deserialize(Tagged(deserializer))
+    }
+}
+
+facts! {
+/// One thing that happened. As JSON an object whose first member, `type`, names it.
 pub enum Fact {
     WorkspaceCreated {
         id: WorkspaceId,
@@ -412,6 +437,7 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         decided_by: Option<UserId>,
     },
+}
 }
 
 /// One rule as it stands for one version in one environment.

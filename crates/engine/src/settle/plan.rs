@@ -90,7 +90,9 @@ impl LaneView<'_> {
                     now,
                 };
                 // A person who set it aside knows more than what cannot be evaluated.
-                if let Some(skipped) = self.skipped(version, rule.id, rule.kind, resource, now) {
+                if let Some(skipped) =
+                    self.set_aside(version, track, rule.id, rule.kind, resource, now)
+                {
                     // What is asked of each target, or is no gate, does not stand here as one.
                     let gate = match &rule.evaluator {
                         Ok(evaluator) => {
@@ -158,6 +160,20 @@ impl LaneView<'_> {
         resource: Option<&Resource>,
         now: Timestamp,
     ) -> Option<GateStanding> {
+        let track = self.engine.state.track(version.id, self.environment.id);
+        self.set_aside(version, track, rule, kind, resource, now)
+    }
+
+    /// The same, for those who have the version's track here.
+    fn set_aside(
+        &self,
+        version: &Version,
+        track: Option<&Track>,
+        rule: RuleId,
+        kind: &'static str,
+        resource: Option<&Resource>,
+        now: Timestamp,
+    ) -> Option<GateStanding> {
         let state = &self.engine.state;
         let gate = |satisfied_at, lapses_at, why, latches, latched| GateStanding {
             policy: PolicyId(uuid::Uuid::nil()),
@@ -171,7 +187,6 @@ impl LaneView<'_> {
             latches,
             latched,
         };
-        let track = state.track(version.id, self.environment.id);
         if let Some(since) = track.and_then(|track| track.skipped.get(&rule)) {
             let skips = state.skips.values();
             let reason = skips
