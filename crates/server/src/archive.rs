@@ -59,6 +59,24 @@ where
     Ok(record.as_ref().and_then(decode))
 }
 
+/// Things that left memory, in the order of their ids; `None` for one that is not there.
+pub(crate) async fn several<T>(
+    scope: &Scope,
+    kind: &'static str,
+    ids: Vec<Uuid>,
+) -> Answer<Vec<Option<T>>>
+where
+    T: DeserializeOwned + Send + 'static,
+{
+    scope
+        .store(move |store, workspace| {
+            let one = |id: &Uuid| store.archived(workspace, kind, *id);
+            let found = ids.iter().map(|id| Ok(one(id)?.as_ref().and_then(decode)));
+            found.collect()
+        })
+        .await
+}
+
 /// The first `limit` things that belong to `parent`.
 pub(crate) async fn of_parent<T>(
     scope: &Scope,

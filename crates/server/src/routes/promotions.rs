@@ -134,12 +134,11 @@ pub(crate) struct Told {
 pub(crate) async fn told(scope: &Scope, id: PromotionId) -> Answer<Told> {
     let (promotion, jobs) = find(scope, id).await?;
     let people = People::of(scope).await?;
-    let mut verifications = Vec::new();
-    for job in &jobs {
-        for it in verifications_of(scope, job).await? {
-            verifications.push(wire::verification(&it, Some(id), |user| people.name(user)));
-        }
-    }
+    let verifications = verifications_of(scope, &jobs).await?;
+    let verifications: Vec<_> = verifications
+        .iter()
+        .map(|it| wire::verification(it, Some(id), |user| people.name(user)))
+        .collect();
     let entries = timeline::entries(scope, &promotion).await?;
     let now = scope.now();
     scope

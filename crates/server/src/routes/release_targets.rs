@@ -87,7 +87,7 @@ pub(super) async fn get(scope: Scope) -> Answer<Json<api::ReleaseTargetStateResp
 async fn job_with_verifications(scope: &Scope, id: JobId) -> Answer<api::JobWithVerifications> {
     let job = all_jobs::find(scope, id).await?;
     let people = People::of(scope).await?;
-    let verifications = verifications_of(scope, &job).await?;
+    let verifications = verifications_of(scope, std::slice::from_ref(&job)).await?;
     Ok(api::JobWithVerifications {
         job: wire::job(&job),
         verifications: verifications
@@ -97,20 +97,34 @@ async fn job_with_verifications(scope: &Scope, id: JobId) -> Answer<api::JobWith
     })
 }
 
-/// A job's verifications, in memory or not.
-pub(super) async fn verifications_of(scope: &Scope, job: &Job) -> Answer<Vec<Verification>> {
-    let ids = job.verifications.clone();
+/// The verifications of jobs, in memory or not: those of one job after those of the one before. However many jobs there
+/// are, the state and the archive are asked once.
+pub(super) async fn verifications_of(scope: &Scope, jobs: &[Job]) -> Answer<Vec<Verification>> {
+    let ids: Vec<_> = jobs
+        .iter()
+        .flat_map(|it| &it.verifications)
+        .copied()
+        .collect();
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let wanted = ids.clone();
     let mut found = scope
         .read(move |engine| {
             let known = engine.state().verifications();
-            ids.iter()
+            wanted
+                .iter()
                 .map(|id| known.get(id).cloned())
                 .collect::<Vec<_>>()
         })
         .await?;
-    for (slot, id) in found.iter_mut().zip(&job.verifications) {
-        if slot.is_none() {
-            *slot = archive::one(scope, "verification", id.0).await?;
+    let missing = ids.iter().zip(&found).filter(|(_, known)| known.is_none());
+    let missing: Vec<_> = missing.map(|(id, _)| id.0).collect();
+    if !missing.is_empty() {
+        let archived = archive::several(scope, "verification", missing).await?;
+        let mut archived = archived.into_iter();
+        for slot in found.iter_mut().filter(|slot| slot.is_none()) {
+            *slot = archived.next().flatten();
         }
     }
     Ok(found.into_iter().flatten().collect())
