@@ -1,5 +1,6 @@
 //! One database file: opening, migrating, and the one way to read and to write it.
 
+use super::checkpoint::Checkpointer;
 use super::fault::{self, Fault};
 use crate::StoreError;
 use rusqlite::config::DbConfig;
@@ -28,11 +29,14 @@ pub(super) struct Schema {
     pub(super) synchronous: &'static str,
     /// Whether what is deleted is overwritten.
     pub(super) secure_delete: bool,
+    /// Whether the write-ahead log is carried over by a thread of its own.
+    pub(super) checkpoints_beside: bool,
 }
 
 /// An open database.
 pub(super) struct Database {
     // Before the writer, so that the writer closes last and folds the write-ahead log in.
+    checkpointer: Option<Checkpointer>,
     readers: Mutex<Vec<Connection>>,
     writer: Mutex<Connection>,
     /// `None` in memory: then the writer also reads.
@@ -45,8 +49,14 @@ impl Database {
     pub(super) fn open(path: &Path, schema: &Schema) -> Result<Self, StoreError> {
         create_private(path)?;
         let connection = connect(path, schema, false)?;
-        let database = Self::around(connection, Some(path.to_owned()));
+        let mut database = Self::around(connection, Some(path.to_owned()));
         migrate(&database.lock_writer(), schema, path)?;
+        if schema.checkpoints_beside {
+            let own = connect(path, schema, false)?;
+            let writer = database.writer.get_mut();
+            let writer = writer.unwrap_or_else(PoisonError::into_inner);
+            database.checkpointer = Checkpointer::start(writer, own);
+        }
         Ok(database)
     }
 
@@ -75,6 +85,7 @@ impl Database {
 
     fn around(connection: Connection, path: Option<PathBuf>) -> Self {
         Self {
+            checkpointer: None,
             readers: Mutex::new(Vec::new()),
             writer: Mutex::new(connection),
             path,
@@ -106,6 +117,9 @@ impl Database {
                 self.unsettled.store(true, Ordering::Release);
             }
             return Err(error);
+        }
+        if let Some(checkpointer) = &self.checkpointer {
+            checkpointer.keep_short(&connection);
         }
         Ok(done)
     }
@@ -155,7 +169,9 @@ impl Database {
     /// it from happening now; then the next regular checkpoint overwrites it.
     pub(super) fn scrub(&self) {
         if self.path.is_some() {
-            let _ = checkpoint(&self.lock_writer());
+            let writer = self.lock_writer();
+            let _paused = self.checkpointer.as_ref().map(Checkpointer::pause);
+            let _ = checkpoint(&writer);
         }
     }
 
@@ -168,6 +184,7 @@ impl Database {
             roll_back(connection);
         }
         if self.path.is_some() && self.unsettled.load(Ordering::Acquire) {
+            let _paused = self.checkpointer.as_ref().map(Checkpointer::pause);
             match checkpoint(connection) {
                 Ok(true) => {}
                 Ok(false) => {
@@ -392,6 +409,7 @@ mod tests {
             migrations,
             synchronous: "full",
             secure_delete: true,
+            checkpoints_beside: true,
         }
     }
 
