@@ -44,7 +44,7 @@ impl Source {
 }
 
 /// A record that this binary cannot read is passed over: an archive outlives what wrote it.
-fn decode<T: DeserializeOwned>(record: &ArchiveRecord) -> Option<T> {
+pub(crate) fn decode<T: DeserializeOwned>(record: &ArchiveRecord) -> Option<T> {
     serde_json::from_slice(&record.body).ok()
 }
 

@@ -14,6 +14,7 @@ use stagegate_api as api;
 use stagegate_engine::{Job, LaneKey, Release, State, Target, Verification};
 use stagegate_model::{JobId, ReleaseId, TargetKey};
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 /// The targets of a deployment in an environment.
 pub(super) async fn list(
@@ -150,11 +151,18 @@ pub(super) async fn jobs(
     };
     let memory = scope
         .read(move |engine| {
-            let jobs = engine.state().jobs().values();
-            let mut of_target: Vec<&Job> = jobs
-                .filter(|job| job.target == key)
-                .map(|it| &**it)
-                .collect();
+            let state = engine.state();
+            let lane = state.lane(key.into());
+            let target = lane.and_then(|lane| lane.targets.get(&key.resource));
+            // Others of its jobs have left memory.
+            let releases = target.into_iter().flat_map(|it| [it.latest, it.current]);
+            let releases = releases
+                .flatten()
+                .filter_map(|id| state.releases().get(&id));
+            let active = target.and_then(|it| it.active);
+            let ids: BTreeSet<JobId> = releases.map(|it| it.job).chain(active).collect();
+            let of_target = ids.iter().filter_map(|id| state.jobs().get(id));
+            let mut of_target: Vec<&Job> = of_target.map(|it| &**it).collect();
             of_target.sort_by_key(|job| Reverse((job.created_at, job.id)));
             FromMemory::cut(&of_target, paging)
         })
