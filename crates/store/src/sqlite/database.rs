@@ -18,6 +18,9 @@ const CHECKPOINT_PAGES: i64 = 4096;
 /// …and cut back to this size after a burst.
 const WAL_BYTES_KEPT: i64 = 64 * 1024 * 1024;
 const STATEMENTS_CACHED: usize = 64;
+/// Pages that the writing connection keeps. Wherever a tree was balanced SQLite looks through all of them at the COMMIT, so
+/// that more cost more than they save: a page that is missing is read from the operating system's memory.
+const WRITER_CACHE_KIB: i64 = 8 * 1024;
 
 /// A kind of database: how to recognise and how to create it.
 pub(super) struct Schema {
@@ -314,7 +317,7 @@ fn configure(connection: &Connection, schema: &Schema) -> rusqlite::Result<()> {
     let secure_delete = schema.secure_delete;
     connection.pragma_update_and_check(None, "secure_delete", secure_delete, ignore)?;
     connection.pragma_update(None, "temp_store", "memory")?;
-    connection.pragma_update(None, "cache_size", -32 * 1024)?;
+    connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
     connection.pragma_update_and_check(None, "wal_autocheckpoint", CHECKPOINT_PAGES, ignore)?;
     connection.pragma_update_and_check(None, "journal_size_limit", WAL_BYTES_KEPT, ignore)
 }
