@@ -141,8 +141,25 @@ pub struct PromotionDetail {
     pub promotion: Promotion,
     /// Oldest first.
     pub timeline: Vec<TimelineEvent>,
+    /// A page of its jobs, oldest first.
     pub jobs: Vec<Job>,
+    /// Where the next page of jobs begins: to be sent as `after`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_job: Option<String>,
+    /// Those of the jobs that are told.
     pub verifications: Vec<Verification>,
+}
+
+/// The query of `GET …/promotions/{promotionId}`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PromotionQuery {
+    /// How many jobs are told, 1 to 1000; 50 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
+    /// A job's id: only jobs behind it are told, as [`PromotionDetail::next_job`] says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
 }
 
 /// One thing that happened to a promotion.

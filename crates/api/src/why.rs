@@ -2,6 +2,7 @@
 
 use crate::{DeploymentRef, EnvironmentRef, Gate, VersionRef};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// The answer to "why is this not in production, and when will it be?".
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -18,7 +19,14 @@ pub struct Why {
     /// One sentence.
     pub summary: String,
     pub gates: Vec<Gate>,
+    /// A page of its targets, by their resources' ids.
     pub targets: Vec<WhyTarget>,
+    /// How many of all its targets stand how: the words of [`WhyTarget::state`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub target_counts: BTreeMap<String, usize>,
+    /// Where the next page of targets begins: to be sent as `after`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_target: Option<String>,
     /// When everything passes, where only time is missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub earliest: Option<String>,
@@ -110,6 +118,12 @@ pub struct WhyQuery {
     /// A resource's identifier, name or id: only what is asked of this target.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource: Option<String>,
+    /// How many targets are told, 1 to 1000; 50 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
+    /// A resource's id: only targets behind it are told, as [`Why::next_target`] says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
 }
 
 /// The query of `GET …/why/chain`.
@@ -121,4 +135,7 @@ pub struct WhyChainQuery {
     /// A version's tag or id; the newest when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// How many targets of each environment are told, 1 to 1000; 50 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
 }

@@ -145,14 +145,15 @@ fn our_own() {
         json!({"at": TIME, "seq": 4, "kind": "promotionOpened", "actor": "ada", "text": "opened"});
     round_trips::<PromotionDetail>(with(
         promotion.clone(),
-        json!({"timeline": [event], "jobs": [job()], "verifications": []}),
+        json!({"timeline": [event], "jobs": [job()], "nextJob": "j", "verifications": []}),
     ));
     let open: Promotion = serde_json::from_value(promotion).unwrap();
     assert!(open.is_open());
     round_trips::<Why>(json!({
         "deployment": {"id": "d", "name": "Web", "slug": "web"}, "environment": {"id": "e", "name": "prod"},
         "version": {"id": "v", "tag": "v1"}, "promotion": "m", "status": "waiting", "summary": "it waits",
-        "gates": [gate], "targets": [{"resource": "host 1", "current": "v0", "state": "pending"}], "earliest": TIME,
+        "gates": [gate], "targets": [{"resource": "host 1", "current": "v0", "state": "pending"}],
+        "targetCounts": {"pending": 1, "succeeded": 2}, "nextTarget": "r", "earliest": TIME,
     }));
     round_trips::<Status>(json!({"seq": 9, "deployments": [{
         "deployment": {"id": "d", "name": "Web", "slug": "web"},

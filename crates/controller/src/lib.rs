@@ -6,6 +6,7 @@
 //! ([`measure`]) or from the log ([`notify`]), so nothing has to be remembered across a crash. What the threads do to one workspace is in
 //! [`step`], which knows none of them.
 
+mod abridged;
 mod checks;
 mod clock;
 mod decide;
@@ -23,6 +24,7 @@ pub mod step;
 mod workspace;
 mod write;
 
+pub use abridged::Abridged;
 pub use clock::{Clock, SystemClock};
 pub use leases::Pulse;
 pub use load::LoadError;

@@ -31,23 +31,21 @@ pub struct DueMeasurement {
     pub provider: Json,
 }
 
-/// Takes the workspace's measurements until the process stops. Woken by every durable entry and by time.
+/// Takes the workspace's measurements until the process stops. Woken by what changes that, once durable, and by time.
 pub(crate) async fn run(controller: Controller, workspace: Arc<Workspace>) {
     let mut stopping = controller.stopping();
-    let mut durable = workspace.durable.subscribe();
     let mut under_way: BTreeSet<MeasurementKey> = BTreeSet::new();
     let mut tasks: JoinSet<MeasurementKey> = JoinSet::new();
     loop {
-        durable.mark_unchanged();
         let now = controller.now();
         let Ok((due, next)) = controller
             .read_for(For::Task, workspace.id, move |engine| open(engine, now))
             .await
         else {
-            // Halted; a reload makes the log's head move.
+            // Halted; a reload wakes it.
             tokio::select! {
                 _ = stopping.wait_for(|stop| *stop) => return,
-                _ = durable.changed() => continue,
+                () = workspace.to_measure.notified() => continue,
             }
         };
         let mut full = false;
@@ -68,7 +66,7 @@ pub(crate) async fn run(controller: Controller, workspace: Arc<Workspace>) {
         });
         tokio::select! {
             _ = stopping.wait_for(|stop| *stop) => return,
-            _ = durable.changed() => {}
+            () = workspace.to_measure.notified() => {}
             Some(done) = tasks.join_next(), if !tasks.is_empty() => {
                 match done {
                     Ok(key) => { under_way.remove(&key); }

@@ -4,7 +4,7 @@
 //! run the same code.
 
 use crate::leases::{Lapsed, Leases};
-use crate::{Committed, Pulse, SubmitError, load, lock, unavailable};
+use crate::{Abridged, Committed, Pulse, SubmitError, load, lock, unavailable};
 use stagegate_engine::{Engine, State};
 use stagegate_model::{
     Actor, Cause, Command, Entry, EntryId, Fact, JobId, Rejection, SEMANTICS_VERSION, Timestamp,
@@ -486,13 +486,9 @@ impl Shard {
             semantics: SEMANTICS_VERSION,
             facts,
         };
-        let row = Row::following(
-            self.head.as_ref(),
-            self.workspace,
-            id,
-            time,
-            entry.to_bytes(),
-        );
+        let body = entry.to_bytes();
+        let abridged = Abridged::of(&entry, body.len());
+        let row = Row::following(self.head.as_ref(), self.workspace, id, time, body);
         self.head = Some(row.head());
         let mut append = Append::new(row, 0);
         append.touches = touched
@@ -511,6 +507,9 @@ impl Shard {
                 body: it.body.to_string().into_bytes(),
             })
             .collect();
+        append
+            .archive
+            .extend(abridged.and_then(|it| it.record().ok()));
         append.side = side;
         Some(Prepared {
             append,

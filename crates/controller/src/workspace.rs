@@ -4,10 +4,10 @@ use crate::keys::Keys;
 use crate::lock;
 use crate::snapshot::SnapshotPace;
 use crate::step::{Durable, Halt, Shard};
-use stagegate_model::{JobId, WorkspaceId};
+use stagegate_model::{Fact, JobId, WorkspaceId};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{Notify, broadcast, watch};
 
 /// How much news of jobs a slow listener may be behind before it looks anew.
 const JOB_NEWS_KEPT: usize = 1024;
@@ -24,6 +24,10 @@ pub(crate) struct Workspace {
     /// The keys as they are durable.
     pub keys: Keys,
     pub snapshots: Mutex<SnapshotPace>,
+    /// Something that is to be measured may have changed, durably.
+    pub to_measure: Notify,
+    /// A notifier may be there where none was, durably.
+    pub to_tell: Notify,
     /// Why nothing is decided or shown, to be known without waiting for the state.
     halt: Mutex<Option<Halt>>,
 }
@@ -35,6 +39,8 @@ impl Workspace {
             id,
             keys: Keys::of(live.engine().state()),
             snapshots: Mutex::new(live.snapshot_pace()),
+            to_measure: Notify::new(),
+            to_tell: Notify::new(),
             halt: Mutex::new(live.halted().cloned()),
             live: RwLock::new(live),
             durable,
@@ -78,6 +84,22 @@ impl Workspace {
             .send_modify(|durable| durable.seq = durable.seq.max(seq));
     }
 
+    /// Wakes who works off what these facts, now durable, may have brought. Most bring nothing, and there are many.
+    pub fn wake_for(&self, facts: &[Fact]) {
+        let brings = |is: fn(&Fact) -> bool| facts.iter().any(is);
+        if brings(|fact| {
+            matches!(
+                fact,
+                Fact::VerificationStarted { .. } | Fact::Measured { .. }
+            )
+        }) {
+            self.to_measure.notify_one();
+        }
+        if brings(|fact| matches!(fact, Fact::NotifierPut { .. })) {
+            self.to_tell.notify_one();
+        }
+    }
+
     /// Puts a freshly loaded state in place of one that ran ahead of what could be written.
     pub fn replace(&self, live: Shard) {
         let seen = live.seen();
@@ -88,5 +110,7 @@ impl Workspace {
         *self.live_mut() = live;
         self.note_halt();
         self.durable.send_replace(seen);
+        self.to_measure.notify_one();
+        self.to_tell.notify_one();
     }
 }

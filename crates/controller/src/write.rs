@@ -124,6 +124,7 @@ fn written(entry: Entry, snapshots: &SyncSender<Arc<Workspace>>) {
     workspace.keys.follow(&committed.facts);
     workspace.became_durable(committed.seq);
     snapshot::written(&workspace, committed.seq, bytes, snapshots);
+    workspace.wake_for(&committed.facts);
     for job in leases::news(&committed.facts) {
         // Nobody listening is no failure.
         let _ = workspace.job_news.send(job);

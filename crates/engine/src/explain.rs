@@ -4,8 +4,10 @@ mod chain;
 mod earliest;
 mod held_back;
 mod one_target;
+mod tally;
 
 pub use chain::{Chain, Link, Need, NeedKind};
+pub use tally::{Shown, Tally};
 
 use crate::engine::Engine;
 use crate::rules::{Action, Reason, Verdict};
@@ -32,7 +34,10 @@ pub struct Explanation {
     pub stopped: Option<Reason>,
     /// Every rule of every policy that applies to it on some target there.
     pub gates: Vec<Gate>,
+    /// Those that are shown, by their resources' ids.
     pub targets: Vec<TargetStanding>,
+    /// How all stand.
+    pub tally: Tally,
     /// When the first target can start that nothing but time keeps from it.
     pub earliest: Option<Timestamp>,
 }
@@ -69,7 +74,7 @@ pub struct TargetStanding {
 }
 
 /// Where a target stands towards a version.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TargetState {
     /// It has a newer version.
     Newer,
@@ -108,12 +113,25 @@ impl TargetState {
 }
 
 impl Engine {
-    /// Why a version stands as it does in a lane at `now`; `None` when environment, deployment or version is gone.
+    /// Why a version stands as it does in a lane at `now`, on each of its targets too; `None` when environment,
+    /// deployment or version is gone.
     #[must_use]
     pub fn explain(
         &self,
         lane: LaneKey,
         version: VersionId,
+        now: Timestamp,
+    ) -> Option<Explanation> {
+        self.explain_shown(lane, version, Shown::All, now)
+    }
+
+    /// The same for a lane that may be large: the targets that are `shown`, and how many others stand how.
+    #[must_use]
+    pub fn explain_shown(
+        &self,
+        lane: LaneKey,
+        version: VersionId,
+        shown: Shown,
         now: Timestamp,
     ) -> Option<Explanation> {
         let now = now.max(self.state.head.time);
@@ -125,21 +143,14 @@ impl Engine {
             .and_then(|track| track.promotion)
             .and_then(|id| self.state.promotions.get(&id));
         let gates = self.gates(&view, version, now);
-        let targets = self.targets(&view, version, now);
+        let (targets, tally) = self.standings(&view, version, shown, now);
         let stopped = view.stopped(version);
         let closed: Vec<&Gate> = gates
             .iter()
             .filter(|gate| !gate.verdict.is_allowed())
             .collect();
         let earliest = self.earliest(&view, version, now);
-        let summary = summary(
-            &view,
-            version,
-            promotion,
-            stopped.as_ref(),
-            &closed,
-            &targets,
-        );
+        let summary = summary(&view, version, promotion, stopped.as_ref(), &closed, &tally);
         Some(Explanation {
             lane,
             version: version.id,
@@ -148,6 +159,7 @@ impl Engine {
             summary,
             stopped,
             targets,
+            tally,
             earliest,
             gates,
         })
@@ -401,6 +413,7 @@ impl Engine {
         &self,
         view: &LaneView<'_>,
         version: &Version,
+        resources: impl Iterator<Item = ResourceId>,
         now: Timestamp,
     ) -> Vec<TargetStanding> {
         let Some(lane) = self.state.lane(view.key) else {
@@ -408,7 +421,11 @@ impl Engine {
         };
         let mut turns = Turns::new(view, now);
         let mut standings = Vec::new();
-        for (resource, target) in &lane.targets {
+        for resource in resources {
+            let Some(target) = lane.targets.get(&resource) else {
+                continue;
+            };
+            let resource = &resource;
             let mut standing = self.target_standing(lane, *resource, target, version, now);
             let may_come = matches!(
                 standing.state,
@@ -609,15 +626,13 @@ fn summary(
     promotion: Option<&Promotion>,
     stopped: Option<&Reason>,
     closed: &[&Gate],
-    targets: &[TargetStanding],
+    tally: &Tally,
 ) -> String {
     let (tag, place) = (&version.tag, &view.environment.name);
     let name = &view.deployment.name;
-    let all = |state: TargetState| {
-        !targets.is_empty() && targets.iter().all(|target| target.state == state)
-    };
-    let any = |state: TargetState| targets.iter().find(|target| target.state == state);
-    if targets.is_empty() {
+    let all = |state: TargetState| tally.all(&[state]);
+    let any = |state: TargetState| tally.sample(state);
+    if tally.total() == 0 {
         return format!(
             "{name} has no release targets in {place}: no resource is matched by both selectors"
         );
@@ -665,15 +680,11 @@ fn summary(
     if let Some(target) = any(TargetState::Blocked).or_else(|| any(TargetState::Busy)) {
         return format!("{tag} waits for {place}: {}", target.reason);
     }
-    match targets
-        .iter()
-        .filter(|target| target.state == TargetState::Failed)
-        .count()
-    {
+    match tally.of(TargetState::Failed) {
         0 => format!("{tag} may enter {place}"),
         failed => format!(
             "{tag} failed on {failed} of {} targets in {place}",
-            targets.len()
+            tally.total()
         ),
     }
 }

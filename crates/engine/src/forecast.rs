@@ -7,7 +7,7 @@ mod history;
 pub use history::{Assumption, Given, History, Source, Subject};
 
 use crate::engine::Engine;
-use crate::explain::{Need, NeedKind, TargetState};
+use crate::explain::{Need, NeedKind, Shown, TargetState};
 use crate::state::LaneKey;
 use drive::Drive;
 use stagegate_model::{DeploymentId, EnvironmentId, Timestamp, VersionId};
@@ -136,7 +136,7 @@ impl Seen {
 }
 
 fn told(drive: &Drive<'_>, from: Timestamp, seen: &BTreeMap<LaneKey, Seen>) -> Vec<Expected> {
-    let Some(chain) = drive.engine.chain(drive.version, drive.now) else {
+    let Some(chain) = drive.engine.chain(drive.version, Shown::NONE, drive.now) else {
         return Vec::new();
     };
     let open = drive.open();
@@ -170,12 +170,12 @@ fn told(drive: &Drive<'_>, from: Timestamp, seen: &BTreeMap<LaneKey, Seen>) -> V
         let unapproved = drive.unapproved(&all);
         behind.insert(environment, all);
         let seen = seen.get(&lane).copied().unwrap_or_default();
-        let newer = link.explanation.targets.iter();
-        let passed = newer.filter(|it| it.state == TargetState::Newer).count();
+        let tally = &link.explanation.tally;
+        let passed = tally.of(TargetState::Newer);
         let (outcome, because) = match seen.all {
             Some(at) if at <= from => (Outcome::There, String::new()),
             Some(_) => (Outcome::Expected, String::new()),
-            None if passed > 0 && passed == link.explanation.targets.len() => {
+            None if passed > 0 && passed == tally.total() => {
                 (Outcome::Never, link.explanation.summary.clone())
             }
             None if !given_up && !unknown.is_empty() => {
@@ -190,7 +190,7 @@ fn told(drive: &Drive<'_>, from: Timestamp, seen: &BTreeMap<LaneKey, Seen>) -> V
         }
         expected.push(Expected {
             environment,
-            targets: seen.targets.max(link.explanation.targets.len()),
+            targets: seen.targets.max(tally.total()),
             reached: seen.reached,
             first: seen.first,
             all: seen.all,

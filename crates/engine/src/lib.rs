@@ -33,7 +33,9 @@ pub use catalog::{
 pub use concerns::{concerns, concerns_place};
 pub use consequences::{Consequences, Ending, GateTurn, Starting};
 pub use engine::{Context, Engine, SETTLE_TARGETS_MAX};
-pub use explain::{Chain, Explanation, Gate, Link, Need, NeedKind, TargetStanding, TargetState};
+pub use explain::{
+    Chain, Explanation, Gate, Link, Need, NeedKind, Shown, Tally, TargetStanding, TargetState,
+};
 pub use expressions::secret_mark;
 pub use forecast::{
     Assumption, Expected, Forecast, Given, HORIZON_DAYS, History, Outcome, STEPS_MAX, Source,

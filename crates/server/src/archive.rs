@@ -44,7 +44,7 @@ impl Source {
 }
 
 /// A record that this binary cannot read is passed over: an archive outlives what wrote it.
-fn decode<T: DeserializeOwned>(record: &ArchiveRecord) -> Option<T> {
+pub(crate) fn decode<T: DeserializeOwned>(record: &ArchiveRecord) -> Option<T> {
     serde_json::from_slice(&record.body).ok()
 }
 
@@ -57,6 +57,24 @@ where
         .store(move |store, workspace| store.archived(workspace, kind, id))
         .await?;
     Ok(record.as_ref().and_then(decode))
+}
+
+/// Things that left memory, in the order of their ids; `None` for one that is not there.
+pub(crate) async fn several<T>(
+    scope: &Scope,
+    kind: &'static str,
+    ids: Vec<Uuid>,
+) -> Answer<Vec<Option<T>>>
+where
+    T: DeserializeOwned + Send + 'static,
+{
+    scope
+        .store(move |store, workspace| {
+            let one = |id: &Uuid| store.archived(workspace, kind, *id);
+            let found = ids.iter().map(|id| Ok(one(id)?.as_ref().and_then(decode)));
+            found.collect()
+        })
+        .await
 }
 
 /// The first `limit` things that belong to `parent`.

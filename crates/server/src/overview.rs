@@ -3,7 +3,7 @@
 
 use crate::wire;
 use stagegate_api as api;
-use stagegate_engine::{Action, Engine, Explanation, Gate, LaneKey, Promotion, State};
+use stagegate_engine::{Action, Engine, Explanation, Gate, LaneKey, Promotion, Shown, State};
 use stagegate_model::{
     Deployment, DeploymentId, EnvironmentId, StartKind, Timestamp, Version, VersionId,
     VersionStatus,
@@ -69,7 +69,7 @@ fn deployment(
         .iter()
         .map(|environment| {
             let lane = lane(it.id, *environment);
-            engine.explain(lane, shown.first()?.id, now)
+            engine.explain_shown(lane, shown.first()?.id, Shown::NONE, now)
         })
         .collect();
     let waits_for: Vec<BTreeSet<usize>> = asked
@@ -292,7 +292,7 @@ fn cell(
     let is_newest = newest.is_some_and(|newest| newest.id == version.id);
     let undecided = promotion.map_or(is_newest, |promotion| promotion.status.is_open());
     let explanation = undecided
-        .then(|| engine.explain(lane, version.id, now))
+        .then(|| engine.explain_shown(lane, version.id, Shown::NONE, now))
         .flatten();
     if let Some(need) = explanation.as_ref().and_then(need) {
         needs.insert((version.id, lane.environment), need);
@@ -304,7 +304,7 @@ fn cell(
         ),
         (Some(explanation), _) => (
             explanation.summary.clone(),
-            wire::standing_counts(&explanation.targets),
+            wire::standing_counts(&explanation.tally),
         ),
         (None, Some(promotion)) => {
             let reason = match promotion.superseded_by {

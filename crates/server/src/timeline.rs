@@ -3,16 +3,19 @@
 mod departures;
 
 use crate::answer::Answer;
+use crate::archive;
 use crate::people::People;
 use crate::scope::Scope;
 use crate::wire;
 use stagegate_api::{Gate, Json, TimelineEvent};
-use stagegate_engine::{Promotion, State};
+use stagegate_controller::Abridged;
+use stagegate_engine::{Job, Promotion, Release, State};
 use stagegate_model::{
-    Entry, Fact, FreezeId, GateRecord, GateState, JobId, ReleaseId, ResourceId, RuleId, StartKind,
-    VerificationId, Vote,
+    Entry, Fact, FreezeId, GateRecord, GateState, JobId, PromotionId, ReleaseId, ResourceId,
+    RuleId, StartKind, VerificationId, Vote, WorkspaceId,
 };
-use stagegate_store::EntityRef;
+use stagegate_store::{EntityRef, Store, StoreError};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How many entries a timeline is told from: the newest ones.
@@ -22,57 +25,100 @@ const EVENTS_MAX: usize = 1000;
 /// How many resources an event names before it only counts.
 const NAMED_MAX: usize = 3;
 
-/// The log entries that touch a promotion, oldest first.
-pub(crate) async fn entries(scope: &Scope, promotion: &Promotion) -> Answer<Vec<Entry>> {
-    let entity = EntityRef::new("promotion", promotion.id.0);
-    scope
-        .store(move |store, workspace| {
-            let mut seqs = store.touching(workspace, &entity, None, ENTRIES_MAX)?;
-            seqs.reverse();
-            let mut entries = Vec::with_capacity(seqs.len());
-            for seq in seqs {
-                // An entry of a kind this binary does not know is told by the audit, not here.
-                let row = store.row(workspace, seq)?;
-                entries.extend(row.and_then(|row| Entry::from_bytes(&row.body).ok()));
-            }
-            Ok(entries)
-        })
-        .await
+/// The log entries that touch a promotion, oldest first; very large ones abridged.
+pub(crate) type Story = Vec<Abridged>;
+
+/// Reads a promotion's story.
+pub(crate) fn story(
+    store: &dyn Store,
+    workspace: WorkspaceId,
+    promotion: PromotionId,
+) -> Result<Story, StoreError> {
+    let entity = EntityRef::new("promotion", promotion.0);
+    let mut seqs = store.touching(workspace, &entity, None, ENTRIES_MAX)?;
+    seqs.reverse();
+    let mut entries = Vec::with_capacity(seqs.len());
+    for seq in seqs {
+        let abridged = store.archived(workspace, Abridged::KIND, Abridged::id(seq))?;
+        if let Some(abridged) = abridged.as_ref().and_then(archive::decode) {
+            entries.push(abridged);
+            continue;
+        }
+        // An entry of a kind this binary does not know is told by the audit, not here.
+        let row = store.row(workspace, seq)?;
+        let entry = row.and_then(|row| Entry::from_bytes(&row.body).ok());
+        entries.extend(entry.map(Abridged::whole));
+    }
+    Ok(entries)
 }
 
-/// The events of a promotion in the entries, oldest first.
+/// What is known of jobs and releases that have left memory and whose beginning was abridged.
+#[derive(Clone, Default)]
+pub(crate) struct Known {
+    jobs: BTreeMap<JobId, Option<(PromotionId, ResourceId)>>,
+    releases: BTreeMap<ReleaseId, Option<PromotionId>>,
+}
+
+impl Known {
+    /// Looks up what the teller had to pass over; whether that is news.
+    pub async fn learn(&mut self, scope: &Scope, events: &Events) -> Answer<bool> {
+        let jobs: Vec<JobId> = events.unknown_jobs.iter().copied().collect();
+        let releases: Vec<ReleaseId> = events.unknown_releases.iter().copied().collect();
+        if jobs.is_empty() && releases.is_empty() {
+            return Ok(false);
+        }
+        let found = jobs.iter().map(|id| id.0).collect();
+        let found: Vec<Option<Job>> = archive::several(scope, "job", found).await?;
+        let found = found.iter().map(|job| {
+            let job = job.as_ref()?;
+            Some((job.promotion, job.target.resource))
+        });
+        self.jobs.extend(jobs.into_iter().zip(found));
+        let found = releases.iter().map(|id| id.0).collect();
+        let found: Vec<Option<Release>> = archive::several(scope, "release", found).await?;
+        let found = found.iter().map(|it| it.as_ref().map(|it| it.promotion));
+        self.releases.extend(releases.into_iter().zip(found));
+        Ok(true)
+    }
+}
+
+/// The events of a promotion.
+pub(crate) struct Events {
+    /// Oldest first.
+    pub list: Vec<TimelineEvent>,
+    unknown_jobs: BTreeSet<JobId>,
+    unknown_releases: BTreeSet<ReleaseId>,
+}
+
+/// The events of a promotion in its story.
 pub(crate) fn events(
     state: &State,
     promotion: &Promotion,
-    entries: &[Entry],
+    story: &Story,
+    known: &Known,
     people: &People,
-) -> Vec<TimelineEvent> {
+) -> Events {
     let mut teller = Teller {
         state,
         promotion,
         people,
-        jobs: state
-            .jobs()
-            .values()
-            .filter(|job| job.promotion == promotion.id)
-            .map(|job| (job.id, job.target.resource))
-            .collect(),
-        releases: state
-            .releases()
-            .values()
-            .filter(|release| release.promotion == promotion.id)
-            .map(|release| release.id)
-            .collect(),
+        known,
+        is_abridged: story.iter().any(Abridged::is_abridged),
+        unknown_jobs: RefCell::default(),
+        unknown_releases: RefCell::default(),
+        jobs: BTreeMap::new(),
+        releases: BTreeSet::new(),
         verifications: BTreeMap::new(),
         metrics: BTreeMap::new(),
         rules: BTreeSet::new(),
         freezes: BTreeMap::new(),
     };
     let mut events = Vec::new();
-    for entry in entries {
+    for abridged in story {
+        let entry = &abridged.entry;
         teller.rules = promotion_rules(promotion, entry);
-        for fact in &entry.facts {
-            let Some((kind, text)) = teller.tell(fact) else {
+        for (index, fact) in entry.facts.iter().enumerate() {
+            let Some((kind, text)) = teller.tell(fact, abridged.left_out(index)) else {
                 continue;
             };
             events.push(TimelineEvent {
@@ -86,7 +132,11 @@ pub(crate) fn events(
     }
     let superfluous = events.len().saturating_sub(EVENTS_MAX);
     events.drain(..superfluous);
-    events
+    Events {
+        list: events,
+        unknown_jobs: teller.unknown_jobs.into_inner(),
+        unknown_releases: teller.unknown_releases.into_inner(),
+    }
 }
 
 /// Says of votes for which stage they count now.
@@ -113,9 +163,15 @@ struct Teller<'a> {
     state: &'a State,
     promotion: &'a Promotion,
     people: &'a People,
-    /// The promotion's jobs, and where they run.
+    known: &'a Known,
+    /// Not every job that was made is named in the story.
+    is_abridged: bool,
+    /// Jobs of which it could not be said whether they are the promotion's.
+    unknown_jobs: RefCell<BTreeSet<JobId>>,
+    unknown_releases: RefCell<BTreeSet<ReleaseId>>,
+    /// Those of the promotion's jobs that the story names, and where they run.
     jobs: BTreeMap<JobId, ResourceId>,
-    /// The promotion's releases.
+    /// Those of the promotion's releases that the story names.
     releases: BTreeSet<ReleaseId>,
     /// The promotion's verifications, and where they measure.
     verifications: BTreeMap<VerificationId, ResourceId>,
@@ -154,9 +210,9 @@ impl Teller<'_> {
             .map_or_else(|| id.to_string(), |resource| resource.name.clone())
     }
 
-    /// Some resources by name.
-    fn named(&self, resources: impl ExactSizeIterator<Item = ResourceId>) -> String {
-        let more = match resources.len().saturating_sub(NAMED_MAX) {
+    /// Some resources by name, of these and so many more.
+    fn named(&self, resources: impl ExactSizeIterator<Item = ResourceId>, more: usize) -> String {
+        let more = match (resources.len() + more).saturating_sub(NAMED_MAX) {
             0 => String::new(),
             more => format!(" and {more} more"),
         };
@@ -168,11 +224,49 @@ impl Teller<'_> {
     }
 
     fn resource_of(&self, job: JobId) -> Option<String> {
-        self.jobs.get(&job).map(|resource| self.resource(*resource))
+        self.place_of(job).map(|resource| self.resource(resource))
     }
 
-    /// The kind and the words of a fact, if it is about this promotion.
-    fn tell(&mut self, fact: &Fact) -> Option<(&'static str, String)> {
+    /// Where a job of the promotion runs.
+    fn place_of(&self, job: JobId) -> Option<ResourceId> {
+        if let Some(resource) = self.jobs.get(&job) {
+            return Some(*resource);
+        }
+        let found = match (self.state.jobs().get(&job), self.known.jobs.get(&job)) {
+            (Some(job), _) => Some((job.promotion, job.target.resource)),
+            (None, Some(known)) => *known,
+            (None, None) => {
+                if self.is_abridged {
+                    self.unknown_jobs.borrow_mut().insert(job);
+                }
+                None
+            }
+        };
+        let (promotion, resource) = found?;
+        (promotion == self.promotion.id).then_some(resource)
+    }
+
+    /// Whether a release is the promotion's.
+    fn is_its(&self, release: ReleaseId) -> bool {
+        if self.releases.contains(&release) {
+            return true;
+        }
+        let state = self.state.releases().get(&release);
+        let found = match (state, self.known.releases.get(&release)) {
+            (Some(release), _) => Some(release.promotion),
+            (None, Some(known)) => *known,
+            (None, None) => {
+                if self.is_abridged {
+                    self.unknown_releases.borrow_mut().insert(release);
+                }
+                None
+            }
+        };
+        found == Some(self.promotion.id)
+    }
+
+    /// The kind and the words of a fact, if it is about this promotion. Of its jobs, so many are left out.
+    fn tell(&mut self, fact: &Fact, left_out: usize) -> Option<(&'static str, String)> {
         let promotion = self.promotion.id;
         match fact {
             Fact::PromotionOpened {
@@ -250,9 +344,13 @@ impl Teller<'_> {
                 self.jobs
                     .extend(jobs.iter().map(|job| (job.job, job.resource)));
                 self.releases.extend(jobs.iter().map(|job| job.release));
-                let places = self.named(jobs.iter().map(|job| job.resource));
+                let places = self.named(jobs.iter().map(|job| job.resource), left_out);
                 let attempt = jobs.first().map_or(1, |job| job.attempt);
-                let noun = if jobs.len() == 1 { "a job" } else { "jobs" };
+                let noun = if jobs.len() + left_out == 1 {
+                    "a job"
+                } else {
+                    "jobs"
+                };
                 let text = match kind {
                     StartKind::Forward => format!("{noun} for {places}"),
                     StartKind::Retry => format!("{noun} for {places}: attempt {attempt}"),
@@ -396,7 +494,7 @@ impl Teller<'_> {
                 ..
             } => {
                 let place = self.resource_of(*job)?;
-                let resource = *self.jobs.get(job)?;
+                let resource = self.place_of(*job)?;
                 self.verifications.insert(*id, resource);
                 let names = metrics.iter().map(|it| it.metric.name.clone()).collect();
                 self.metrics.insert(*id, names);

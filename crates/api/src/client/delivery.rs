@@ -4,9 +4,10 @@ use super::{ClientError, List, Workspace};
 use crate::{
     Accepted, CastVotes, ChangedVersion, CreateVersion, DecideVerification, DeploymentVersion,
     DeploymentVersionDependency, DeploymentVersionWithDependencies, Forecast, ForecastQuery,
-    JobWhy, Page, Promotion, PromotionDetail, PromotionsQuery, Release, ReleaseTarget,
-    ReleaseTargetStateQuery, ReleaseTargetStateResponse, ReleaseTargetWithState, RerunVerification,
-    Status, UpdateVersion, Verification, VersionDependency, Why, WhyChain, WhyChainQuery, WhyQuery,
+    JobWhy, Page, Promotion, PromotionDetail, PromotionQuery, PromotionsQuery, Release,
+    ReleaseTarget, ReleaseTargetStateQuery, ReleaseTargetStateResponse, ReleaseTargetWithState,
+    RerunVerification, Status, UpdateVersion, Verification, VersionDependency, Why, WhyChain,
+    WhyChainQuery, WhyQuery,
 };
 use reqwest::Method;
 
@@ -86,7 +87,17 @@ impl Workspace {
     }
 
     pub async fn promotion(&self, id: &str) -> Answer<PromotionDetail> {
-        self.client.send(self.to_get(["promotions", id])).await
+        self.promotion_page(id, &PromotionQuery::default()).await
+    }
+
+    /// [`Self::promotion`] with another page of its jobs.
+    pub async fn promotion_page(
+        &self,
+        id: &str,
+        query: &PromotionQuery,
+    ) -> Answer<PromotionDetail> {
+        let request = self.to_get(["promotions", id]).params(query);
+        self.client.send(request).await
     }
 
     /// Why a version is, or is not, in an environment, and when it will be.

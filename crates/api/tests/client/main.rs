@@ -221,7 +221,7 @@ async fn requests_are_spelled_as_documented() {
         deployment: "web".to_owned(),
         environment: "prod".to_owned(),
         version: None,
-        resource: None,
+        ..WhyQuery::default()
     };
     assert!(workspace.why(&query).await.is_err());
     assert_eq!(
@@ -255,6 +255,7 @@ async fn questions_are_spelled_as_documented() {
     let chain = WhyChainQuery {
         deployment: "web".to_owned(),
         version: Some("v 1".to_owned()),
+        limit: None,
     };
     assert!(workspace.why_chain(&chain).await.is_err());
     assert!(workspace.job_why("j").await.is_err());

@@ -120,7 +120,7 @@ impl Ballot {
                 deployment: deployment.id.clone(),
                 environment: environment.id.clone(),
                 version: Some(version.id.clone()),
-                resource: None,
+                ..WhyQuery::default()
             };
             after.push(workspace.why(&query).await?);
         }

@@ -40,6 +40,12 @@ pub struct Args {
     /// The version's tag or id; the newest when left out
     #[arg(long, short, value_name = "TAG")]
     version: Option<String>,
+    /// How many targets are told, 1 to 1000; 50 when left out
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// Only targets behind this one: a resource's id, as the answer before names it
+    #[arg(long, value_name = "ID", requires = "environment")]
+    after: Option<String>,
 }
 
 impl Args {
@@ -63,6 +69,7 @@ impl Args {
             let query = WhyChainQuery {
                 deployment: deployment.id,
                 version,
+                limit: self.limit,
             };
             let chain = workspace.why_chain(&query).await?;
             session.out.show(&chain, chain::render)?;
@@ -73,6 +80,8 @@ impl Args {
             environment,
             version,
             resource: self.resource,
+            limit: self.limit,
+            after: self.after,
         };
         let why = workspace.why(&query).await?;
         session.out.show(&why, render)?;
@@ -125,6 +134,7 @@ fn render(why: &Why, paint: Paint) -> String {
             ]);
         }
         text.push_str(&table.render(paint));
+        text.push_str(&rest(why));
         text.push_str(&told(&why.targets, paint));
     }
     text.push('\n');
@@ -140,6 +150,23 @@ fn render(why: &Why, paint: Paint) -> String {
         text.push_str(&format!("{}\n", one_line(&why.story)));
     }
     text
+}
+
+/// How all targets stand, where not all are told, and how to see the others.
+fn rest(why: &Why) -> String {
+    let total: usize = why.target_counts.values().sum();
+    if total <= why.targets.len() {
+        return String::new();
+    }
+    let counts = why.target_counts.iter();
+    let counts: Vec<String> = counts
+        .map(|(state, count)| format!("{count} {}", one_line(status_word(state))))
+        .collect();
+    let next = match &why.next_target {
+        Some(next) => format!("; `--after {}` shows those behind", one_line(next)),
+        None => String::new(),
+    };
+    format!("  of {total} in all: {}{next}\n", counts.join(", "))
 }
 
 /// What the latest releases were told, as long as that can be taken in.
@@ -212,6 +239,8 @@ mod tests {
                 state: "waiting".to_owned(),
                 ..WhyTarget::default()
             }],
+            target_counts: [("pending".to_owned(), 1), ("failed".to_owned(), 2)].into(),
+            next_target: Some("r1".to_owned()),
             earliest: None,
             story: "production waits for approval by role:admin; nothing else is missing"
                 .to_owned(),
@@ -222,7 +251,8 @@ mod tests {
             "api v2 → production: ○ waiting\npromotion p\n\nGATES\n  \
              ○ anyApproval waits (policy `prod`)\n      0 of 1\n\nTARGETS\n  \
              RESOURCE  STATE      RUNS  LAST GIVEN  WHY\n  \
-             host-1    ○ waiting  v1    –\n\nwaits for one approval\n\
+             host-1    ○ waiting  v1    –\n  \
+             of 3 in all: 2 failed, 1 pending; `--after r1` shows those behind\n\nwaits for one approval\n\
              production waits for approval by role:admin; nothing else is missing\n"
         );
     }

@@ -25,6 +25,13 @@ pub(crate) struct Cursor {
     stored: Option<u64>,
 }
 
+impl Cursor {
+    /// Whether there never was a notifier, as far as it was looked through.
+    pub fn is_idle(&self) -> bool {
+        self.stored.is_none()
+    }
+}
+
 /// What a step came to.
 pub(crate) struct Followed {
     pub cursor: Cursor,

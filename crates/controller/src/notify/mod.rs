@@ -58,9 +58,11 @@ pub(crate) async fn run(controller: Controller, workspace: Arc<Workspace>) {
             follow::follow(&sight, at, head, now)
         });
         let mut pause = SLEEP_MAX;
+        let mut is_idle = false;
         match followed.await {
             Ok(followed) => {
                 cursor = followed.cursor;
+                is_idle = cursor.is_idle() && followed.notifiers.is_empty();
                 workers.retain(|_, worker| !worker.task.is_finished());
                 for id in followed.notifiers {
                     let worker = workers.entry(id).or_insert_with(|| {
@@ -82,7 +84,9 @@ pub(crate) async fn run(controller: Controller, workspace: Arc<Workspace>) {
         }
         tokio::select! {
             _ = stopping.wait_for(|stop| *stop) => break,
-            _ = durable.changed() => {}
+            // While there never was anybody to be told, not every entry need be looked at.
+            _ = durable.changed(), if !is_idle => {}
+            () = workspace.to_tell.notified() => {}
             Some(_) = tasks.join_next(), if !tasks.is_empty() => {}
             () = tokio::time::sleep(pause) => {}
         }

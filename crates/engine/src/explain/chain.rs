@@ -6,7 +6,7 @@ mod story;
 
 pub use needs::{Need, NeedKind};
 
-use super::{Explanation, TargetState};
+use super::{Explanation, Shown, TargetState};
 use crate::engine::Engine;
 use crate::settle::LaneView;
 use crate::state::LaneKey;
@@ -42,9 +42,8 @@ impl Link {
     /// Whether every target has the version, or a newer one.
     #[must_use]
     pub fn has_arrived(&self) -> bool {
-        let mut targets = self.explanation.targets.iter();
-        let there = |state| matches!(state, TargetState::Succeeded | TargetState::Newer);
-        !self.explanation.targets.is_empty() && targets.all(|it| there(it.state))
+        let there = [TargetState::Succeeded, TargetState::Newer];
+        self.explanation.tally.all(&there)
     }
 }
 
@@ -52,13 +51,13 @@ impl Engine {
     /// Why a version stands as it does in each environment that shares a system with its deployment; `None` when the
     /// version or its deployment is gone.
     #[must_use]
-    pub fn chain(&self, version: VersionId, now: Timestamp) -> Option<Chain> {
+    pub fn chain(&self, version: VersionId, shown: Shown, now: Timestamp) -> Option<Chain> {
         let version = self.state.versions.get(&version)?;
         let deployment = self.state.deployments.get(&version.deployment)?;
         let environments = self.state.environments.values();
         let linked = environments.filter(|it| !it.systems.is_disjoint(&deployment.systems));
         let wanted: Vec<EnvironmentId> = linked.map(|it| it.id).collect();
-        let mut links = Links::new(self, version, now);
+        let mut links = Links::new(self, version, shown, now);
         for environment in &wanted {
             links.look(*environment);
         }
@@ -87,15 +86,19 @@ impl Engine {
         &self,
         lane: LaneKey,
         version: VersionId,
-        resource: Option<ResourceId>,
+        shown: Shown,
         now: Timestamp,
     ) -> Option<Link> {
         let version = self.state.versions.get(&version)?;
-        let explanation = match resource {
-            None => self.explain(lane, version.id, now)?,
-            Some(resource) => self.explain_target(lane, version.id, resource, now)?,
+        let (explanation, resource) = match shown {
+            Shown::Only(resource) => {
+                let its = self.explain_target(lane, version.id, resource, now)?;
+                (its, Some(resource))
+            }
+            shown => (self.explain_shown(lane, version.id, shown, now)?, None),
         };
-        let mut links = Links::new(self, version, now);
+        // Of the environments that it waits for, no target is told.
+        let mut links = Links::new(self, version, Shown::NONE, now);
         links.put(explanation, resource)?;
         links.look_behind(lane.environment);
         let story = links.story(lane.environment);
@@ -108,6 +111,8 @@ impl Engine {
 struct Links<'e> {
     engine: &'e Engine,
     version: &'e Version,
+    /// Which targets of each are told.
+    shown: Shown,
     now: Timestamp,
     known: BTreeMap<EnvironmentId, Link>,
     /// Links of one target, and which it is.
@@ -115,10 +120,11 @@ struct Links<'e> {
 }
 
 impl<'e> Links<'e> {
-    fn new(engine: &'e Engine, version: &'e Version, now: Timestamp) -> Self {
+    fn new(engine: &'e Engine, version: &'e Version, shown: Shown, now: Timestamp) -> Self {
         Self {
             engine,
             version,
+            shown,
             now,
             known: BTreeMap::new(),
             target: BTreeMap::new(),
@@ -137,7 +143,9 @@ impl<'e> Links<'e> {
             return;
         }
         let lane = self.key(environment);
-        if let Some(explanation) = self.engine.explain(lane, self.version.id, self.now) {
+        let engine = self.engine;
+        let explained = engine.explain_shown(lane, self.version.id, self.shown, self.now);
+        if let Some(explanation) = explained {
             self.put(explanation, None);
         }
     }

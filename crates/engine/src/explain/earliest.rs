@@ -40,7 +40,11 @@ impl Engine {
             };
             let conduct = view.conduct_at(version, resource, now);
             let listed = class.resources.as_ref();
-            let all = listed.is_none().then(|| lane.targets.keys().copied());
+            // Free ones that do not have it.
+            let behind = || lane.index.free.range(..Some(version.order()));
+            let all = listed
+                .is_none()
+                .then(|| behind().flat_map(|(_, ids)| ids.iter().copied()));
             let listed = listed.into_iter().flatten().copied();
             for id in listed.chain(all.into_iter().flatten()).filter(waits) {
                 let own = view.target_gates(&conduct, version, id, now);

@@ -1,6 +1,6 @@
 //! Why a version is, or is not, on one target: what is asked of that target, and nothing that is asked of others.
 
-use super::{Explanation, Gate, TargetStanding, TargetState, earliest};
+use super::{Explanation, Gate, Shown, TargetStanding, TargetState, earliest};
 use crate::engine::Engine;
 use crate::rules::{Action, Reason, Verdict};
 use crate::settle::{Asked, Conduct, GateStanding, LaneView, Turns};
@@ -22,8 +22,7 @@ impl Engine {
         now: Timestamp,
     ) -> Option<Explanation> {
         let now = now.max(self.state.head.time);
-        let mut whole = self.explain(lane, version, now)?;
-        whole.targets.retain(|it| it.resource == resource);
+        let whole = self.explain_shown(lane, version, Shown::Only(resource), now)?;
         let target = whole.targets.first()?;
         let view = LaneView::new(self, lane)?;
         let version = self.state.versions.get(&version)?;
@@ -52,6 +51,7 @@ impl Engine {
             summary,
             earliest,
             gates,
+            tally: self.tally_of(&whole.targets),
             ..whole
         })
     }

@@ -74,6 +74,18 @@ pub(crate) struct LaneIndex {
     pub blocked: BTreeSet<ResourceId>,
     /// Those that leave when they are free.
     pub leaving: BTreeSet<ResourceId>,
+    /// How many stand so.
+    pub standing: BTreeMap<Standing, u32>,
+}
+
+/// What says how a target stands towards any version, apart from what stands on few.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Standing {
+    pub active: bool,
+    pub floor: Option<VersionOrder>,
+    pub latest: Option<VersionOrder>,
+    /// Its latest release is the one that succeeded last.
+    pub good: bool,
 }
 
 impl LaneIndex {
@@ -95,6 +107,7 @@ impl LaneIndex {
         if mark.leaving {
             self.leaving.insert(resource);
         }
+        *self.standing.entry(mark.standing).or_default() += 1;
     }
 
     fn remove(&mut self, resource: ResourceId, mark: Mark) {
@@ -112,6 +125,12 @@ impl LaneIndex {
         if mark.leaving {
             self.leaving.remove(&resource);
         }
+        if let Some(count) = self.standing.get_mut(&mark.standing) {
+            *count -= 1;
+            if *count == 0 {
+                self.standing.remove(&mark.standing);
+            }
+        }
     }
 }
 
@@ -122,6 +141,7 @@ struct Mark {
     free: bool,
     blocked: bool,
     leaving: bool,
+    standing: Standing,
 }
 
 impl Mark {
@@ -131,6 +151,12 @@ impl Mark {
             free: target.active.is_none() && !target.leaving,
             blocked: target.block.is_some(),
             leaving: target.leaving,
+            standing: Standing {
+                active: target.active.is_some(),
+                floor: target.floor,
+                latest: target.latest_order,
+                good: target.latest.is_some() && target.latest == target.current,
+            },
         }
     }
 }

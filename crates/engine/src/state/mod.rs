@@ -29,6 +29,7 @@ use stagegate_model::{
     Timestamp, UserId, VerificationId, Version, VersionId, VersionOrder, Vote, WorkspaceId,
 };
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
 /// Raised whenever the shape of [`State`] changes, so that an older snapshot is passed over and refolded.
@@ -72,6 +73,9 @@ pub struct State {
     /// Boxed, as jobs and targets are: ids grow, so the nodes of these trees are half empty.
     pub(crate) releases: BTreeMap<ReleaseId, Box<Release>>,
     pub(crate) jobs: BTreeMap<JobId, Box<Job>>,
+    /// Those of the jobs that belong to a promotion; follows from them.
+    #[serde(skip)]
+    pub(crate) jobs_of: BTreeMap<PromotionId, BTreeSet<JobId>>,
     pub(crate) verifications: BTreeMap<VerificationId, Verification>,
     /// When time alone decides of a job that has not ended; follows from the jobs.
     pub(crate) wakes: BTreeSet<(Timestamp, JobId)>,
@@ -242,6 +246,18 @@ impl State {
     #[must_use]
     pub fn jobs(&self) -> &BTreeMap<JobId, Box<Job>> {
         &self.jobs
+    }
+
+    /// Those of a promotion after `after`, by id, which is the order in which they were made.
+    pub fn jobs_of(
+        &self,
+        promotion: PromotionId,
+        after: Option<JobId>,
+    ) -> impl Iterator<Item = &Job> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let ids = self.jobs_of.get(&promotion).into_iter();
+        let ids = ids.flat_map(move |ids| ids.range((from, Bound::Unbounded)));
+        ids.filter_map(|id| self.jobs.get(id).map(|job| &**job))
     }
 
     #[must_use]
@@ -436,6 +452,13 @@ impl State {
     pub(crate) fn reindex(&mut self) {
         self.lanes.values_mut().for_each(Lane::reindex);
         self.waiting = Waiting::of(&self.lanes);
+        self.jobs_of.clear();
+        for job in self.jobs.values() {
+            self.jobs_of
+                .entry(job.promotion)
+                .or_default()
+                .insert(job.id);
+        }
         for ((version, environment), track) in &mut self.tracks {
             // One of a version that is gone is asked for nothing.
             if let Some(version) = self.versions.get(version) {
@@ -453,7 +476,10 @@ impl State {
     pub fn is_indexed(&self) -> bool {
         let mut anew = self.clone();
         anew.reindex();
-        anew.lanes == self.lanes && anew.tracks == self.tracks && anew.waiting == self.waiting
+        anew.lanes == self.lanes
+            && anew.tracks == self.tracks
+            && anew.waiting == self.waiting
+            && anew.jobs_of == self.jobs_of
     }
 
     /// Takes what left memory; to be stored with the entry that was just made.

@@ -2,7 +2,7 @@
 
 use crate::world::{World, approvals, wait_for};
 use serde_json::json;
-use stagegate_engine::{Chain, Link, NeedKind, TargetState};
+use stagegate_engine::{Chain, Link, NeedKind, Shown, TargetState};
 use stagegate_model::*;
 
 /// Three stages behind each other, two places in the last; people are asked before each but the first.
@@ -27,7 +27,10 @@ fn world() -> World {
 
 fn chain(world: &World, tag: &str) -> Chain {
     let id = world.version_id(tag);
-    world.engine.chain(id, world.now).expect("a chain")
+    world
+        .engine
+        .chain(id, Shown::All, world.now)
+        .expect("a chain")
 }
 
 fn names(world: &World, chain: &Chain) -> Vec<String> {
@@ -42,7 +45,8 @@ fn link(world: &World, environment: &str, resource: Option<&str>) -> Option<Link
     let resource = resource.map(|name| world.resource_id(name));
     let version = world.version_id("v1");
     let lane = world.lane(environment);
-    world.engine.link(lane, version, resource, world.now)
+    let shown = resource.map_or(Shown::All, Shown::Only);
+    world.engine.link(lane, version, shown, world.now)
 }
 
 #[test]

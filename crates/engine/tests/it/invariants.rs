@@ -96,6 +96,11 @@ fn counted(world: &World) {
         assert!(other.is_none(), "two open promotions: {promotion:?}");
     }
     assert!(state.is_indexed(), "an index is not what it is of");
+    let is_tallied = world.engine.is_tallied(state.head().time);
+    assert!(
+        is_tallied,
+        "targets are counted differently than they stand"
+    );
     let mut active = world.book.active.clone();
     for (key, lane) in state.lanes() {
         let mut by_floor: BTreeMap<_, u32> = BTreeMap::new();

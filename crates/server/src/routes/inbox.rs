@@ -6,7 +6,7 @@ use crate::scope::Scope;
 use crate::wire;
 use stagegate_api as api;
 use stagegate_engine::{
-    Action, Ask, Engine, Explanation, Gate, Job, LaneKey, MetricOutcome, Promotion, State,
+    Action, Ask, Engine, Explanation, Gate, Job, LaneKey, MetricOutcome, Promotion, Shown, State,
     Verified, metric_outcome,
 };
 use stagegate_model::{Digest, Role, Timestamp, UserId, Version, VersionId, Vote};
@@ -68,7 +68,7 @@ fn approval(
     if asks.is_empty() {
         return None;
     }
-    let explanation = engine.explain(lane, promotion.version, now)?;
+    let explanation = engine.explain_shown(lane, promotion.version, Shown::NONE, now)?;
     // Stopped whatever is approved: nobody is asked.
     if explanation.stopped.is_some() {
         return None;

@@ -9,7 +9,6 @@ use crate::wire;
 use stagegate_api as api;
 use stagegate_engine::{Job, Release};
 use stagegate_model::{Command, JobExit, JobId, JobReport, JobStatus};
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 /// Newest first.
@@ -19,9 +18,16 @@ pub(super) async fn list(
 ) -> Answer<Json<api::Page<api::JobWithRelease>>> {
     let memory = scope
         .read(move |engine| {
-            let mut all: Vec<&Job> = engine.state().jobs().values().map(|it| &**it).collect();
-            all.sort_by_key(|job| Reverse((job.created_at, job.id)));
-            FromMemory::cut(&all, paging)
+            // Ids grow in the order in which jobs are made.
+            let jobs = engine.state().jobs();
+            let newest = jobs.values().rev().skip(paging.offset());
+            FromMemory {
+                items: newest
+                    .take(paging.limit())
+                    .map(|it| (**it).clone())
+                    .collect(),
+                total: jobs.len(),
+            }
         })
         .await?;
     let page = fill_up(&scope, "job", Source::Recent, paging, memory, |_| true).await?;

@@ -43,7 +43,7 @@ mod workspaces;
 
 pub(crate) use events::entry_json;
 pub(crate) use inbox::inbox;
-pub(crate) use promotions::{Told, told};
+pub(crate) use promotions::{JobsPage, Told, told};
 pub(crate) use votes::vote;
 
 use crate::access::{Guard, guard};

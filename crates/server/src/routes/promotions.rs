@@ -6,16 +6,15 @@ use crate::body::Query;
 use crate::pages::{FromMemory, fill_up};
 use crate::people::People;
 use crate::references;
-use crate::routes::release_targets::verifications_of;
-use crate::scope::Scope;
+use crate::scope::{Scope, parse_id};
 use crate::{timeline, wire};
 use stagegate_api as api;
-use stagegate_engine::{Job, Promotion, State};
-use stagegate_model::{DeploymentId, EnvironmentId, PromotionId, VersionId};
+use stagegate_engine::{Engine, Job, Promotion, State, Verification};
+use stagegate_model::{DeploymentId, EnvironmentId, JobId, PromotionId, Timestamp, VersionId};
 use std::cmp::Reverse;
-
-/// How many jobs a promotion is shown with.
-const JOBS_MAX: usize = 1000;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use uuid::Uuid;
 
 /// Which promotions are asked for.
 #[derive(Clone, Default)]
@@ -118,9 +117,37 @@ pub(super) async fn list(
     }))
 }
 
-pub(super) async fn get(scope: Scope) -> Answer<Json<api::PromotionDetail>> {
+pub(super) async fn get(
+    scope: Scope,
+    Query(query): Query<api::PromotionQuery>,
+) -> Answer<Json<api::PromotionDetail>> {
     let id: PromotionId = scope.id("promotionId")?;
-    Ok(Json(told(&scope, id).await?.detail))
+    let page = JobsPage::of(&query)?;
+    Ok(Json(told(&scope, id, page).await?.detail))
+}
+
+/// Which of a promotion's jobs are told.
+#[derive(Clone, Copy)]
+pub(crate) struct JobsPage {
+    after: Option<JobId>,
+    limit: usize,
+}
+
+impl JobsPage {
+    pub fn of(query: &api::PromotionQuery) -> Answer<Self> {
+        let after = match query.after.as_deref() {
+            None | Some("") => None,
+            Some(text) => Some(parse_id(text, "after")?),
+        };
+        let paging = api::Paging {
+            limit: query.limit,
+            offset: None,
+        };
+        Ok(Self {
+            after,
+            limit: paging.limit(),
+        })
+    }
 }
 
 /// A promotion with all that is known of it.
@@ -130,72 +157,165 @@ pub(crate) struct Told {
     pub places: Vec<String>,
 }
 
-/// A promotion with all that is known of it, wherever it is.
-pub(crate) async fn told(scope: &Scope, id: PromotionId) -> Answer<Told> {
-    let (promotion, jobs) = find(scope, id).await?;
-    let people = People::of(scope).await?;
-    let mut verifications = Vec::new();
-    for job in &jobs {
-        for it in verifications_of(scope, job).await? {
-            verifications.push(wire::verification(&it, Some(id), |user| people.name(user)));
-        }
-    }
-    let entries = timeline::entries(scope, &promotion).await?;
-    let now = scope.now();
-    scope
-        .read(move |engine| {
-            let state = engine.state();
-            // As it is now, if it is still there: what was read before may be older than the log's end.
-            let current = state.promotions().get(&id).unwrap_or(&promotion);
-            let place = |job: &Job| {
-                let id = job.target.resource;
-                let resource = state.resource(id);
-                resource.map_or_else(|| id.to_string(), |it| it.name.clone())
-            };
-            let mut promotion = wire::promotion(engine, current, now);
-            people.promotion(&mut promotion);
-            let mut events = timeline::events(state, current, &entries, &people);
-            timeline::name_stages(&mut events, &promotion.gates);
-            Told {
-                detail: api::PromotionDetail {
-                    promotion,
-                    timeline: events,
-                    jobs: jobs.iter().map(wire::job).collect(),
-                    verifications: verifications.clone(),
-                },
-                places: jobs.iter().map(place).collect(),
+/// What the store has of a promotion.
+struct Stored {
+    promotion: Option<Promotion>,
+    /// One more than the page holds.
+    jobs: Vec<Job>,
+    story: timeline::Story,
+}
+
+/// What the state says of a promotion, together with what is stored of it.
+struct Looked {
+    promotion: api::Promotion,
+    events: timeline::Events,
+    jobs: Vec<Job>,
+    places: Vec<String>,
+    next_job: Option<JobId>,
+    /// Those of the jobs that are in memory.
+    verifications: Vec<Verification>,
+    missing: Vec<Uuid>,
+}
+
+/// How often it is looked again because something left memory between two looks.
+const LOOKS_MAX: usize = 4;
+
+/// A promotion with all that is known of it, wherever it is. However many jobs it has, a page of them is read; the state
+/// is looked at once, so that it is waited once until what was seen is durable.
+pub(crate) async fn told(scope: &Scope, id: PromotionId, page: JobsPage) -> Answer<Told> {
+    let people = Arc::new(People::of(scope).await?);
+    let mut known = timeline::Known::default();
+    for look_number in 1..=LOOKS_MAX {
+        let stored = Arc::new(stored(scope, id, page).await?);
+        let now = scope.now();
+        let (seen, names, places) = (Arc::clone(&stored), Arc::clone(&people), known.clone());
+        let looked = scope
+            .read(move |engine| look(engine, id, page, &seen, &places, &names, now))
+            .await?;
+        let Some(looked) = looked else {
+            // It may have left memory since the store was asked.
+            if archive::one::<Promotion>(scope, "promotion", id.0)
+                .await?
+                .is_none()
+            {
+                return Err(Failure::no_such("promotion", id));
             }
+            continue;
+        };
+        let (of_archive, has_left) = after_look(scope, id, page, &looked).await?;
+        let news = known.learn(scope, &looked.events).await?;
+        // Where much ends at once, what ends meanwhile is missing at last rather than the answer.
+        if (news || has_left) && look_number < LOOKS_MAX {
+            continue;
+        }
+        let verifications = looked.verifications.iter().chain(&of_archive);
+        let verifications: Vec<_> = verifications
+            .map(|it| wire::verification(it, Some(id), |user| people.name(user)))
+            .collect();
+        return Ok(Told {
+            detail: api::PromotionDetail {
+                promotion: looked.promotion,
+                timeline: looked.events.list,
+                jobs: looked.jobs.iter().map(wire::job).collect(),
+                next_job: looked.next_job.map(|id| id.to_string()),
+                verifications,
+            },
+            places: looked.places,
+        });
+    }
+    Err(Failure::internal())
+}
+
+async fn stored(scope: &Scope, id: PromotionId, page: JobsPage) -> Answer<Stored> {
+    scope
+        .store(move |store, workspace| {
+            let promotion = store.archived(workspace, "promotion", id.0)?;
+            let after = page.after.map(|it| it.0);
+            let jobs = store.archived_of_parent(workspace, "job", id.0, after, page.limit + 1)?;
+            Ok(Stored {
+                promotion: promotion.as_ref().and_then(archive::decode),
+                jobs: jobs.iter().filter_map(archive::decode).collect(),
+                story: timeline::story(store, workspace, id)?,
+            })
         })
         .await
 }
 
-/// A promotion and its jobs, oldest first.
-async fn find(scope: &Scope, id: PromotionId) -> Answer<(Promotion, Vec<Job>)> {
-    let (known, mut jobs) = scope
-        .read(move |engine| {
-            let state = engine.state();
-            let jobs = state.jobs().values().filter(|job| job.promotion == id);
-            (
-                state.promotions().get(&id).cloned(),
-                jobs.take(JOBS_MAX)
-                    .map(|it| (**it).clone())
-                    .collect::<Vec<Job>>(),
-            )
-        })
-        .await?;
-    let promotion = match known {
-        Some(known) => known,
-        None => archive::one(scope, "promotion", id.0)
-            .await?
-            .ok_or_else(|| Failure::no_such("promotion", id))?,
+/// `None` when the promotion is neither in memory nor among what is stored.
+fn look(
+    engine: &Engine,
+    id: PromotionId,
+    page: JobsPage,
+    stored: &Stored,
+    known: &timeline::Known,
+    people: &People,
+    now: Timestamp,
+) -> Option<Looked> {
+    let state = engine.state();
+    // As it is now, if it is still there: what was stored before may be older than the log's end.
+    let current = state.promotions().get(&id).or(stored.promotion.as_ref())?;
+    let in_memory = state.jobs_of(id, page.after).take(page.limit + 1);
+    let archived = stored.jobs.iter();
+    let all = in_memory.chain(archived).map(|job| (job.id, job));
+    let all: BTreeMap<JobId, &Job> = all.collect();
+    let jobs: Vec<Job> = all
+        .values()
+        .take(page.limit)
+        .map(|it| (*it).clone())
+        .collect();
+    let has_more = all.len() > page.limit;
+    let next_job = jobs.last().map(|job| job.id).filter(|_| has_more);
+    let place = |job: &Job| {
+        let id = job.target.resource;
+        let resource = state.resource(id);
+        resource.map_or_else(|| id.to_string(), |it| it.name.clone())
     };
-    let archived: Vec<Job> = archive::of_parent(scope, "job", id.0, JOBS_MAX).await?;
-    for job in archived {
-        if !jobs.iter().any(|known| known.id == job.id) {
-            jobs.push(job);
+    let (mut verifications, mut missing) = (Vec::new(), Vec::new());
+    for id in jobs.iter().flat_map(|job| &job.verifications) {
+        match state.verifications().get(id) {
+            Some(known) => verifications.push(known.clone()),
+            None => missing.push(id.0),
         }
     }
-    jobs.sort_by_key(|job| (job.created_at, job.id));
-    jobs.truncate(JOBS_MAX);
-    Ok((promotion, jobs))
+    let mut promotion = wire::promotion(engine, current, now);
+    people.promotion(&mut promotion);
+    let mut events = timeline::events(state, current, &stored.story, known, people);
+    timeline::name_stages(&mut events.list, &promotion.gates);
+    Some(Looked {
+        promotion,
+        events,
+        places: jobs.iter().map(place).collect(),
+        jobs,
+        next_job,
+        verifications,
+        missing,
+    })
+}
+
+/// The verifications that are not in memory, and whether a job has left memory since the store was asked.
+async fn after_look(
+    scope: &Scope,
+    id: PromotionId,
+    page: JobsPage,
+    looked: &Looked,
+) -> Answer<(Vec<Verification>, bool)> {
+    let missing = looked.missing.clone();
+    let told: BTreeSet<Uuid> = looked.jobs.iter().map(|job| job.id.0).collect();
+    let last = looked.next_job.map(|it| it.0);
+    scope
+        .store(move |store, workspace| {
+            let after = page.after.map(|it| it.0);
+            let jobs = store.archived_of_parent(workspace, "job", id.0, after, page.limit)?;
+            let within = |id: Uuid| last.is_none_or(|last| id <= last);
+            let has_left = jobs
+                .iter()
+                .any(|it| within(it.id) && !told.contains(&it.id));
+            let mut found = Vec::new();
+            for id in missing {
+                let record = store.archived(workspace, "verification", id)?;
+                found.extend(record.as_ref().and_then(archive::decode::<Verification>));
+            }
+            Ok((found, has_left))
+        })
+        .await
 }

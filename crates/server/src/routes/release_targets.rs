@@ -14,6 +14,7 @@ use stagegate_api as api;
 use stagegate_engine::{Job, LaneKey, Release, State, Target, Verification};
 use stagegate_model::{JobId, ReleaseId, TargetKey};
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 /// The targets of a deployment in an environment.
 pub(super) async fn list(
@@ -87,7 +88,7 @@ pub(super) async fn get(scope: Scope) -> Answer<Json<api::ReleaseTargetStateResp
 async fn job_with_verifications(scope: &Scope, id: JobId) -> Answer<api::JobWithVerifications> {
     let job = all_jobs::find(scope, id).await?;
     let people = People::of(scope).await?;
-    let verifications = verifications_of(scope, &job).await?;
+    let verifications = verifications_of(scope, std::slice::from_ref(&job)).await?;
     Ok(api::JobWithVerifications {
         job: wire::job(&job),
         verifications: verifications
@@ -97,20 +98,34 @@ async fn job_with_verifications(scope: &Scope, id: JobId) -> Answer<api::JobWith
     })
 }
 
-/// A job's verifications, in memory or not.
-pub(super) async fn verifications_of(scope: &Scope, job: &Job) -> Answer<Vec<Verification>> {
-    let ids = job.verifications.clone();
+/// The verifications of jobs, in memory or not: those of one job after those of the one before. However many jobs there
+/// are, the state and the archive are asked once.
+pub(super) async fn verifications_of(scope: &Scope, jobs: &[Job]) -> Answer<Vec<Verification>> {
+    let ids: Vec<_> = jobs
+        .iter()
+        .flat_map(|it| &it.verifications)
+        .copied()
+        .collect();
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let wanted = ids.clone();
     let mut found = scope
         .read(move |engine| {
             let known = engine.state().verifications();
-            ids.iter()
+            wanted
+                .iter()
                 .map(|id| known.get(id).cloned())
                 .collect::<Vec<_>>()
         })
         .await?;
-    for (slot, id) in found.iter_mut().zip(&job.verifications) {
-        if slot.is_none() {
-            *slot = archive::one(scope, "verification", id.0).await?;
+    let missing = ids.iter().zip(&found).filter(|(_, known)| known.is_none());
+    let missing: Vec<_> = missing.map(|(id, _)| id.0).collect();
+    if !missing.is_empty() {
+        let archived = archive::several(scope, "verification", missing).await?;
+        let mut archived = archived.into_iter();
+        for slot in found.iter_mut().filter(|slot| slot.is_none()) {
+            *slot = archived.next().flatten();
         }
     }
     Ok(found.into_iter().flatten().collect())
@@ -136,11 +151,18 @@ pub(super) async fn jobs(
     };
     let memory = scope
         .read(move |engine| {
-            let jobs = engine.state().jobs().values();
-            let mut of_target: Vec<&Job> = jobs
-                .filter(|job| job.target == key)
-                .map(|it| &**it)
-                .collect();
+            let state = engine.state();
+            let lane = state.lane(key.into());
+            let target = lane.and_then(|lane| lane.targets.get(&key.resource));
+            // Others of its jobs have left memory.
+            let releases = target.into_iter().flat_map(|it| [it.latest, it.current]);
+            let releases = releases
+                .flatten()
+                .filter_map(|id| state.releases().get(&id));
+            let active = target.and_then(|it| it.active);
+            let ids: BTreeSet<JobId> = releases.map(|it| it.job).chain(active).collect();
+            let of_target = ids.iter().filter_map(|id| state.jobs().get(id));
+            let mut of_target: Vec<&Job> = of_target.map(|it| &**it).collect();
             of_target.sort_by_key(|job| Reverse((job.created_at, job.id)));
             FromMemory::cut(&of_target, paging)
         })

@@ -4,11 +4,13 @@ use crate::answer::{Answer, Failure, Json};
 use crate::body::Query;
 use crate::people::People;
 use crate::references;
-use crate::scope::Scope;
+use crate::scope::{Scope, parse_id};
 use crate::wire;
 use stagegate_api as api;
-use stagegate_engine::{Engine, LaneKey, Link, Need, State, TargetState};
-use stagegate_model::Timestamp;
+use stagegate_engine::{Engine, LaneKey, Link, Need, Shown, State, TargetState};
+use stagegate_model::{ResourceId, Timestamp};
+use std::collections::BTreeMap;
+use std::ops::Bound;
 
 pub(super) async fn get(
     scope: Scope,
@@ -48,24 +50,59 @@ fn ask(engine: &Engine, query: &api::WhyQuery, now: Timestamp) -> Answer<api::Wh
         Some(text) => Some(references::target(state, lane, text)?),
         None => None,
     };
+    let limit = paged(query.limit);
+    let after: Option<ResourceId> = match &query.after {
+        Some(text) => Some(parse_id(text, "after")?),
+        None => None,
+    };
+    let page = Shown::Page { after, limit };
+    let shown = resource.map_or(page, Shown::Only);
     let link = engine
-        .link(lane, version.id, resource, now)
+        .link(lane, version.id, shown, now)
         .ok_or_else(|| Failure::no_such("version", &version.tag))?;
-    Ok(told(engine, &link))
+    let mut why = told(engine, &link);
+    why.next_target = next_target(engine, &link, limit).filter(|_| resource.is_none());
+    Ok(why)
+}
+
+fn paged(limit: Option<usize>) -> usize {
+    let paging = api::Paging {
+        limit,
+        offset: None,
+    };
+    paging.limit()
+}
+
+/// Where the targets go on behind those that are told.
+fn next_target(engine: &Engine, link: &Link, limit: usize) -> Option<String> {
+    let told = &link.explanation.targets;
+    let last = told.last().filter(|_| told.len() >= limit)?;
+    let lane = engine.state().lane(link.explanation.lane)?;
+    let behind = (Bound::Excluded(last.resource), Bound::Unbounded);
+    let more = lane.targets.range(behind).next().is_some();
+    more.then(|| last.resource.to_string())
 }
 
 fn ask_chain(engine: &Engine, query: &api::WhyChainQuery, now: Timestamp) -> Answer<api::WhyChain> {
     let state = engine.state();
     let deployment = references::deployment(state, &query.deployment)?;
     let version = references::version(state, deployment.id, query.version.as_deref())?;
+    let limit = paged(query.limit);
     let chain = engine
-        .chain(version.id, now)
+        .chain(version.id, Shown::Page { after: None, limit }, now)
         .ok_or_else(|| Failure::no_such("version", &version.tag))?;
     Ok(api::WhyChain {
         deployment: wire::deployment_ref(state, chain.deployment),
         version: wire::version_ref(state, chain.version),
         summary: chain.summary.clone(),
-        environments: chain.links.iter().map(|it| told(engine, it)).collect(),
+        environments: chain
+            .links
+            .iter()
+            .map(|it| api::Why {
+                next_target: next_target(engine, it, limit),
+                ..told(engine, it)
+            })
+            .collect(),
     })
 }
 
@@ -115,11 +152,7 @@ fn told(engine: &Engine, link: &Link) -> api::Why {
                     .map_or_else(|| target.resource.to_string(), |it| it.name.clone()),
                 current: target.current.map(|id| wire::tag(state, id)),
                 latest: target.latest.map(|id| wire::tag(state, id)),
-                state: match target.state {
-                    TargetState::Waiting | TargetState::Busy => "pending",
-                    other => other.as_str(),
-                }
-                .to_owned(),
+                state: word(target.state).to_owned(),
                 kind: target.kind.and_then(wire::departure),
                 reason: Some(target.reason.clone()).filter(|reason| !reason.is_empty()),
                 gates: target.gates.iter().map(wire::gate).collect(),
@@ -131,6 +164,21 @@ fn told(engine: &Engine, link: &Link) -> api::Why {
                     .unwrap_or_default(),
             })
             .collect(),
+        target_counts: {
+            let mut counts = BTreeMap::new();
+            for (state, count) in &it.tally.counts {
+                *counts.entry(word(*state).to_owned()).or_default() += count;
+            }
+            counts
+        },
+        next_target: None,
         earliest: it.earliest.map(|at| at.to_string()),
+    }
+}
+
+fn word(state: TargetState) -> &'static str {
+    match state {
+        TargetState::Waiting | TargetState::Busy => "pending",
+        other => other.as_str(),
     }
 }

@@ -81,7 +81,7 @@ fn rollout(teller: &Teller<'_>, fact: &Fact) -> Option<(&'static str, String)> {
         } if here(*version, *environment) => {
             let targets: usize = waves.iter().map(Vec::len).sum();
             let first = waves.iter().flatten().copied().collect::<Vec<_>>();
-            let order = teller.named(first.into_iter());
+            let order = teller.named(first.into_iter(), 0);
             let waves = match waves.len() {
                 0 | 1 => String::new(),
                 many => format!(" in {many} waves"),
@@ -147,7 +147,7 @@ fn ordered(
     order: &Order,
 ) -> Option<(&'static str, String)> {
     let place = in_lane(teller, target)?;
-    let undone = order.of.is_some_and(|id| teller.releases.contains(&id));
+    let undone = order.of.is_some_and(|id| teller.is_its(id));
     // An entry can hold orders that undo other promotions too.
     if !undone && order.version != teller.promotion.version {
         return None;

@@ -8,12 +8,14 @@ use super::view::{
     unreadable_path,
 };
 use crate::answer::Answer;
-use crate::routes::{Told, told};
+use crate::body::Query;
+use crate::routes::{JobsPage, Told, told};
 use crate::scope::parse_id;
 use askama::Template;
 use axum::extract::Path;
 use axum::response::Html;
 use stagegate_api as api;
+use stagegate_api::PromotionQuery;
 use stagegate_model::PromotionId;
 
 /// How much of a job's output is shown, in bytes from its end.
@@ -53,6 +55,10 @@ struct Shown {
     counts: api::TargetCounts,
     gates: Vec<ShownGate>,
     jobs: Vec<ShownJob>,
+    /// Behind which job the next page of jobs begins; empty where there is none.
+    next_job: String,
+    /// Behind which job this page of jobs begins; empty at the first.
+    after: String,
     metrics: Vec<ShownMetric>,
     timeline: Vec<ShownEvent>,
     vote: bool,
@@ -134,21 +140,30 @@ struct ShownEvent {
     text: String,
 }
 
-pub(super) async fn page(session: Session, path: PathText) -> Rendered<Html<String>> {
+pub(super) async fn page(
+    session: Session,
+    path: PathText,
+    query: Answer<Query<PromotionQuery>>,
+) -> Rendered<Html<String>> {
     let frame = Frame::of(&session).await?;
-    let it = shown(&session, path).await?;
+    let it = shown(&session, path, query?.0).await?;
     render(&PromotionPage { frame, it })
 }
 
-pub(super) async fn fragment(session: Session, path: PathText) -> Rendered<Html<String>> {
-    let it = shown(&session, path).await?;
+pub(super) async fn fragment(
+    session: Session,
+    path: PathText,
+    query: Answer<Query<PromotionQuery>>,
+) -> Rendered<Html<String>> {
+    let it = shown(&session, path, query?.0).await?;
     render(&PromotionFragment { it })
 }
 
-async fn shown(session: &Session, path: PathText) -> Answer<Shown> {
+async fn shown(session: &Session, path: PathText, query: PromotionQuery) -> Answer<Shown> {
     let Path(id) = path.map_err(|_| unreadable_path())?;
     let id: PromotionId = parse_id(&id, "promotionId")?;
-    let Told { detail, places } = told(&session.scope, id).await?;
+    let page = JobsPage::of(&query)?;
+    let Told { detail, places } = told(&session.scope, id, page).await?;
     let promotion = detail.promotion;
     let vote = may_vote(session)
         && promotion.is_open()
@@ -218,6 +233,8 @@ async fn shown(session: &Session, path: PathText) -> Answer<Shown> {
                 output: tail(job.output_tail.as_deref().unwrap_or_default()).to_owned(),
             })
             .collect(),
+        next_job: detail.next_job.unwrap_or_default(),
+        after: query.after.unwrap_or_default(),
         metrics: detail.verifications.iter().flat_map(metrics).collect(),
         timeline: detail
             .timeline

@@ -2,7 +2,9 @@
 
 use super::some;
 use stagegate_api as api;
-use stagegate_engine::{self as engine, Action, Engine, LaneKey, State, TargetState, Verdict};
+use stagegate_engine::{
+    self as engine, Action, Engine, LaneKey, Shown, State, TargetState, Verdict,
+};
 use stagegate_model as model;
 use stagegate_model::{GateRecord, GateState};
 
@@ -98,18 +100,15 @@ pub(crate) fn recorded_gate(state: &State, record: &GateRecord) -> api::Gate {
 }
 
 /// How the targets of a lane stand towards a version.
-pub(crate) fn standing_counts(targets: &[engine::TargetStanding]) -> api::TargetCounts {
+pub(crate) fn standing_counts(tally: &engine::Tally) -> api::TargetCounts {
     let mut counts = api::TargetCounts {
-        total: targets.len(),
+        total: tally.total(),
+        retrying: tally.of(TargetState::Retrying),
+        held: tally.of(TargetState::Held),
         ..Default::default()
     };
-    for target in targets {
-        match target.state {
-            TargetState::Retrying => counts.retrying += 1,
-            TargetState::Held => counts.held += 1,
-            _ => {}
-        }
-        let count = match target.state {
+    for (state, standing) in &tally.counts {
+        let count = match state {
             TargetState::Running => &mut counts.running,
             TargetState::Verifying => &mut counts.verifying,
             TargetState::Succeeded => &mut counts.succeeded,
@@ -121,7 +120,7 @@ pub(crate) fn standing_counts(targets: &[engine::TargetStanding]) -> api::Target
             | TargetState::Held
             | TargetState::Waiting => &mut counts.pending,
         };
-        *count += 1;
+        *count += standing;
     }
     counts
 }
@@ -204,12 +203,12 @@ pub(crate) fn promotion(
     let explanation = it
         .status
         .is_open()
-        .then(|| engine.explain(lane, it.version, now))
+        .then(|| engine.explain_shown(lane, it.version, Shown::NONE, now))
         .flatten();
     let (gates, mut targets) = match &explanation {
         Some(explanation) => (
             explanation.gates.iter().map(gate).collect(),
-            standing_counts(&explanation.targets),
+            standing_counts(&explanation.tally),
         ),
         None => (recorded_gates(state, it), ended_counts(state, it)),
     };

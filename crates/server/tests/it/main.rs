@@ -9,6 +9,7 @@ mod dependencies;
 mod events;
 mod forecast;
 mod job_runs;
+mod large;
 mod limits;
 mod log;
 mod notified;

@@ -1,5 +1,6 @@
 //! One database file: opening, migrating, and the one way to read and to write it.
 
+use super::checkpoint::Checkpointer;
 use super::fault::{self, Fault};
 use crate::StoreError;
 use rusqlite::config::DbConfig;
@@ -17,6 +18,9 @@ const CHECKPOINT_PAGES: i64 = 4096;
 /// …and cut back to this size after a burst.
 const WAL_BYTES_KEPT: i64 = 64 * 1024 * 1024;
 const STATEMENTS_CACHED: usize = 64;
+/// Pages that the writing connection keeps. Wherever a tree was balanced SQLite looks through all of them at the COMMIT, so
+/// that more cost more than they save: a page that is missing is read from the operating system's memory.
+const WRITER_CACHE_KIB: i64 = 8 * 1024;
 
 /// A kind of database: how to recognise and how to create it.
 pub(super) struct Schema {
@@ -28,11 +32,14 @@ pub(super) struct Schema {
     pub(super) synchronous: &'static str,
     /// Whether what is deleted is overwritten.
     pub(super) secure_delete: bool,
+    /// Whether the write-ahead log is carried over by a thread of its own.
+    pub(super) checkpoints_beside: bool,
 }
 
 /// An open database.
 pub(super) struct Database {
     // Before the writer, so that the writer closes last and folds the write-ahead log in.
+    checkpointer: Option<Checkpointer>,
     readers: Mutex<Vec<Connection>>,
     writer: Mutex<Connection>,
     /// `None` in memory: then the writer also reads.
@@ -45,8 +52,14 @@ impl Database {
     pub(super) fn open(path: &Path, schema: &Schema) -> Result<Self, StoreError> {
         create_private(path)?;
         let connection = connect(path, schema, false)?;
-        let database = Self::around(connection, Some(path.to_owned()));
+        let mut database = Self::around(connection, Some(path.to_owned()));
         migrate(&database.lock_writer(), schema, path)?;
+        if schema.checkpoints_beside {
+            let own = connect(path, schema, false)?;
+            let writer = database.writer.get_mut();
+            let writer = writer.unwrap_or_else(PoisonError::into_inner);
+            database.checkpointer = Checkpointer::start(writer, own);
+        }
         Ok(database)
     }
 
@@ -75,6 +88,7 @@ impl Database {
 
     fn around(connection: Connection, path: Option<PathBuf>) -> Self {
         Self {
+            checkpointer: None,
             readers: Mutex::new(Vec::new()),
             writer: Mutex::new(connection),
             path,
@@ -106,6 +120,9 @@ impl Database {
                 self.unsettled.store(true, Ordering::Release);
             }
             return Err(error);
+        }
+        if let Some(checkpointer) = &self.checkpointer {
+            checkpointer.keep_short(&connection);
         }
         Ok(done)
     }
@@ -155,7 +172,9 @@ impl Database {
     /// it from happening now; then the next regular checkpoint overwrites it.
     pub(super) fn scrub(&self) {
         if self.path.is_some() {
-            let _ = checkpoint(&self.lock_writer());
+            let writer = self.lock_writer();
+            let _paused = self.checkpointer.as_ref().map(Checkpointer::pause);
+            let _ = checkpoint(&writer);
         }
     }
 
@@ -168,6 +187,7 @@ impl Database {
             roll_back(connection);
         }
         if self.path.is_some() && self.unsettled.load(Ordering::Acquire) {
+            let _paused = self.checkpointer.as_ref().map(Checkpointer::pause);
             match checkpoint(connection) {
                 Ok(true) => {}
                 Ok(false) => {
@@ -297,7 +317,7 @@ fn configure(connection: &Connection, schema: &Schema) -> rusqlite::Result<()> {
     let secure_delete = schema.secure_delete;
     connection.pragma_update_and_check(None, "secure_delete", secure_delete, ignore)?;
     connection.pragma_update(None, "temp_store", "memory")?;
-    connection.pragma_update(None, "cache_size", -32 * 1024)?;
+    connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
     connection.pragma_update_and_check(None, "wal_autocheckpoint", CHECKPOINT_PAGES, ignore)?;
     connection.pragma_update_and_check(None, "journal_size_limit", WAL_BYTES_KEPT, ignore)
 }
@@ -392,6 +412,7 @@ mod tests {
             migrations,
             synchronous: "full",
             secure_delete: true,
+            checkpoints_beside: true,
         }
     }
 

@@ -6,6 +6,7 @@
 
 mod archive;
 mod body;
+mod checkpoint;
 mod column;
 mod database;
 mod delivery;
@@ -35,6 +36,7 @@ const SCHEMA: Schema = Schema {
     ],
     synchronous: "full",
     secure_delete: true,
+    checkpoints_beside: true,
 };
 
 const DATABASE: &str = "stagegate.db";

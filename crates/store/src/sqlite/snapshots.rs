@@ -18,6 +18,7 @@ const SCHEMA: Schema = Schema {
     // A snapshot that a power cut loses costs time only.
     synchronous: "normal",
     secure_delete: false,
+    checkpoints_beside: false,
 };
 
 const KEPT: usize = 2;

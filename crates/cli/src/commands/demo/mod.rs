@@ -245,7 +245,7 @@ async fn bad_version(workspace: &Workspace, progress: &mut Progress) -> Result<(
             deployment: "api".to_owned(),
             environment: "Production".to_owned(),
             version: Some(BAD.to_owned()),
-            resource: None,
+            ..Default::default()
         })
         .await?;
     println!("\nWhy is {BAD} not in production?");

@@ -131,7 +131,7 @@ async fn why(workspace: &Workspace) -> Result<()> {
             deployment: "api".to_owned(),
             environment: PRODUCTION.to_owned(),
             version: Some(BAD.to_owned()),
-            resource: None,
+            ..WhyQuery::default()
         })
         .await?;
     println!("\nWhy is {BAD} not in production?");

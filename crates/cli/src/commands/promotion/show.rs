@@ -6,7 +6,7 @@ use crate::output::{
 };
 use crate::session::Session;
 use anyhow::Result;
-use stagegate_api::{Job, Promotion, PromotionDetail};
+use stagegate_api::{Job, Promotion, PromotionDetail, PromotionQuery};
 
 /// Tell a promotion's story: what happened when, who did it, and why.
 #[derive(clap::Args, Debug)]
@@ -16,12 +16,22 @@ Example:
 pub struct Args {
     /// The promotion's id, as `stagegate promotions` lists it
     id: String,
+    /// How many jobs are shown, 1 to 1000; 50 when left out
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// Only jobs behind this one: its id, as the answer before names it
+    #[arg(long, value_name = "ID")]
+    after: Option<String>,
 }
 
 impl Args {
     pub async fn run(self, session: Session) -> Result<Answer> {
         let workspace = session.workspace().await?;
-        let promotion = workspace.promotion(&self.id).await?;
+        let query = PromotionQuery {
+            limit: self.limit,
+            after: self.after,
+        };
+        let promotion = workspace.promotion_page(&self.id, &query).await?;
         session.out.show(&promotion, render)?;
         Ok(Answer::Yes)
     }
@@ -144,6 +154,10 @@ fn render(detail: &PromotionDetail, paint: Paint) -> String {
             ]);
         }
         text.push_str(&format!("\n{}\n{}", paint.dim("JOBS"), table.render(paint)));
+        if let Some(next) = &detail.next_job {
+            let next = one_line(next);
+            text.push_str(&format!("  `--after {next}` shows those behind\n"));
+        }
     }
     if !detail.verifications.is_empty() {
         let mut table = Table::new(["ID", "STATUS", "METRICS", "MESSAGE"]).indent(2);

@@ -27,8 +27,9 @@ fn environment(link: &Why, paint: Paint) -> String {
         status_mark(&link.status),
         status_word(&link.status)
     );
-    let there = link.targets.iter().filter(|it| it.state == "succeeded");
-    let count = format!("{} of {} targets", there.count(), link.targets.len());
+    let total: usize = link.target_counts.values().sum();
+    let there = link.target_counts.get("succeeded").unwrap_or(&0);
+    let count = format!("{there} of {total} targets");
     let mut text = format!(
         "\n{} {} {}\n",
         paint.strong(&one_line(&link.environment.name)),
@@ -61,7 +62,7 @@ fn environment(link: &Why, paint: Paint) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use stagegate_api::{DeploymentRef, EnvironmentRef, Need, VersionRef, WhyTarget};
+    use stagegate_api::{DeploymentRef, EnvironmentRef, Need, VersionRef};
 
     #[test]
     fn environments_stand_in_their_order_with_what_each_misses() {
@@ -73,7 +74,7 @@ mod tests {
             environment: named(name),
             status: "waiting".to_owned(),
             waits_for: needs,
-            targets: vec![WhyTarget::default()],
+            target_counts: [("pending".to_owned(), 1)].into(),
             ..Why::default()
         };
         let approval = Need {

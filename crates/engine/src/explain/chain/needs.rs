@@ -1,9 +1,9 @@
 //! What is missing for a version to be in an environment, each thing once.
 
 use crate::engine::Engine;
-use crate::explain::{Explanation, Gate, TargetStanding, TargetState};
+use crate::explain::{Explanation, Gate, Tally, TargetState};
 use crate::rules::{Action, Verdict};
-use stagegate_model::{EnvironmentId, Json, RuleId, Timestamp, VerificationStatus, Version};
+use stagegate_model::{EnvironmentId, Json, RuleId, Timestamp, Version};
 use std::collections::BTreeMap;
 
 /// One thing that is missing.
@@ -76,7 +76,7 @@ pub(super) fn of(
     it: &Explanation,
     upstreams: &BTreeMap<RuleId, Vec<EnvironmentId>>,
 ) -> Vec<Need> {
-    if it.targets.is_empty() {
+    if it.tally.total() == 0 {
         let need = Need::new(NeedKind::Change, it.summary.clone());
         return vec![Need {
             opens: "a resource is matched by both selectors".to_owned(),
@@ -84,11 +84,7 @@ pub(super) fn of(
             ..need
         }];
     }
-    let missing = |target: &&TargetStanding| {
-        !matches!(target.state, TargetState::Succeeded | TargetState::Newer)
-    };
-    let targets: Vec<&TargetStanding> = it.targets.iter().filter(missing).collect();
-    if targets.is_empty() {
+    if it.tally.all(&[TargetState::Succeeded, TargetState::Newer]) {
         return Vec::new();
     }
     let mut needs = Vec::new();
@@ -100,7 +96,7 @@ pub(super) fn of(
     needs.extend(
         states
             .iter()
-            .filter_map(|state| on(engine, &targets, *state)),
+            .filter_map(|state| on(engine, &it.tally, *state)),
     );
     let stopped = it.stopped.as_ref().map(|stopped| Need {
         opens: stopped.opens.clone(),
@@ -135,7 +131,7 @@ pub(super) fn of(
     needs.extend(
         states
             .iter()
-            .filter_map(|state| on(engine, &targets, *state)),
+            .filter_map(|state| on(engine, &it.tally, *state)),
     );
     needs
 }
@@ -212,15 +208,14 @@ fn approval(version: &Version, details: &Json, who: &str) -> String {
 }
 
 /// What is missing on the targets that stand so.
-fn on(engine: &Engine, targets: &[&TargetStanding], state: TargetState) -> Option<Need> {
-    let standing: Vec<&&TargetStanding> = targets
-        .iter()
-        .filter(|it| it.state == state && (state != TargetState::Waiting || !it.reason.is_empty()))
-        .collect();
-    let first = standing.first()?;
+fn on(engine: &Engine, tally: &Tally, state: TargetState) -> Option<Need> {
+    let first = tally.sample(state)?;
+    if state == TargetState::Waiting && first.reason.is_empty() {
+        return None;
+    }
     let name = engine.state.resource(first.resource).map(|it| &it.name);
     let name = name.map_or("", String::as_str);
-    let more = match standing.len() - 1 {
+    let more = match tally.reasoned(state).saturating_sub(1) {
         0 => String::new(),
         more => format!(", and {more} more like it"),
     };
@@ -230,21 +225,11 @@ fn on(engine: &Engine, targets: &[&TargetStanding], state: TargetState) -> Optio
         (_, "") => state.as_str().to_owned(),
         (_, reason) => reason.to_owned(),
     };
-    let undecided = standing.iter().any(|it| is_undecided(engine, it));
+    let undecided = state == TargetState::Verifying && tally.undecided;
     let kind = match state {
         TargetState::Blocked | TargetState::Failed | TargetState::Held => NeedKind::Change,
         _ if undecided => NeedKind::Change,
         _ => NeedKind::Event,
     };
     Some(Need::new(kind, format!("on {name} {what}{more}")))
-}
-
-/// Whether a person has to decide what measurements could not.
-fn is_undecided(engine: &Engine, target: &TargetStanding) -> bool {
-    let job = target.job.and_then(|id| engine.state.jobs.get(&id));
-    let verification =
-        job.and_then(|job| engine.state.verifications.get(job.verifications.last()?));
-    let status = verification.map(|it| it.status);
-    target.state == TargetState::Verifying
-        && status.is_some_and(|status| status != VerificationStatus::Running)
 }

@@ -37,7 +37,7 @@ impl Links<'_> {
         let mut teller = Teller::default();
         let missing = |id: &&EnvironmentId| {
             let link = self.known.get(*id);
-            link.is_some_and(|link| !link.has_arrived() && !link.explanation.targets.is_empty())
+            link.is_some_and(|link| !link.has_arrived() && link.explanation.tally.total() > 0)
         };
         for environment in order.iter().rev().filter(missing) {
             self.tell(*environment, &mut teller);

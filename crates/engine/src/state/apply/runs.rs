@@ -75,6 +75,7 @@ impl State {
             };
             self.releases.insert(new.release, Box::new(release));
         }
+        self.jobs_of.entry(promotion).or_default().insert(new.job);
         self.jobs.insert(
             new.job,
             Box::new(Job {
@@ -177,6 +178,12 @@ impl State {
         let Some(mut job) = self.jobs.remove(&id) else {
             return;
         };
+        if let Some(its) = self.jobs_of.get_mut(&job.promotion) {
+            its.remove(&id);
+            if its.is_empty() {
+                self.jobs_of.remove(&job.promotion);
+            }
+        }
         Self::unwake(&mut self.wakes, &mut job);
         for id in &job.verifications {
             if let Some(verification) = self.verifications.remove(id) {
