@@ -2,7 +2,7 @@
 
 use crate::world::creation;
 use anyhow::{Context as _, Result, bail};
-use stagegate_controller::{Controller, SideWrite, SystemClock};
+use stagegate_controller::{Controller, Options, SideWrite, SystemClock};
 use stagegate_model::{Actor, Command, KeyId, Role, UserId, WorkspaceId};
 use stagegate_server::{ServerOptions, new_key, serve};
 use stagegate_sim::fleet::Fleet;
@@ -34,6 +34,11 @@ pub struct Served {
 impl Served {
     /// A server without a workspace, with as many threads as `stagegate serve` has.
     pub fn empty() -> Result<Self> {
+        Self::empty_with(Options::default())
+    }
+
+    /// [`Self::empty`] with a controller that behaves otherwise.
+    pub fn empty_with(behaviour: Options) -> Result<Self> {
         let folder = tempfile::tempdir().context("no folder for the database")?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -42,7 +47,7 @@ impl Served {
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(folder.path())?);
         let (stop, stopped) = oneshot::channel();
         let (controller, address) = runtime.block_on(async {
-            let controller = Controller::start(store, Arc::new(SystemClock))?;
+            let controller = Controller::start_with(store, Arc::new(SystemClock), behaviour)?;
             let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
             let address = listener.local_addr()?;
             let served = serve(

@@ -3,9 +3,9 @@
 use crate::outbox::{Closing, Outbox};
 use crate::schedule::Schedule;
 use crate::step::{self, Decided};
-use crate::workspace::Workspace;
+use crate::workspace::{Pinned, Workspace};
 use crate::write::Write;
-use crate::{Committed, Shared, SubmitError, lock, stopping};
+use crate::{Committed, Shared, SubmitError, loading, lock, stopping};
 use stagegate_model::{Actor, Command, EntryId, Timestamp, WorkspaceId};
 use stagegate_store::SideWrite;
 use std::collections::BTreeSet;
@@ -22,7 +22,7 @@ const COMMANDS_AT_A_TIME: usize = 256;
 
 pub(crate) enum Message {
     Command {
-        workspace: Arc<Workspace>,
+        workspace: Pinned,
         actor: Actor,
         command: Box<Command>,
         side: Vec<SideWrite>,
@@ -109,7 +109,7 @@ impl Decider<'_> {
 
     fn command(
         &mut self,
-        workspace: &Arc<Workspace>,
+        workspace: &Pinned,
         actor: Actor,
         command: Command,
         side: Vec<SideWrite>,
@@ -117,9 +117,12 @@ impl Decider<'_> {
     ) {
         let now = self.now();
         self.touched.insert(workspace.id);
-        let decided = workspace
-            .live_mut()
-            .submit(entry_id(), actor, command, side, now);
+        let decided = workspace.with_mut(|live| live.submit(entry_id(), actor, command, side, now));
+        let Ok(decided) = decided else {
+            // Whoever sent it has pinned it.
+            let _ = reply.send(Err(loading::has_left().into()));
+            return;
+        };
         match decided {
             Decided::Entry(prepared) => self.send(Write::Entry {
                 workspace: Arc::clone(workspace),
@@ -150,17 +153,25 @@ impl Decider<'_> {
                 self.schedule.set(id, None);
                 continue;
             };
-            if workspace.live().should_read_again(now) {
+            // From here on it stays where it is.
+            let workspace = workspace.pin();
+            if workspace.with(|live| live.should_read_again(now)) == Some(true) {
                 self.refold(&workspace);
             }
-            let (settled, due_at) = {
-                let mut live = workspace.live_mut();
-                (live.settle(entry_id(), now), live.due_at(now))
+            let settled =
+                workspace.with_mut(|live| (live.settle(entry_id(), now), live.due_at(now)));
+            let (settled, due_at) = match settled {
+                Ok(settled) => settled,
+                Err(resting) => {
+                    let due_at = self.shared.wake_when_due(&workspace, resting.due_at, now);
+                    self.schedule.set(id, due_at);
+                    continue;
+                }
             };
             self.schedule.set(id, due_at);
             if let Some(prepared) = settled {
                 self.send(Write::Entry {
-                    workspace,
+                    workspace: Arc::clone(&workspace),
                     prepared,
                     reply: None,
                 });
@@ -188,6 +199,11 @@ impl Decider<'_> {
 
     /// Drops what is in memory and reads it back: it ran ahead of what could be written.
     fn refold(&self, workspace: &Arc<Workspace>) {
+        let workspace = workspace.pin();
+        if workspace.resting().is_some() {
+            // It is looked at whether it can leave memory; as it cannot, it is put back and marked again.
+            return;
+        }
         // First everything that is on its way must have been written or have failed, else it would be missed.
         let (passed, barrier) = sync_channel(1);
         if self.outbox.put(Write::Barrier(passed)).is_err() || barrier.recv().is_err() {
@@ -196,8 +212,9 @@ impl Decider<'_> {
         workspace.append_failed.store(false, Ordering::Release);
         let now = self.now();
         // Only this thread replaces it, so reading it meanwhile holds up readers no more than itself.
-        let refolded = workspace.live().refolded(&*self.shared.store, now);
-        if let Some(shard) = refolded {
+        let store = &*self.shared.store;
+        let refolded = workspace.with(|live| live.refolded(store, now));
+        if let Some(shard) = refolded.flatten() {
             workspace.replace(shard);
         }
     }
@@ -214,8 +231,8 @@ impl Decider<'_> {
             if entries < step::ENTRIES_PER_LAST_SNAPSHOT {
                 continue;
             }
-            let worthwhile = workspace.live().snapshot_after(0);
-            if let Some((state, hash)) = worthwhile {
+            let worthwhile = workspace.with(|live| live.snapshot_after(0));
+            if let Some((state, hash)) = worthwhile.flatten() {
                 self.send(Write::Snapshot {
                     workspace,
                     hash,

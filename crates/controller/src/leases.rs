@@ -3,7 +3,8 @@
 
 use crate::decide::Message;
 use crate::reads::For;
-use crate::{Controller, ReadError, SubmitError};
+use crate::step::Shard;
+use crate::{Controller, ReadError, SubmitError, loading};
 use stagegate_engine::{Job, State};
 use stagegate_model::{Actor, Command, Fact, JobId, JobStatus, Rejection, Timestamp, WorkspaceId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -167,13 +168,12 @@ impl Controller {
         epoch: u64,
         renew: bool,
     ) -> Result<Pulse, SubmitError> {
-        let workspace = self.find(id).ok_or(SubmitError::NoWorkspace)?;
+        let workspace = self.loaded(id).await?;
         let _place = self.shared.reads.place(For::Caller)?;
         let runner: Arc<str> = runner.into();
         loop {
-            let (held, its, now) = (Arc::clone(&workspace), Arc::clone(&runner), self.now());
-            let looked = self.in_turn(For::Caller, move || {
-                let live = held.live();
+            let (held, its, now) = (workspace.clone(), Arc::clone(&runner), self.now());
+            let look = move |live: &Shard| {
                 if let Some(halt) = live.halted() {
                     return Err(ReadError::from(halt.clone()));
                 }
@@ -185,8 +185,10 @@ impl Controller {
                     (None, _) => false,
                 };
                 Ok((pulse, live.seen(), is_sooner))
-            });
-            let (pulse, seen, is_sooner) = looked.await??;
+            };
+            let looked = self.in_turn(For::Caller, move || held.with(look));
+            let looked = looked.await?.ok_or_else(loading::has_left)?;
+            let (pulse, seen, is_sooner) = looked?;
             if is_sooner {
                 // The clock was set back: the lease lapses before the deciding thread would look.
                 self.shared.marks.mark(&workspace);
@@ -202,7 +204,7 @@ impl Controller {
     /// durable. A receiver that lags behind should look anew.
     #[must_use]
     pub fn job_news(&self, workspace: WorkspaceId) -> Option<broadcast::Receiver<JobId>> {
-        self.find(workspace).map(|it| it.job_news.subscribe())
+        self.find(workspace).map(|it| it.hear_of_jobs())
     }
 }
 

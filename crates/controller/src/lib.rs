@@ -13,11 +13,14 @@ mod decide;
 mod keys;
 mod leases;
 mod load;
+mod loading;
 mod marks;
 mod measure;
 mod notify;
 mod outbox;
 mod reads;
+mod residence;
+mod resting;
 mod schedule;
 mod snapshot;
 pub mod step;
@@ -34,6 +37,7 @@ pub use stagegate_store::SideWrite;
 pub use step::Durable;
 
 use decide::Message;
+use loading::Loads;
 use marks::Marks;
 use outbox::{Closing, Outbox};
 use reads::{For, Reads};
@@ -43,11 +47,13 @@ use stagegate_integrations::notify::Deliverer;
 use stagegate_model::{Actor, Command, Fact, Rejection, Timestamp, WorkspaceId};
 use stagegate_store::{Store, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use step::{Halt, Shard};
+use step::Shard;
+use tokio::sync::mpsc::unbounded_channel;
 use tokio::sync::{oneshot, watch};
 use workspace::Workspace;
 
@@ -68,6 +74,9 @@ pub(crate) struct Shared {
     clock: Arc<dyn Clock>,
     workspaces: RwLock<BTreeMap<WorkspaceId, Arc<Workspace>>>,
     commands: SyncSender<Message>,
+    /// Who wants a workspace in memory.
+    loads: Loads,
+    runtime: tokio::runtime::Handle,
     /// What the deciding thread is to look at besides its commands.
     marks: Marks,
     reads: Reads,
@@ -115,6 +124,10 @@ pub struct Options {
     pub secrets: Secrets,
     /// How patiently messages are delivered.
     pub pace: Pace,
+    /// After how long without use a workspace leaves memory; `None` for never.
+    pub rest_after: Option<Duration>,
+    /// How many workspaces stay in memory: of more, those that were not used for the longest leave at once.
+    pub in_memory_max: usize,
 }
 
 impl Default for Options {
@@ -123,6 +136,8 @@ impl Default for Options {
             base_url: None,
             secrets: Secrets::from_environment(),
             pace: Pace::default(),
+            rest_after: Some(Self::REST_AFTER),
+            in_memory_max: Self::IN_MEMORY_MAX,
         }
     }
 }
@@ -165,10 +180,12 @@ pub enum ReadError {
 }
 
 impl Controller {
-    /// Loads every workspace of the store and starts deciding. Must be called inside a Tokio runtime.
+    /// Starts deciding. A few workspaces are read before this returns, so that damage is seen at once; the others that
+    /// may have something to do are read after it, and those at rest when they are needed. Must be called inside a
+    /// Tokio runtime.
     ///
     /// # Errors
-    /// When a log cannot be read or does not fold; the error names the record.
+    /// When one of the logs that are read first cannot be read or does not fold; the error names the record.
     pub fn start(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Result<Self, LoadError> {
         Self::start_with(store, clock, Options::default())
     }
@@ -185,17 +202,9 @@ impl Controller {
         let deliverer = Deliverer::new(options.secrets.clone())
             .map_err(|error| LoadError::Client(error.to_string()))?;
         let measurer = Measurer::new().map_err(|error| LoadError::Client(error.to_string()))?;
-        let mut workspaces = BTreeMap::new();
-        let mut verified_later = Vec::new();
-        for id in store.workspaces()? {
-            if store.log_size_bytes(id)? <= load::VERIFIED_FIRST_BYTES_MAX {
-                load::verify(&*store, id)?;
-            } else {
-                verified_later.push(id);
-            }
-            let live = load::load(&*store, id)?;
-            workspaces.insert(id, Arc::new(Workspace::new(id, live)));
-        }
+        let workspaces = load::all(&*store)?;
+        let (wanted, to_be_brought) = unbounded_channel();
+        let (sweep, asked_to_sweep) = sync_channel(1);
         let (commands, inbox) = sync_channel(COMMANDS_QUEUED_MAX);
         let outbox = Arc::new(Outbox::default());
         let (snapshots, snapshots_due) = sync_channel(snapshot::QUEUED_MAX);
@@ -204,6 +213,8 @@ impl Controller {
             clock,
             workspaces: RwLock::new(workspaces),
             commands,
+            loads: Loads::new(wanted, sweep),
+            runtime: tokio::runtime::Handle::current(),
             marks: Marks::default(),
             reads: Reads::default(),
             threads: Mutex::new(Vec::new()),
@@ -237,34 +248,24 @@ impl Controller {
             "snapshot",
             Box::new(move || snapshot::run(&snapshotting, &snapshots_due)),
         )?;
-        lock(&shared.threads).extend([decider, writer, snapshotter]);
+        let sweeping = Arc::clone(&shared);
+        let sweeper = spawn(
+            "rest",
+            Box::new(move || resting::run(&sweeping, &asked_to_sweep)),
+        )?;
+        let verifying = Arc::clone(&shared);
+        spawn("verify", Box::new(move || loading::verify_all(&verifying)))?;
+        lock(&shared.threads).extend([decider, writer, snapshotter, sweeper]);
         let controller = Self { shared };
         for workspace in controller.all() {
-            controller.watch_over(workspace);
-        }
-        for id in verified_later {
-            controller.verify_beside(id)?;
-        }
-        Ok(controller)
-    }
-
-    /// Checks a large log while it is served already; what is found to be damaged is halted.
-    fn verify_beside(&self, id: WorkspaceId) -> Result<(), LoadError> {
-        let controller = self.clone();
-        let verify = move || {
-            if let Err(error) = load::verify(&**controller.store(), id)
-                && let Some(workspace) = controller.find(id)
-            {
-                workspace.live_mut().halt(Halt::corrupt(error));
-                workspace.note_halt();
+            if workspace.residence.is_live() {
+                controller.shared.entered();
+                controller.watch_over(&workspace);
             }
-        };
-        let thread = std::thread::Builder::new()
-            .name("verify".to_owned())
-            .spawn(verify);
-        thread
-            .map(drop)
-            .map_err(|error| LoadError::Thread(error.to_string()))
+        }
+        let bringing = loading::bring_wanted(controller.clone(), to_be_brought);
+        lock(&controller.shared.tasks).push(controller.shared.runtime.spawn(bringing));
+        Ok(controller)
     }
 
     /// Recomputes the whole chain of a workspace's log from the database.
@@ -286,13 +287,6 @@ impl Controller {
 
     fn all(&self) -> Vec<Arc<Workspace>> {
         self.shared.all()
-    }
-
-    /// Starts the loops that work off what the workspace's state says is to be done.
-    fn watch_over(&self, workspace: Arc<Workspace>) {
-        tokio::spawn(measure::run(self.clone(), Arc::clone(&workspace)));
-        let telling = tokio::spawn(notify::run(self.clone(), workspace));
-        lock(&self.shared.tasks).push(telling);
     }
 
     /// The workspaces of this process.
@@ -325,6 +319,8 @@ impl Controller {
             }
             all.insert(id, Arc::clone(&workspace));
         }
+        let _stays = workspace.pin();
+        self.shared.entered();
         let command = Command::CreateWorkspace {
             id,
             name: name.to_owned(),
@@ -332,8 +328,10 @@ impl Controller {
         };
         let created = self.submit(id, Actor::System, command, Vec::new()).await;
         if created.is_ok() {
-            self.watch_over(workspace);
+            workspace.residence.verified.store(true, Ordering::Release);
+            self.watch_over(&workspace);
         } else {
+            self.shared.loads.left();
             self.shared
                 .workspaces
                 .write()
@@ -354,10 +352,8 @@ impl Controller {
         command: Command,
         side: Vec<SideWrite>,
     ) -> Result<Committed, SubmitError> {
-        let Some(workspace) = self.find(workspace) else {
-            return Err(SubmitError::NoWorkspace);
-        };
         checks::check(&command)?;
+        let workspace = self.loaded(workspace).await?;
         let (reply, answer) = oneshot::channel();
         let message = Message::Command {
             workspace,
@@ -399,19 +395,23 @@ impl Controller {
         T: Send + 'static,
         F: Fn(&Engine) -> T + Send + Sync + 'static,
     {
-        let workspace = self.find(workspace).ok_or(ReadError::NoWorkspace)?;
+        // A task works for a workspace in memory; it is no reason to bring one there.
+        let workspace = match whom {
+            For::Caller => self.loaded(workspace).await?,
+            For::Task => self.loaded_already(workspace)?,
+        };
         let _place = self.shared.reads.place(whom)?;
         let look = Arc::new(look);
         loop {
-            let (seen, looking) = (Arc::clone(&workspace), Arc::clone(&look));
-            let looked = self.in_turn(whom, move || {
-                let live = seen.live();
+            let (held, looking) = (workspace.clone(), Arc::clone(&look));
+            let look = move |live: &Shard| {
                 if let Some(halt) = live.halted() {
                     return Err(ReadError::from(halt.clone()));
                 }
                 Ok((looking(live.engine()), live.seen()))
-            });
-            let (value, seen) = looked.await??;
+            };
+            let looked = self.in_turn(whom, move || held.with(look));
+            let (value, seen) = looked.await?.ok_or_else(loading::has_left)??;
             if workspace.wait_durable(seen).await {
                 return Ok(value);
             }
@@ -468,14 +468,18 @@ impl Controller {
         let stopped = tokio::task::spawn_blocking(move || {
             // A failure means that the thread is gone already.
             let _ = shared.commands.send(Message::Stop);
+            shared.loads.sweep_soon();
             let threads = std::mem::take(&mut *lock(&shared.threads));
             for thread in threads {
                 let _ = thread.join();
             }
+            resting::note_all(&shared);
         });
         let _ = stopped.await;
         // A message that is on its way is worth a moment: unrecorded, it would be sent again.
-        let tasks = std::mem::take(&mut *lock(&self.shared.tasks));
+        let mut tasks = std::mem::take(&mut *lock(&self.shared.tasks));
+        let telling = self.all().into_iter();
+        tasks.extend(telling.filter_map(|it| it.residence.end_tasks()));
         let told = async {
             for task in tasks {
                 let _ = task.await;

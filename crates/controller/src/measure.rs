@@ -1,9 +1,10 @@
 //! Taking measurements: what is due follows from the state; results go back as commands.
 
 use crate::reads::For;
+use crate::residence::Ending;
 use crate::workspace::Workspace;
 use crate::{Controller, SubmitError};
-use stagegate_engine::{Engine, next_due};
+use stagegate_engine::{Engine, State, next_due};
 use stagegate_integrations::metrics::MeasureContext;
 use stagegate_model::{Actor, Command, Json, PromotionId, Timestamp, VerificationId};
 use std::collections::BTreeSet;
@@ -31,9 +32,9 @@ pub struct DueMeasurement {
     pub provider: Json,
 }
 
-/// Takes the workspace's measurements until the process stops. Woken by what changes that, once durable, and by time.
-pub(crate) async fn run(controller: Controller, workspace: Arc<Workspace>) {
-    let mut stopping = controller.stopping();
+/// Takes the workspace's measurements until it leaves memory or the process stops. Woken by what changes that, once
+/// durable, and by time.
+pub(crate) async fn run(controller: Controller, workspace: Arc<Workspace>, mut ending: Ending) {
     let mut under_way: BTreeSet<MeasurementKey> = BTreeSet::new();
     let mut tasks: JoinSet<MeasurementKey> = JoinSet::new();
     loop {
@@ -42,9 +43,9 @@ pub(crate) async fn run(controller: Controller, workspace: Arc<Workspace>) {
             .read_for(For::Task, workspace.id, move |engine| open(engine, now))
             .await
         else {
-            // Halted; a reload wakes it.
+            // Halted; a reload wakes it. Or on its way out of memory: then nothing is to be measured.
             tokio::select! {
-                _ = stopping.wait_for(|stop| *stop) => return,
+                () = ending.wait() => return,
                 () = workspace.to_measure.notified() => continue,
             }
         };
@@ -65,7 +66,7 @@ pub(crate) async fn run(controller: Controller, workspace: Arc<Workspace>) {
                 .min(SLEEP_MAX)
         });
         tokio::select! {
-            _ = stopping.wait_for(|stop| *stop) => return,
+            () = ending.wait() => return,
             () = workspace.to_measure.notified() => {}
             Some(done) = tasks.join_next(), if !tasks.is_empty() => {
                 match done {
@@ -101,6 +102,12 @@ pub fn open(engine: &Engine, now: Timestamp) -> (Vec<DueMeasurement>, Option<Tim
         }
     }
     (due, next)
+}
+
+/// Whether any measurement is still to be taken.
+pub(crate) fn any(state: &State) -> bool {
+    let mut verifications = state.verifications().values();
+    verifications.any(|it| it.metrics.iter().any(|run| next_due(it, run).is_some()))
 }
 
 async fn take(

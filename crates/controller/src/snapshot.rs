@@ -53,6 +53,12 @@ impl SnapshotPace {
         }
     }
 
+    /// Whether it was ever said how far the log is.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        self.head > 0
+    }
+
     /// Counts a durable entry; whether a snapshot is to be made now.
     pub fn written(&mut self, seq: u64, bytes: usize) -> bool {
         self.head = self.head.max(seq);

@@ -4,14 +4,14 @@
 //! run the same code.
 
 use crate::leases::{Lapsed, Leases};
-use crate::{Abridged, Committed, Pulse, SubmitError, load, lock, unavailable};
-use stagegate_engine::{Engine, State};
+use crate::{Abridged, Committed, Pulse, SubmitError, load, lock, measure, unavailable};
+use stagegate_engine::{Engine, SNAPSHOT_SCHEMA, State};
 use stagegate_model::{
     Actor, Cause, Command, Entry, EntryId, Fact, JobId, Rejection, SEMANTICS_VERSION, Timestamp,
     WorkspaceId,
 };
 use stagegate_store::{
-    Append, ArchiveRecord, EntityRef, Hash, Head, Row, SideWrite, Store, StoreError,
+    Append, ArchiveRecord, EntityRef, Hash, Head, Rest, Row, SideWrite, Store, StoreError,
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
@@ -64,6 +64,13 @@ pub struct Shard {
     leases: Mutex<Leases>,
 }
 
+/// Which program says that a workspace is at rest: another one may decide otherwise, or know other calendars.
+#[must_use]
+pub fn said_by() -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    format!("{version}/{SNAPSHOT_SCHEMA}/{SEMANTICS_VERSION}")
+}
+
 /// Why nothing is decided or shown.
 #[derive(Clone, Debug)]
 pub struct Halt {
@@ -76,6 +83,11 @@ pub struct Halt {
 }
 
 impl Halt {
+    /// Whether only storage that failed is the reason.
+    pub(crate) fn is_passing(&self) -> bool {
+        self.failed_at.is_some()
+    }
+
     /// A halt that only a restart ends.
     #[must_use]
     pub fn corrupt(why: impl std::fmt::Display) -> Self {
@@ -86,7 +98,7 @@ impl Halt {
         }
     }
 
-    fn after(error: &load::LoadError, now: Timestamp) -> Self {
+    pub(crate) fn after(error: &load::LoadError, now: Timestamp) -> Self {
         let passing = matches!(
             error,
             load::LoadError::Store(StoreError::Io { .. } | StoreError::Full { .. })
@@ -185,6 +197,11 @@ impl Shard {
 
     pub(crate) fn resume(&mut self) {
         self.engine.resume();
+    }
+
+    /// The last entry of the snapshot it was read from; 0 when it was read from the log alone.
+    pub(crate) fn snapshot_seq(&self) -> u64 {
+        self.snapshot_seq
     }
 
     /// The last entry that was made.
@@ -433,6 +450,54 @@ impl Shard {
         fresh.generation = self.generation + 1;
         fresh.failed_at = Some(now);
         Some(fresh)
+    }
+
+    /// What is to be remembered of it when it leaves memory. `None` while there is anything to decide, or anything is
+    /// under way: a job, a measurement, a lease.
+    #[must_use]
+    pub fn at_rest(&self, now: Timestamp) -> Option<Rest> {
+        let head = self.head?;
+        let state = self.engine.state();
+        let is_quiet = self.halted.is_none()
+            && !self.rests(now)
+            && !self.is_due(now)
+            && self.next_lapse().is_none()
+            && state.jobs().values().all(|job| job.status.is_terminal())
+            && !measure::any(state);
+        is_quiet.then(|| Rest {
+            workspace: self.workspace,
+            seq: head.seq,
+            entry_hash: head.hash,
+            said_by: said_by(),
+            due_at: self.engine.next_wake(),
+        })
+    }
+
+    /// Reads a workspace back that left memory as `seen`, with an entry of this hash as the last one.
+    ///
+    /// # Errors
+    /// As [`Self::load`]; also when the log is not the one that is remembered.
+    pub fn back(
+        store: &dyn Store,
+        workspace: WorkspaceId,
+        seen: Durable,
+        entry_hash: Hash,
+    ) -> Result<Self, load::LoadError> {
+        let mut shard = Self::load(store, workspace)?;
+        let found = shard.head.map(|head| (head.seq, head.hash));
+        if found != Some((seen.seq, entry_hash)) {
+            return Err(load::LoadError::DoesNotFold {
+                workspace,
+                seq: seen.seq,
+                entry: shard
+                    .head
+                    .map(|head| head.id.to_string())
+                    .unwrap_or_default(),
+                what: "the log does not end where it ended".to_owned(),
+            });
+        }
+        shard.generation = seen.generation;
+        Ok(shard)
     }
 
     /// The pace of snapshots from here on; what was read must be all that is durable.

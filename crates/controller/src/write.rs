@@ -125,10 +125,7 @@ fn written(entry: Entry, snapshots: &SyncSender<Arc<Workspace>>) {
     workspace.became_durable(committed.seq);
     snapshot::written(&workspace, committed.seq, bytes, snapshots);
     workspace.wake_for(&committed.facts);
-    for job in leases::news(&committed.facts) {
-        // Nobody listening is no failure.
-        let _ = workspace.job_news.send(job);
-    }
+    workspace.tell_of_jobs(leases::news(&committed.facts));
     if let Some(reply) = reply {
         let _ = reply.send(Ok(committed));
     }

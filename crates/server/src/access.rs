@@ -109,7 +109,7 @@ impl App {
     pub async fn caller_with(&self, secret: &str) -> Answer<Option<Caller>> {
         let hash = secret::hash(secret);
         match self.key_of(hash).await? {
-            Some((workspace, key)) => self.caller_of(workspace, key),
+            Some((workspace, key)) => self.caller_of(workspace, key).await,
             None => Ok(None),
         }
     }
@@ -133,8 +133,8 @@ impl App {
     }
 
     /// What a key counts for now: the log alone says whether it was revoked.
-    pub fn caller_of(&self, workspace: WorkspaceId, key: KeyId) -> Answer<Option<Caller>> {
-        let known = match self.controller().key(workspace, key) {
+    pub async fn caller_of(&self, workspace: WorkspaceId, key: KeyId) -> Answer<Option<Caller>> {
+        let known = match self.controller().key(workspace, key).await {
             Err(stagegate_controller::ReadError::NoWorkspace) => None,
             other => other?,
         };

@@ -383,6 +383,7 @@ mod tests {
             stopped: None,
             gates: Vec::new(),
             targets: Vec::new(),
+            tally: stagegate_engine::Tally::default(),
             earliest: None,
         };
         assert!(need(&explanation).is_none());

@@ -12,7 +12,7 @@ use stagegate_model::{KeyId, Timestamp};
 use stagegate_server::{ServerOptions, new_key, router, serve};
 use stagegate_store::{
     ApiKey, Append, ArchiveRecord, Cursor, Delivery, DeliveryRecord, EntityRef, Hash, Head, Lease,
-    Row, Session, Snapshot, SqliteStore, Store, StoreError, User,
+    Rest, Row, Session, Snapshot, SqliteStore, Store, StoreError, User,
 };
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -63,6 +63,9 @@ impl Store for SlowStore {
         read(workspace: WorkspaceId, after_seq: u64, limit: usize) -> Vec<Row>;
         touching(workspace: WorkspaceId, entity: &EntityRef, before_seq: Option<u64>, limit: usize) -> Vec<u64>;
         workspaces() -> Vec<WorkspaceId>;
+        heads() -> Vec<(WorkspaceId, Head)>;
+        put_rests(rests: &[Rest]) -> ();
+        rests() -> Vec<Rest>;
         log_size_bytes(workspace: WorkspaceId) -> u64;
         put_snapshot(snapshot: &Snapshot) -> ();
         latest_snapshot(workspace: WorkspaceId, schema_version: u32) -> Option<Snapshot>;

@@ -130,6 +130,8 @@ pub const EXPECTED: &[&str] = &[
     "writer: entries piled up",
     "time: a wake-up decided something",
     "time: a long pause",
+    "rest: left memory",
+    "start: left at rest",
 ];
 
 /// What happens in a few of a thousand runs, and must in [`MANY_SEEDS`].

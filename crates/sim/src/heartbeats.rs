@@ -25,7 +25,9 @@ impl World<'_> {
             return;
         }
         let now = self.now();
-        let Some(node) = self.node.as_ref().filter(|it| it.shard.halted().is_none()) else {
+        let is_awake = self.node.as_mut().is_some_and(|node| node.wake(now));
+        let node = self.node.as_ref().filter(|_| is_awake);
+        let Some(node) = node.filter(|it| it.shard.halted().is_none()) else {
             self.at(pause, Event::Heartbeat(hold));
             return;
         };

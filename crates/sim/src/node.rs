@@ -4,10 +4,12 @@
 
 use crate::sabotage::{Saboteur, Tampering};
 use crate::store::FaultyStore;
-use stagegate_controller::step::{self, Decided, Durable, Prepared, Shard, SnapshotPace};
+use stagegate_controller::step::{
+    self, Decided, Durable, Halt, Prepared, Shard, SnapshotPace, Taken,
+};
 use stagegate_controller::{Committed, SubmitError};
 use stagegate_model::{Actor, Command, Entry, EntryId, Rejection, Timestamp, WorkspaceId};
-use stagegate_store::{Append, Row};
+use stagegate_store::{Append, Rest, Row, Store, StoreError};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -28,6 +30,20 @@ enum Write {
     },
 }
 
+/// How long after it could not be brought back a workspace is tried again, in milliseconds.
+const WAKE_AGAIN_MILLIS: i64 = 1_000;
+
+/// What the store has of a workspace at rest, if that still holds.
+fn noted(store: &FaultyStore, workspace: WorkspaceId) -> Result<Option<Rest>, StoreError> {
+    let head = store.head(workspace)?.map(|head| (head.seq, head.hash));
+    let mut rests = store.rests()?.into_iter();
+    Ok(rests.find(|rest| {
+        rest.workspace == workspace
+            && Some((rest.seq, rest.entry_hash)) == head
+            && rest.said_by == step::said_by()
+    }))
+}
+
 /// A controller with one workspace; all of it but the store is lost in a crash.
 pub struct Node {
     store: Arc<FaultyStore>,
@@ -37,6 +53,10 @@ pub struct Node {
     outbox: VecDeque<Write>,
     append_failed: bool,
     snapshots: SnapshotPace,
+    /// What is remembered while the workspace is not in memory; the shard is an empty one then.
+    resting: Option<Rest>,
+    /// When it could not be brought back.
+    failed_at: Option<Timestamp>,
     /// Answers that were given and not yet collected.
     pub replies: Vec<Reply>,
 }
@@ -62,6 +82,8 @@ impl Node {
             outbox: VecDeque::new(),
             append_failed: false,
             snapshots: SnapshotPace::default(),
+            resting: None,
+            failed_at: None,
             replies: Vec::new(),
         }
     }
@@ -72,6 +94,17 @@ impl Node {
     /// When it cannot start.
     pub fn restart(store: Arc<FaultyStore>, workspace: WorkspaceId) -> Result<Self, String> {
         step::verify(&*store, workspace).map_err(|error| error.to_string())?;
+        if let Some(rest) = noted(&*store, workspace).map_err(|error| error.to_string())? {
+            let durable = Durable {
+                seq: rest.seq,
+                generation: 0,
+            };
+            return Ok(Self {
+                resting: Some(rest),
+                durable,
+                ..Self::new(store, workspace)
+            });
+        }
         let shard = Shard::load(&*store, workspace).map_err(|error| error.to_string())?;
         let durable = shard.seen();
         Ok(Self {
@@ -94,7 +127,76 @@ impl Node {
         self.outbox.is_empty()
             && !self.append_failed
             && self.shard.halted().is_none()
-            && self.durable.holds(self.shard.seen())
+            && (self.is_resting() || self.durable.holds(self.shard.seen()))
+    }
+
+    /// Whether the workspace is not in memory.
+    #[must_use]
+    pub fn is_resting(&self) -> bool {
+        self.resting.is_some()
+    }
+
+    /// Takes the workspace out of memory if nothing is to be done there, as the resting thread does; whether it did.
+    pub fn rest(&mut self, now: Timestamp) -> bool {
+        if self.is_resting() || !self.is_calm() {
+            return false;
+        }
+        let Some(rest) = self.shard.at_rest(now) else {
+            return false;
+        };
+        if self.snapshots.entries() >= step::ENTRIES_PER_LAST_SNAPSHOT {
+            if !self.snapshot() {
+                return false;
+            }
+            let (seq, bytes) = (rest.seq, 0);
+            self.snapshots.ended(Some(Taken { seq, bytes }));
+        }
+        // What cannot be noted is found out again after a crash.
+        let _ = self.store.put_rests(std::slice::from_ref(&rest));
+        self.shard = Shard::new(self.workspace);
+        self.resting = Some(rest);
+        true
+    }
+
+    /// Brings the workspace back into memory; false when that cannot be done now.
+    pub fn wake(&mut self, now: Timestamp) -> bool {
+        let Some(rest) = &self.resting else {
+            return true;
+        };
+        match Shard::back(&*self.store, self.workspace, self.durable, rest.entry_hash) {
+            Ok(shard) => {
+                if !self.snapshots.is_known() {
+                    self.snapshots = shard.snapshot_pace();
+                }
+                self.shard = shard;
+                self.resting = None;
+                self.failed_at = None;
+                true
+            }
+            Err(_) if self.store.faults().reads_fail => {
+                self.failed_at = Some(now);
+                false
+            }
+            Err(error) => {
+                self.shard.halt(Halt::corrupt(error));
+                self.resting = None;
+                true
+            }
+        }
+    }
+
+    /// Whether there is something to settle.
+    #[must_use]
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        match &self.resting {
+            Some(rest) => !self.has_just_failed(now) && rest.due_at.is_some_and(|at| at <= now),
+            None => self.shard.is_due(now),
+        }
+    }
+
+    fn has_just_failed(&self, now: Timestamp) -> bool {
+        let since = self.failed_at.map(|at| now.millis_since(at));
+        since.is_some_and(|millis| (0..WAKE_AGAIN_MILLIS).contains(&millis))
     }
 
     /// Decides a command, as the deciding thread does with a message.
@@ -108,6 +210,12 @@ impl Node {
     ) {
         if let Err(rejection) = step::check(&command) {
             self.replies.push((ticket, Err(rejection.into())));
+            return;
+        }
+        if !self.wake(now) {
+            let (code, message) = ("storage_io", "it cannot be read".to_owned());
+            let error = SubmitError::Unavailable { code, message };
+            self.replies.push((ticket, Err(error)));
             return;
         }
         match self.shard.submit(id, actor, command, Vec::new(), now) {
@@ -130,6 +238,9 @@ impl Node {
 
     /// Decides what is left over or due; whether there was anything.
     pub fn settle(&mut self, id: EntryId, now: Timestamp) -> bool {
+        if !self.wake(now) {
+            return false;
+        }
         match self.shard.settle(id, now) {
             Some(prepared) => {
                 self.outbox.push_back(Write::Entry {
@@ -232,7 +343,7 @@ impl Node {
             if done != Tampering::None || tampered {
                 let before = head.or_else(|| {
                     let truth = self.store.truth();
-                    stagegate_store::Store::head(truth, self.workspace).ok()?
+                    truth.head(self.workspace).ok()?
                 });
                 let (id, time) = (row.id, row.time);
                 prepared.append.row =
@@ -272,6 +383,13 @@ impl Node {
     /// How long nothing can change by time alone; `None` for ever.
     #[must_use]
     pub fn sleep_millis(&self, now: Timestamp) -> Option<i64> {
+        if let Some(rest) = &self.resting {
+            let millis = rest.due_at?.millis_since(now);
+            return Some(match self.has_just_failed(now) {
+                true => millis.max(WAKE_AGAIN_MILLIS),
+                false => millis,
+            });
+        }
         let millis = self.shard.sleep_millis(now);
         if millis < step::SLEEP_MILLIS_MAX {
             return Some(millis);

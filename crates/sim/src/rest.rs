@@ -62,7 +62,8 @@ impl World<'_> {
         let Some((version, target)) = violation.about else {
             return violation;
         };
-        let engine = self.node.as_ref().map(|node| node.shard.engine());
+        let awake = self.node.as_ref().filter(|node| !node.is_resting());
+        let engine = awake.map(|node| node.shard.engine());
         let (deployment, environment) = (target.deployment, target.environment);
         let lane = LaneKey {
             deployment,
@@ -170,12 +171,16 @@ impl World<'_> {
         let Some(node) = self.node.as_ref().filter(|node| node.is_calm()) else {
             return Ok(());
         };
-        let live = form(node.shard.engine().state())?;
+        let in_memory = match node.is_resting() {
+            true => None,
+            false => Some(form(node.shard.engine().state())?),
+        };
         let mut folded = Engine::default();
         for entry in self.auditor.entries() {
             folded.replay(entry);
         }
-        if form(folded.state())? != live {
+        let folded = form(folded.state())?;
+        if in_memory.is_some_and(|it| it != folded) {
             let what = "the log folded from its start is not what is in memory";
             return Err(Violation::new("fold", what));
         }
@@ -186,8 +191,8 @@ impl World<'_> {
         let loaded = Shard::load(&*self.store, self.workspace)
             .map_err(|error| Violation::new("fold", error.to_string()));
         self.store.faults().snapshots = damage;
-        if form(loaded?.engine().state())? != live {
-            let what = "the log behind the latest snapshot is not what is in memory";
+        if form(loaded?.engine().state())? != folded {
+            let what = "the log behind the latest snapshot is not the log folded from its start";
             return Err(Violation::new("fold", what));
         }
         Ok(())

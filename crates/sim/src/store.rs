@@ -4,7 +4,7 @@ use crate::counts::Counts;
 use stagegate_model::{KeyId, NotifierId, Timestamp, UserId, WorkspaceId};
 use stagegate_store::{
     ApiKey, Append, ArchiveRecord, Cursor, Delivery, DeliveryRecord, EntityRef, Hash, Head, Lease,
-    Row, Session, SideWrite, Snapshot, SqliteStore, Store, StoreError, User,
+    Rest, Row, Session, SideWrite, Snapshot, SqliteStore, Store, StoreError, User,
 };
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -198,6 +198,9 @@ impl Store for FaultyStore {
         read(workspace: WorkspaceId, after_seq: u64, limit: usize) -> Vec<Row>;
         touching(workspace: WorkspaceId, entity: &EntityRef, before_seq: Option<u64>, limit: usize) -> Vec<u64>;
         workspaces() -> Vec<WorkspaceId>;
+        heads() -> Vec<(WorkspaceId, Head)>;
+        put_rests(rests: &[Rest]) -> ();
+        rests() -> Vec<Rest>;
         log_size_bytes(workspace: WorkspaceId) -> u64;
         put_snapshot(snapshot: &Snapshot) -> ();
         acquire_lease(workspace: WorkspaceId, holder: &str, now: Timestamp, ttl_millis: i64) -> Option<Lease>;

@@ -228,9 +228,10 @@ impl<'s> World<'s> {
         self.time = self.time.max(key.0);
         let before = self.tickets;
         let heartbeat = matches!(event, Event::Heartbeat(_));
+        let rested = self.is_resting();
         self.happen(event)?;
         // That somebody was heard of changes nothing but until when.
-        if !heartbeat || self.tickets > before {
+        if !heartbeat || self.tickets > before || rested && !self.is_resting() {
             self.drive()?;
         }
         Ok(true)
@@ -343,7 +344,8 @@ impl<'s> World<'s> {
             return;
         }
         self.auditor.asked(ticket, entry, &command);
-        if let Some(node) = &self.node {
+        if let Some(node) = &mut self.node {
+            node.wake(now);
             self.saboteur
                 .command(node.shard.engine().state(), &mut command);
         }
@@ -390,7 +392,7 @@ impl<'s> World<'s> {
             };
             let refolded = node.refold(now, self.saboteur);
             let mut settled = false;
-            if node.shard.is_due(now) {
+            if node.is_due(now) && node.wake(now) {
                 lost = !node.shard.engine().is_dirty() && self.saboteur.loses_wake();
                 if !lost {
                     let id = EntryId(self.ids.next(now.0, ENTRY_IDS));
@@ -407,16 +409,38 @@ impl<'s> World<'s> {
             }
             self.follow()?;
             let answered = self.hear()?;
-            let again = self
-                .node
-                .as_ref()
-                .is_some_and(|node| node.shard.is_due(now));
+            let again = self.node.as_ref().is_some_and(|node| node.is_due(now));
             if !(refolded || settled || answered || again && !lost) {
                 break;
             }
         }
         self.measure();
-        self.watch(now, lost)
+        self.watch(now, lost)?;
+        if !lost {
+            self.rest(now);
+        }
+        Ok(())
+    }
+
+    fn is_resting(&self) -> bool {
+        self.node.as_ref().is_some_and(Node::is_resting)
+    }
+
+    /// At any moment at which nothing is to be done, the workspace may leave memory; how often differs from run to run.
+    fn rest(&mut self, now: Timestamp) {
+        let percent = *Dice::of(self.seed, "rest").pick(&[0, 10, 50, 100]);
+        let name = format!("rest {}", self.event_count);
+        if !Dice::of(self.seed, &name).chance(percent) {
+            return;
+        }
+        let Some(node) = &mut self.node else {
+            return;
+        };
+        if node.rest(now) {
+            self.trace.line(self.time, format_args!("left memory"));
+            self.counts.add("rest: left memory");
+            self.wake_at = node.sleep_millis(now).map(|it| self.time + it.max(1));
+        }
     }
 
     /// Notes when to look again, and audits what must hold between any two events.
@@ -618,7 +642,8 @@ impl<'s> World<'s> {
     /// Begins the measurements that are due, as the measuring loop does.
     fn measure(&mut self) {
         let now = self.now();
-        let Some(node) = &self.node else {
+        let Some(node) = self.node.as_ref().filter(|node| !node.is_resting()) else {
+            self.measure_at = None;
             return;
         };
         // What is not durable must not be acted on.
@@ -677,6 +702,9 @@ impl<'s> World<'s> {
             Ok(node) => {
                 self.trace.line(self.time, format_args!("start"));
                 self.counts.add("start: after a crash");
+                if node.is_resting() {
+                    self.counts.add("start: left at rest");
+                }
                 self.node = Some(node);
                 self.follow()?;
                 self.folds_agree()

@@ -2,7 +2,7 @@
 
 use crate::{
     ApiKey, Append, ArchiveRecord, Cursor, Delivery, DeliveryRecord, EntityRef, Hash, Head, Lease,
-    Row, Session, SideWrite, Snapshot, StoreError, User,
+    Rest, Row, Session, SideWrite, Snapshot, StoreError, User,
 };
 use stagegate_model::{KeyId, NotifierId, Timestamp, UserId, WorkspaceId};
 use uuid::Uuid;
@@ -57,6 +57,9 @@ pub trait Store: Send + Sync {
     /// The workspaces that have a log, ordered by id.
     fn workspaces(&self) -> Result<Vec<WorkspaceId>, StoreError>;
 
+    /// The workspaces that have a log, with its last entry, ordered by id.
+    fn heads(&self) -> Result<Vec<(WorkspaceId, Head)>, StoreError>;
+
     /// The size of all bodies of a log as they were handed in, in bytes.
     fn log_size_bytes(&self, workspace: WorkspaceId) -> Result<u64, StoreError>;
 
@@ -75,6 +78,14 @@ pub trait Store: Send + Sync {
         workspace: WorkspaceId,
         schema_version: u32,
     ) -> Result<Option<Snapshot>, StoreError>;
+
+    /// Notes that workspaces are at rest, in one transaction; each in place of what was noted of it before. Like a
+    /// snapshot it may be lost.
+    fn put_rests(&self, rests: &[Rest]) -> Result<(), StoreError>;
+
+    /// What was noted of workspaces at rest, by workspace; what is damaged is left out. Whether it still holds is for
+    /// the caller to see: its log may have gone on.
+    fn rests(&self) -> Result<Vec<Rest>, StoreError>;
 
     // ---- leases --------------------------------------------------------------------------------
 

@@ -41,6 +41,8 @@ pub(crate) struct Followed {
     pub found: BTreeSet<NotifierId>,
     /// Whether the log goes on.
     pub more: bool,
+    /// Whether everybody was told everything.
+    pub all_told: bool,
 }
 
 /// Looks through the next entries up to `head`, and notes what was found together with the cursor.
@@ -68,6 +70,7 @@ pub(crate) fn follow(
             notifiers: ids,
             found: BTreeSet::new(),
             more: false,
+            all_told: true,
         });
     }
     let rows = match after < head {
@@ -91,6 +94,7 @@ pub(crate) fn follow(
     }
     let found = step.found.keys().copied().collect();
     let mut writes = step.writes;
+    let writes_nothing = writes.is_empty();
     let stored = cursor.stored;
     let is_far = stored.is_none_or(|stored| seq - stored.min(seq) >= ENTRIES_PER_CURSOR);
     if !writes.is_empty() || is_far {
@@ -101,13 +105,24 @@ pub(crate) fn follow(
         sight.store.write_side(&writes)?;
         cursor.stored = Some(seq);
     }
+    let all_told = seq >= head && writes_nothing && nothing_waits(sight, &notifiers)?;
     cursor.seq = Some(seq);
     Ok(Followed {
+        all_told,
         cursor,
         notifiers: ids,
         found,
         more: seq > after && seq < head,
     })
+}
+
+fn nothing_waits(sight: &Sight<'_>, notifiers: &[Arc<Notifier>]) -> Result<bool, StoreError> {
+    for notifier in notifiers {
+        if sight.store.delivery_count(sight.id(), notifier.id)? > 0 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Before the first entry that made one of the notifiers: the process may have ended between that entry and the

@@ -17,6 +17,7 @@ mod work;
 pub use pace::Pace;
 
 use crate::reads::For;
+use crate::residence::Ending;
 use crate::workspace::Workspace;
 use crate::{Controller, ReadError};
 use sight::Trouble;
@@ -41,15 +42,19 @@ struct Worker {
     task: AbortHandle,
 }
 
-/// Tells of the workspace's log until the process stops; what is being delivered then is still recorded.
-pub(crate) async fn run(controller: Controller, workspace: Arc<Workspace>) {
-    let mut stopping = controller.stopping();
+/// Tells of the workspace's log until it leaves memory or the process stops; what is being delivered then is still
+/// recorded.
+pub(crate) async fn run(controller: Controller, workspace: Arc<Workspace>, mut ending: Ending) {
     let mut durable = workspace.durable.subscribe();
     let mut cursor = follow::Cursor::default();
     let mut workers: BTreeMap<NotifierId, Worker> = BTreeMap::new();
     let mut tasks: JoinSet<()> = JoinSet::new();
     loop {
         let head = durable.borrow_and_update().seq;
+        // After the look at the head: an entry made since it came back into memory is told by those who came with it.
+        if ending.is_now() {
+            break;
+        }
         let (following, at) = (Arc::clone(&workspace), cursor.clone());
         let (base_url, now) = (controller.base_url(), controller.now());
         let store = Arc::clone(controller.store());
@@ -68,7 +73,8 @@ pub(crate) async fn run(controller: Controller, workspace: Arc<Workspace>) {
                     let worker = workers.entry(id).or_insert_with(|| {
                         let wake = Arc::new(Notify::new());
                         let (controller, workspace) = (controller.clone(), Arc::clone(&workspace));
-                        let working = work::run(controller, workspace, id, Arc::clone(&wake));
+                        let working =
+                            work::run(controller, workspace, id, Arc::clone(&wake), ending.clone());
                         let task = tasks.spawn(working);
                         Worker { wake, task }
                     });
@@ -76,6 +82,13 @@ pub(crate) async fn run(controller: Controller, workspace: Arc<Workspace>) {
                         worker.wake.notify_one();
                     }
                 }
+                let told = match followed.all_told {
+                    false => 0,
+                    // It is not woken by further entries, and there is nobody to be told of them.
+                    true if is_idle => u64::MAX,
+                    true => head,
+                };
+                workspace.residence.set_told(told);
                 if followed.more {
                     pause = Duration::ZERO;
                 }
@@ -83,7 +96,7 @@ pub(crate) async fn run(controller: Controller, workspace: Arc<Workspace>) {
             Err(_) => pause = TRY_AGAIN,
         }
         tokio::select! {
-            _ = stopping.wait_for(|stop| *stop) => break,
+            () = ending.wait() => break,
             // While there never was anybody to be told, not every entry need be looked at.
             _ = durable.changed(), if !is_idle => {}
             () = workspace.to_tell.notified() => {}

@@ -61,11 +61,11 @@ impl<'a> Sight<'a> {
     }
 
     fn engine<T>(&self, look: impl FnOnce(&Engine) -> T) -> Result<T, Trouble> {
-        let live = self.workspace.live();
-        match live.halted() {
+        let looked = self.workspace.with(|live| match live.halted() {
             Some(_) => Err(Trouble),
             None => Ok(look(live.engine())),
-        }
+        });
+        looked.unwrap_or(Err(Trouble))
     }
 
     pub fn notifiers(&self) -> Result<Vec<Arc<Notifier>>, Trouble> {

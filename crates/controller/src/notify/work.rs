@@ -3,6 +3,7 @@
 use super::sight::{Sight, Trouble};
 use super::{SLEEP_MAX, TRY_AGAIN, blocking, compose};
 use crate::Controller;
+use crate::residence::Ending;
 use crate::workspace::Workspace;
 use stagegate_integrations::notify::{DeliveryError, Message};
 use stagegate_model::{Entry, Notifier, NotifierId, Timestamp};
@@ -24,17 +25,17 @@ enum Next {
     Now(Box<(Delivery, Arc<Notifier>, Option<Message>)>),
 }
 
-/// Delivers until the notifier is gone or the process stops.
+/// Delivers until the notifier is gone, its workspace leaves memory or the process stops.
 pub(super) async fn run(
     controller: Controller,
     workspace: Arc<Workspace>,
     id: NotifierId,
     wake: Arc<Notify>,
+    mut ending: Ending,
 ) {
-    let mut stopping = controller.stopping();
     let mut failures = 0;
     let mut rests_until: Option<Instant> = None;
-    while !*stopping.borrow() {
+    while !ending.is_now() {
         let now = controller.now();
         let next = next(&controller, &workspace, id, now).await;
         let pause = match next {
@@ -62,7 +63,7 @@ pub(super) async fn run(
             },
         };
         tokio::select! {
-            _ = stopping.wait_for(|stop| *stop) => return,
+            () = ending.wait() => return,
             () = wake.notified() => {}
             () = tokio::time::sleep(pause) => {}
         }

@@ -4,4 +4,5 @@ mod durability;
 mod leases;
 mod measuring;
 mod notify;
+mod resting;
 mod world;

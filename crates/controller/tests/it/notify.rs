@@ -95,6 +95,7 @@ fn options() -> Options {
             rest: Duration::from_millis(50),
             give_up_after: Duration::from_secs(3600),
         },
+        ..Options::default()
     }
 }
 

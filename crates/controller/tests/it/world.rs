@@ -1,6 +1,6 @@
 //! A small workspace over a real SQLite store, with a switch for faults.
 
-use stagegate_controller::{Committed, Controller, Options, SubmitError, SystemClock};
+use stagegate_controller::{Clock, Committed, Controller, Options, SubmitError, SystemClock};
 use stagegate_model::{
     Actor, Change, Command, Deployment, DeploymentId, Environment, EnvironmentId, Fact, JobAgent,
     JobId, JobReport, JobStatus, KeyId, Metadata, NewVersion, NotifierId, Policy, Resource, Role,
@@ -8,12 +8,12 @@ use stagegate_model::{
 };
 use stagegate_store::{
     ApiKey, Append, ArchiveRecord, Cursor, Delivery, DeliveryRecord, EntityRef, Hash, Head, Lease,
-    Row, Session, SideWrite, Snapshot, SqliteStore, Store, StoreError, User,
+    Rest, Row, Session, SideWrite, Snapshot, SqliteStore, Store, StoreError, User,
 };
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use uuid::Uuid;
 
 /// What the next appends do.
@@ -32,6 +32,8 @@ pub enum Fault {
 pub struct FaultyStore {
     inner: SqliteStore,
     fault: AtomicU8,
+    /// Whether logs cannot be read at present: whoever reads one waits.
+    pub reads_stall: AtomicBool,
     pub commits: AtomicUsize,
 }
 
@@ -76,12 +78,26 @@ impl Store for FaultyStore {
         }
     }
 
+    fn read(
+        &self,
+        workspace: WorkspaceId,
+        after_seq: u64,
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError> {
+        while self.reads_stall.load(Ordering::SeqCst) {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        self.inner.read(workspace, after_seq, limit)
+    }
+
     forward! {
         head(workspace: WorkspaceId) -> Option<Head>;
         row(workspace: WorkspaceId, seq: u64) -> Option<Row>;
-        read(workspace: WorkspaceId, after_seq: u64, limit: usize) -> Vec<Row>;
         touching(workspace: WorkspaceId, entity: &EntityRef, before_seq: Option<u64>, limit: usize) -> Vec<u64>;
         workspaces() -> Vec<WorkspaceId>;
+        heads() -> Vec<(WorkspaceId, Head)>;
+        put_rests(rests: &[Rest]) -> ();
+        rests() -> Vec<Rest>;
         log_size_bytes(workspace: WorkspaceId) -> u64;
         put_snapshot(snapshot: &Snapshot) -> ();
         latest_snapshot(workspace: WorkspaceId, schema_version: u32) -> Option<Snapshot>;
@@ -140,14 +156,18 @@ impl World {
     }
 
     pub async fn open_with(dir: &Path, options: Options) -> Self {
+        Self::open_at(dir, options, Arc::new(SystemClock)).await
+    }
+
+    pub async fn open_at(dir: &Path, options: Options, clock: Arc<dyn Clock>) -> Self {
         let inner = open_store(dir).await;
         let store = Arc::new(FaultyStore {
             inner,
             fault: AtomicU8::new(0),
+            reads_stall: AtomicBool::new(false),
             commits: AtomicUsize::new(0),
         });
-        let controller =
-            Controller::start_with(store.clone(), Arc::new(SystemClock), options).unwrap();
+        let controller = Controller::start_with(store.clone(), clock, options).unwrap();
         if let Some(workspace) = controller.workspaces().first().copied() {
             let state = controller
                 .read(workspace, |engine| engine.state().clone())

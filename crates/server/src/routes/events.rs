@@ -93,6 +93,7 @@ impl Reader {
                 // Who may no longer see the workspace sees no further entry of it.
                 self.app
                     .caller_of(self.caller.workspace, self.caller.key)
+                    .await
                     .ok()??;
                 self.read().await?;
                 continue;

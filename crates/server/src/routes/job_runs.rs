@@ -234,7 +234,7 @@ impl Follower {
             }
             if std::mem::take(&mut self.look) {
                 let (workspace, key) = (self.caller.workspace, self.caller.key);
-                self.app.caller_of(workspace, key).ok()??;
+                self.app.caller_of(workspace, key).await.ok()??;
                 let job = jobs::find(&self.scope, self.id).await.ok()?;
                 if job.status.is_terminal() {
                     // What came just before the end; else, where nothing came while it ran, what its end brought.

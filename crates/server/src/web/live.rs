@@ -73,6 +73,7 @@ impl Watcher {
         }
         self.app
             .caller_of(self.caller.workspace, self.caller.key)
+            .await
             .ok()??;
         let seq = self.durable.borrow_and_update().seq;
         Some(Event::default().event("changed").data(seq.to_string()))

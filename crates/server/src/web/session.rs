@@ -78,7 +78,7 @@ async fn find(app: &App, headers: &HeaderMap) -> Answer<Option<Session>> {
     let Some((stored, key)) = stored else {
         return Ok(None);
     };
-    let Some(caller) = app.caller_of(key.workspace, key.id)? else {
+    let Some(caller) = app.caller_of(key.workspace, key.id).await? else {
         return Ok(None);
     };
     let scope = Scope::of_session(app.clone(), caller);

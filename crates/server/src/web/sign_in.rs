@@ -30,7 +30,7 @@ pub(super) async fn page(State(app): State<App>, Query(query): Query<LoginQuery>
         return login(StatusCode::OK, "", &next);
     };
     let caller = match app.options().login_codes.redeem(&code) {
-        Some((workspace, key)) => app.caller_of(workspace, key)?,
+        Some((workspace, key)) => app.caller_of(workspace, key).await?,
         None => None,
     };
     match caller {

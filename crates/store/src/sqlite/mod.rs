@@ -13,13 +13,14 @@ mod delivery;
 mod fault;
 mod lock;
 mod log;
+mod rests;
 mod side;
 mod snapshots;
 mod workspace;
 
 use crate::{
     ApiKey, Append, ArchiveRecord, Cursor, Delivery, DeliveryRecord, EntityRef, Hash, Head, Lease,
-    Row, Session, SideWrite, Snapshot, Store, StoreError, User,
+    Rest, Row, Session, SideWrite, Snapshot, Store, StoreError, User,
 };
 use database::{Database, Schema};
 use lock::DirLock;
@@ -216,6 +217,10 @@ impl Store for SqliteStore {
         self.database.read(READ_LOG, workspace::with_entries)
     }
 
+    fn heads(&self) -> Result<Vec<(WorkspaceId, Head)>, StoreError> {
+        self.database.read(READ_LOG, workspace::heads)
+    }
+
     fn log_size_bytes(&self, workspace: WorkspaceId) -> Result<u64, StoreError> {
         self.database.read(READ_LOG, |connection| {
             Ok(workspace::find(connection, workspace)?.map_or(0, |found| found.body_bytes))
@@ -249,6 +254,14 @@ impl Store for SqliteStore {
             }
         }
         Ok(None)
+    }
+
+    fn put_rests(&self, rests: &[Rest]) -> Result<(), StoreError> {
+        self.snapshots.put_rests(rests)
+    }
+
+    fn rests(&self) -> Result<Vec<Rest>, StoreError> {
+        self.snapshots.rests()
     }
 
     fn acquire_lease(

@@ -4,8 +4,8 @@
 //! is put aside and the log is folded from further back.
 
 use super::database::{Database, Schema};
-use super::{body, column, fault, fault::Fault};
-use crate::{Hash, Snapshot, StoreError};
+use super::{body, column, fault, fault::Fault, rests};
+use crate::{Hash, Rest, Snapshot, StoreError};
 use rusqlite::Connection;
 use stagegate_model::WorkspaceId;
 use std::ffi::OsString;
@@ -14,7 +14,10 @@ use std::sync::{PoisonError, RwLock};
 
 const SCHEMA: Schema = Schema {
     application_id: 0x5347_5331,
-    migrations: &[include_str!("migrations/snapshots_0001.sql")],
+    migrations: &[
+        include_str!("migrations/snapshots_0001.sql"),
+        include_str!("migrations/snapshots_0002.sql"),
+    ],
     // A snapshot that a power cut loses costs time only.
     synchronous: "normal",
     secure_delete: false,
@@ -173,6 +176,32 @@ impl Snapshots {
             body,
         };
         Ok((snapshot.checksum() == stored.checksum).then_some(snapshot))
+    }
+
+    /// Notes workspaces at rest.
+    pub(super) fn put_rests(&self, rests: &[Rest]) -> Result<(), StoreError> {
+        let put = || {
+            self.with(|database| {
+                let what = "that workspaces are at rest cannot be written";
+                database.write(what, |connection| rests::put(connection, rests))
+            })
+        };
+        match put() {
+            Err(error) if fault::is_damage(&error) && self.path.is_some() => {
+                self.start_afresh()?;
+                put()
+            }
+            done => done,
+        }
+    }
+
+    /// The workspaces noted to be at rest; none when the file is damaged.
+    pub(super) fn rests(&self) -> Result<Vec<Rest>, StoreError> {
+        let what = "which workspaces are at rest cannot be read";
+        match self.with(|database| database.read(what, rests::all)) {
+            Err(error) if fault::is_damage(&error) => Ok(Vec::new()),
+            done => done,
+        }
     }
 
     fn start_afresh(&self) -> Result<(), StoreError> {

@@ -81,6 +81,24 @@ pub(super) fn with_entries(connection: &Connection) -> Result<Vec<WorkspaceId>, 
     Ok(ids.collect::<Result<_, _>>()?)
 }
 
+/// The workspaces that have entries, with the last one.
+pub(super) fn heads(connection: &Connection) -> Result<Vec<(WorkspaceId, Head)>, Fault> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, head_seq, head_id, head_hash, head_time FROM workspace
+         WHERE head_seq > 0 ORDER BY id",
+    )?;
+    let heads = statement.query_map([], |row| {
+        let head = Head {
+            seq: column::number(row, 1)?,
+            id: column::uuid(row, 2).map(EntryId)?,
+            hash: column::hash(row, 3)?,
+            time: column::time(row, 4)?,
+        };
+        Ok((column::uuid(row, 0).map(WorkspaceId)?, head))
+    })?;
+    Ok(heads.collect::<Result<_, _>>()?)
+}
+
 /// Records a new head.
 pub(super) fn advance(
     connection: &Connection,

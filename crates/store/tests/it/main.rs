@@ -8,6 +8,7 @@ mod delivery;
 mod fixture;
 mod leases;
 mod log;
+mod rests;
 mod side;
 mod snapshots;
 mod sqlite;
@@ -62,6 +63,9 @@ macro_rules! backend {
                 one_of_another_schema_is_passed_over,
                 one_that_is_not_of_this_log_is_refused,
                 large_ones_survive;
+            rests:
+                the_last_word_counts,
+                heads_are_listed_with_their_logs;
             side:
                 keys_are_found_by_hash_and_revoked,
                 a_key_never_changes_its_workspace,

@@ -7,16 +7,18 @@ use crate::commands::lasting_runtime;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::stopping;
+use crate::values;
 use anyhow::Result;
 use bootstrap::{BOOTSTRAP_KEY_VARIABLE, Bootstrap};
 use serde_json::json;
-use stagegate_controller::{Controller, LoadError, SystemClock};
+use stagegate_controller::{Controller, LoadError, Options, SystemClock};
 use stagegate_server::ServerOptions;
 use stagegate_store::{SqliteStore, Store, StoreError};
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 
 /// Start the server: the API, the event stream and the web pages.
@@ -50,6 +52,23 @@ pub struct Args {
     /// Where people reach this server's pages, for the links in messages; by default the address it listens on
     #[arg(long, env = "STAGEGATE_PUBLIC_URL", value_name = "URL")]
     public_url: Option<String>,
+    /// After how long without use a workspace leaves memory, as `15m`; it comes back when it is needed. `0s` for never
+    #[arg(
+        long,
+        env = "STAGEGATE_REST_AFTER",
+        default_value = "15m",
+        value_name = "TIME",
+        value_parser = values::duration
+    )]
+    rest_after: Duration,
+    /// How many workspaces stay in memory; of more, those that were not used for the longest leave at once
+    #[arg(
+        long,
+        env = "STAGEGATE_WORKSPACES_IN_MEMORY",
+        default_value_t = Options::IN_MEMORY_MAX,
+        value_name = "COUNT"
+    )]
+    workspaces_in_memory: usize,
     /// Also stop when standard input closes: for whoever starts it as a child
     #[arg(long, hide = true)]
     until_stdin_closes: bool,
@@ -72,9 +91,11 @@ impl Args {
         let address = listener.local_addr()?;
         let url = url(address);
         let base_url = public_url(self.public_url.as_deref())?.unwrap_or_else(|| url.clone());
-        let behaviour = stagegate_controller::Options {
+        let behaviour = Options {
             base_url: Some(base_url),
-            ..stagegate_controller::Options::default()
+            rest_after: Some(self.rest_after).filter(|after| !after.is_zero()),
+            in_memory_max: self.workspaces_in_memory,
+            ..Options::default()
         };
         let controller = Controller::start_with(store, Arc::new(SystemClock), behaviour)
             .map_err(|error| load_failure(&error, &self.data))?;

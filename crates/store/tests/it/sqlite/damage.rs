@@ -348,3 +348,19 @@ fn a_snapshot_file_that_goes_bad_while_open_is_replaced() {
     assert_eq!(found.seq, 5);
     assert_eq!(read_all(&store, log.workspace), log.rows);
 }
+
+#[test]
+fn a_rest_that_was_changed_is_not_believed() {
+    let (dir, log) = closed_with(3);
+    {
+        let store = SqliteStore::open(dir.path()).unwrap();
+        let rest = crate::rests::rest(&log, 3, Some(1_000));
+        store.put_rests(&[rest]).unwrap();
+        assert_eq!(store.rests().unwrap().len(), 1);
+    }
+    let raw = Connection::open(dir.path().join("snapshots.db")).unwrap();
+    assert_eq!(raw.execute("UPDATE rest SET due_at = 2000", []).unwrap(), 1);
+    drop(raw);
+    let store = SqliteStore::open(dir.path()).unwrap();
+    assert_eq!(store.rests().unwrap(), []);
+}
