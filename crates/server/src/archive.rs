@@ -3,8 +3,11 @@
 use crate::answer::Answer;
 use crate::scope::Scope;
 use serde::de::DeserializeOwned;
-use stagegate_model::WorkspaceId;
+use serde_json::json;
+use stagegate_engine::Archived;
+use stagegate_model::{Json, ReleaseStatus, WorkspaceId};
 use stagegate_store::{ArchiveRecord, Cursor, Store, StoreError};
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// How many records are read at once.
@@ -44,8 +47,63 @@ impl Source {
 }
 
 /// A record that this binary cannot read is passed over: an archive outlives what wrote it.
-fn decode<T: DeserializeOwned>(record: &ArchiveRecord) -> Option<T> {
-    serde_json::from_slice(&record.body).ok()
+fn decode<T: DeserializeOwned>(
+    store: &dyn Store,
+    workspace: WorkspaceId,
+    record: &ArchiveRecord,
+) -> Result<Option<T>, StoreError> {
+    let Ok(mut body) = serde_json::from_slice::<Json>(&record.body) else {
+        return Ok(None);
+    };
+    // What left memory when it had succeeded may have been rolled back since.
+    if record.kind == "release"
+        && body["status"] == json!(ReleaseStatus::Succeeded)
+        && store
+            .archived(workspace, Archived::UNDONE, record.id)?
+            .is_some()
+    {
+        body["status"] = json!(ReleaseStatus::RolledBack);
+    }
+    Ok(serde_json::from_value(body).ok())
+}
+
+fn decode_all<T: DeserializeOwned>(
+    store: &dyn Store,
+    workspace: WorkspaceId,
+    records: &[ArchiveRecord],
+) -> Result<Vec<T>, StoreError> {
+    let mut found = Vec::new();
+    for record in records {
+        found.extend(decode(store, workspace, record)?);
+    }
+    Ok(found)
+}
+
+/// Those of the things with these ids that have left memory.
+pub(crate) async fn several<T>(
+    scope: &Scope,
+    kind: &'static str,
+    ids: Vec<Uuid>,
+) -> Answer<BTreeMap<Uuid, T>>
+where
+    T: DeserializeOwned + Send + 'static,
+{
+    if ids.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    scope
+        .store(move |store, workspace| {
+            let mut found = BTreeMap::new();
+            for id in ids {
+                if let Some(record) = store.archived(workspace, kind, id)?
+                    && let Some(thing) = decode(store, workspace, &record)?
+                {
+                    found.insert(id, thing);
+                }
+            }
+            Ok(found)
+        })
+        .await
 }
 
 /// One thing that left memory.
@@ -53,10 +111,7 @@ pub(crate) async fn one<T>(scope: &Scope, kind: &'static str, id: Uuid) -> Answe
 where
     T: DeserializeOwned + Send + 'static,
 {
-    let record = scope
-        .store(move |store, workspace| store.archived(workspace, kind, id))
-        .await?;
-    Ok(record.as_ref().and_then(decode))
+    Ok(several(scope, kind, vec![id]).await?.remove(&id))
 }
 
 /// The first `limit` things that belong to `parent`.
@@ -69,12 +124,12 @@ pub(crate) async fn of_parent<T>(
 where
     T: DeserializeOwned + Send + 'static,
 {
-    let records = scope
+    scope
         .store(move |store, workspace| {
-            store.archived_of_parent(workspace, kind, parent, None, limit)
+            let records = store.archived_of_parent(workspace, kind, parent, None, limit)?;
+            decode_all(store, workspace, &records)
         })
-        .await?;
-    Ok(records.iter().filter_map(decode).collect())
+        .await
 }
 
 /// At most `wanted` things that `keep` keeps, in the source's order.
@@ -99,7 +154,8 @@ where
                 let Some(last) = page.last() else { break };
                 after = Some(source.cursor(last));
                 scanned += page.len();
-                found.extend(page.iter().filter_map(decode).filter(|it| keep(it)));
+                let things = decode_all(store, workspace, &page)?;
+                found.extend(things.into_iter().filter(|it| keep(it)));
             }
             found.truncate(wanted);
             Ok(found)

@@ -151,7 +151,7 @@ impl Teller<'_> {
     fn resource(&self, id: ResourceId) -> String {
         self.state
             .resource(id)
-            .map_or_else(|| id.to_string(), |resource| resource.name.clone())
+            .map_or_else(|| id.to_string(), |resource| resource.name().to_owned())
     }
 
     /// Some resources by name.

@@ -3,8 +3,8 @@
 use super::applicable::{Applicable, LaneView};
 use crate::rules::deployment_window::{Question, judge};
 use crate::rules::{GateContext, Reason, Verdict, freeze};
-use crate::state::Track;
-use stagegate_model::{PolicyId, Resource, RuleId, Timestamp, Version, VersionStatus};
+use crate::state::{PackedResource, Track};
+use stagegate_model::{PolicyId, RuleId, Timestamp, Version, VersionStatus};
 use std::collections::BTreeMap;
 
 /// One rule as it stands for a version.
@@ -40,7 +40,7 @@ impl LaneView<'_> {
     pub fn gates(
         &self,
         version: &Version,
-        resource: Option<&Resource>,
+        resource: Option<&PackedResource>,
         now: Timestamp,
         asked: &mut Asked,
     ) -> Vec<GateStanding> {
@@ -137,7 +137,7 @@ impl LaneView<'_> {
         version: &Version,
         rule: RuleId,
         kind: &'static str,
-        resource: Option<&Resource>,
+        resource: Option<&PackedResource>,
         now: Timestamp,
     ) -> Option<GateStanding> {
         let state = &self.engine.state;
@@ -199,7 +199,7 @@ impl LaneView<'_> {
     pub fn holds_rollback(
         &self,
         version: &Version,
-        resource: Option<&Resource>,
+        resource: Option<&PackedResource>,
         now: Timestamp,
     ) -> Option<Verdict> {
         let applicable = self.applicable(version, resource);
@@ -236,7 +236,7 @@ impl LaneView<'_> {
     fn judge_windows(
         &self,
         version: &Version,
-        resource: Option<&Resource>,
+        resource: Option<&PackedResource>,
         applicable: &[Applicable<'_>],
         now: Timestamp,
         rollback: bool,

@@ -1,16 +1,26 @@
 //! The state of a workspace: a fold over its log. Nothing here evaluates an expression or reads a clock.
 
 mod apply;
+mod ended;
 mod lane;
 mod packed;
+mod presence;
+mod resource;
 mod runs;
+mod sorted;
 mod variables;
 
+pub use ended::Brief;
+pub(crate) use ended::fingerprint;
 pub use lane::{
     Clock, Good, Held, Lane, LaneKey, Left, Retry, Rollout, Standstill, Success, Target, Track,
     Verified,
 };
 pub use packed::PackedJson;
+use presence::Presence;
+pub use resource::PackedResource;
+use resource::Resources;
+pub use sorted::SortedMap;
 pub use variables::VariableBook;
 pub(crate) use variables::values_of;
 
@@ -22,14 +32,14 @@ use serde::{Deserialize, Serialize};
 use stagegate_model::{
     Deployment, DeploymentId, Digest, EntryId, Environment, EnvironmentId, Freeze, FreezeId, Group,
     GroupId, JobAgent, JobAgentId, JobId, KeyId, Notifier, NotifierId, Policy, PolicyId,
-    PromotionId, ReleaseId, Resource, ResourceId, Role, RuleId, Skip, SkipId, System, SystemId,
-    Timestamp, UserId, VerificationId, Version, VersionId, VersionOrder, Vote, WorkspaceId,
+    PromotionId, ReleaseId, ResourceId, Role, RuleId, Skip, SkipId, System, SystemId, Timestamp,
+    UserId, VerificationId, Version, VersionId, VersionOrder, Vote, WorkspaceId,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// Raised whenever the shape of [`State`] changes, so that an older snapshot is passed over and refolded.
-pub const SNAPSHOT_SCHEMA: u32 = 5;
+pub const SNAPSHOT_SCHEMA: u32 = 6;
 
 /// Everything a workspace's decisions depend on.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -41,9 +51,9 @@ pub struct State {
     pub(crate) systems: BTreeMap<SystemId, Arc<System>>,
     pub(crate) environments: BTreeMap<EnvironmentId, Arc<Environment>>,
     pub(crate) deployments: BTreeMap<DeploymentId, Arc<Deployment>>,
-    pub(crate) resources: BTreeMap<ResourceId, StoredResource>,
+    pub(crate) resources: Resources,
     /// Of resources that are not deleted.
-    pub(crate) identifiers: BTreeMap<String, ResourceId>,
+    pub(crate) identifiers: SortedMap<Box<str>, ResourceId>,
     pub(crate) agents: BTreeMap<JobAgentId, Arc<JobAgent>>,
     pub(crate) policies: BTreeMap<PolicyId, Arc<Policy>>,
     pub(crate) groups: BTreeMap<GroupId, Arc<Group>>,
@@ -62,17 +72,20 @@ pub struct State {
     pub(crate) frozen: BTreeSet<VersionId>,
     pub(crate) votes: BTreeMap<(VersionId, EnvironmentId), BTreeMap<UserId, VoteRecord>>,
     pub(crate) lanes: BTreeMap<LaneKey, Lane>,
-    /// The lanes that have a target on a resource, in order; follows from the lanes. Few for each of many resources.
-    pub(crate) on_resource: BTreeMap<ResourceId, Vec<LaneKey>>,
+    /// Which lanes have a target on which resource; follows from the lanes.
+    #[serde(skip)]
+    pub(crate) on_resource: Presence,
     pub(crate) tracks: BTreeMap<(VersionId, EnvironmentId), Track>,
     pub(crate) promotions: BTreeMap<PromotionId, Promotion>,
-    /// Boxed, as jobs and targets are: ids grow, so the nodes of these trees are half empty.
-    pub(crate) releases: BTreeMap<ReleaseId, Box<Release>>,
-    pub(crate) jobs: BTreeMap<JobId, Box<Job>>,
+    /// Boxed, as jobs are: what moves when one comes or goes between others is small.
+    pub(crate) releases: SortedMap<ReleaseId, Box<Release>>,
+    pub(crate) jobs: SortedMap<JobId, Box<Job>>,
     pub(crate) verifications: BTreeMap<VerificationId, Verification>,
     /// When time alone decides of a job that has not ended; follows from the jobs.
     pub(crate) wakes: BTreeSet<(Timestamp, JobId)>,
     pub(crate) dirty: Dirty,
+    /// Releases that succeeded and have not left memory yet, with the entry in which they did, oldest first.
+    pub(crate) succeeded: VecDeque<(u64, ReleaseId)>,
     /// What left memory since the shell last took it; written in the same transaction as the entry.
     #[serde(skip)]
     pub(crate) archive: Vec<Archived>,
@@ -111,15 +124,6 @@ pub struct Key {
     pub owner: UserId,
     pub role: Role,
     pub revoked: bool,
-}
-
-/// A resource, kept after its deletion while a target still runs a job there.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct StoredResource {
-    pub resource: Arc<Resource>,
-    pub deleted: bool,
-    /// How many release targets are on it.
-    pub targets: u32,
 }
 
 /// The latest vote of a person.
@@ -229,12 +233,12 @@ impl State {
     }
 
     #[must_use]
-    pub fn releases(&self) -> &BTreeMap<ReleaseId, Box<Release>> {
+    pub fn releases(&self) -> &SortedMap<ReleaseId, Box<Release>> {
         &self.releases
     }
 
     #[must_use]
-    pub fn jobs(&self) -> &BTreeMap<JobId, Box<Job>> {
+    pub fn jobs(&self) -> &SortedMap<JobId, Box<Job>> {
         &self.jobs
     }
 
@@ -249,7 +253,7 @@ impl State {
     }
 
     /// Resources that exist, in the order of their ids.
-    pub fn resources(&self) -> impl Iterator<Item = &Arc<Resource>> {
+    pub fn resources(&self) -> impl Iterator<Item = &Arc<PackedResource>> {
         self.resources
             .values()
             .filter(|stored| !stored.deleted)
@@ -258,12 +262,12 @@ impl State {
 
     /// A resource, also one that was deleted while a target still runs a job there.
     #[must_use]
-    pub fn resource(&self, id: ResourceId) -> Option<&Arc<Resource>> {
+    pub fn resource(&self, id: ResourceId) -> Option<&Arc<PackedResource>> {
         self.resources.get(&id).map(|stored| &stored.resource)
     }
 
     #[must_use]
-    pub fn resource_by_identifier(&self, identifier: &str) -> Option<&Arc<Resource>> {
+    pub fn resource_by_identifier(&self, identifier: &str) -> Option<&Arc<PackedResource>> {
         self.resource(*self.identifiers.get(identifier)?)
     }
 
@@ -420,6 +424,12 @@ impl State {
     /// Makes what only follows from the rest, and is in no snapshot, anew.
     pub(crate) fn reindex(&mut self) {
         self.lanes.values_mut().for_each(Lane::reindex);
+        self.on_resource = Presence::default();
+        for (key, lane) in &self.lanes {
+            for resource in lane.targets.keys() {
+                self.on_resource.add(*resource, *key);
+            }
+        }
         for ((version, environment), track) in &mut self.tracks {
             // One of a version that is gone is asked for nothing.
             if let Some(version) = self.versions.get(version) {
@@ -437,7 +447,9 @@ impl State {
     pub fn is_indexed(&self) -> bool {
         let mut anew = self.clone();
         anew.reindex();
-        anew.lanes == self.lanes && anew.tracks == self.tracks
+        anew.lanes == self.lanes
+            && anew.tracks == self.tracks
+            && anew.on_resource == self.on_resource
     }
 
     /// Takes what left memory; to be stored with the entry that was just made.

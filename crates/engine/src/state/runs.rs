@@ -248,7 +248,7 @@ pub struct Measurement {
 /// Something that ended and left memory.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Archived {
-    /// `promotion`, `release`, `job` or `verification`.
+    /// `promotion`, `release`, `job` or `verification`; [`Archived::UNDONE`] for what became of a release since.
     pub kind: &'static str,
     pub id: Uuid,
     /// The release target, where it has one.
@@ -259,6 +259,11 @@ pub struct Archived {
     pub parent: Option<Uuid>,
     /// The thing itself, as JSON.
     pub body: Json,
+}
+
+impl Archived {
+    /// The record beside a release's own, by the release's id, once it was rolled back after it had left memory.
+    pub const UNDONE: &'static str = "undone";
 }
 
 /// Keeps the archive's records in one place: each noun says how it is kept.

@@ -150,7 +150,7 @@ pub(crate) async fn told(scope: &Scope, id: PromotionId) -> Answer<Told> {
             let place = |job: &Job| {
                 let id = job.target.resource;
                 let resource = state.resource(id);
-                resource.map_or_else(|| id.to_string(), |it| it.name.clone())
+                resource.map_or_else(|| id.to_string(), |it| it.name().to_owned())
             };
             let mut promotion = wire::promotion(engine, current, now);
             people.promotion(&mut promotion);

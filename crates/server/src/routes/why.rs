@@ -1,14 +1,19 @@
 //! Why a version is, or is not, in an environment, and when it will be.
 
 use crate::answer::{Answer, Failure, Json};
+use crate::archive;
 use crate::body::Query;
 use crate::people::People;
 use crate::references;
 use crate::scope::Scope;
 use crate::wire;
 use stagegate_api as api;
-use stagegate_engine::{Engine, LaneKey, Link, Need, State, TargetState};
+use stagegate_engine::{Engine, LaneKey, Link, Need, Release, State, TargetState};
 use stagegate_model::Timestamp;
+use uuid::Uuid;
+
+/// Of how many targets the variables are read that have left memory.
+const VARIABLES_READ_MAX: usize = 1_000;
 
 pub(super) async fn get(
     scope: Scope,
@@ -16,7 +21,8 @@ pub(super) async fn get(
 ) -> Answer<Json<api::Why>> {
     let now = scope.now();
     let people = People::of(&scope).await?;
-    let mut why = scope.ask(move |engine| ask(engine, &query, now)).await?;
+    let told = scope.ask(move |engine| ask(engine, &query, now)).await?;
+    let mut why = told.complete(&scope).await?;
     people.why(&mut why);
     Ok(Json(why))
 }
@@ -29,13 +35,16 @@ pub(super) async fn chain(
     let now = scope.now();
     let people = People::of(&scope).await?;
     let look = move |engine: &Engine| ask_chain(engine, &query, now);
-    let mut chain = scope.ask(look).await?;
+    let (mut chain, environments) = scope.ask(look).await?;
+    for told in environments {
+        chain.environments.push(told.complete(&scope).await?);
+    }
     chain.summary = people.tell(&chain.summary);
     chain.environments.iter_mut().for_each(|it| people.why(it));
     Ok(Json(chain))
 }
 
-fn ask(engine: &Engine, query: &api::WhyQuery, now: Timestamp) -> Answer<api::Why> {
+fn ask(engine: &Engine, query: &api::WhyQuery, now: Timestamp) -> Answer<Told> {
     let state = engine.state();
     let deployment = references::deployment(state, &query.deployment)?;
     let environment = references::environment(state, &query.environment)?;
@@ -54,19 +63,46 @@ fn ask(engine: &Engine, query: &api::WhyQuery, now: Timestamp) -> Answer<api::Wh
     Ok(told(engine, &link))
 }
 
-fn ask_chain(engine: &Engine, query: &api::WhyChainQuery, now: Timestamp) -> Answer<api::WhyChain> {
+fn ask_chain(
+    engine: &Engine,
+    query: &api::WhyChainQuery,
+    now: Timestamp,
+) -> Answer<(api::WhyChain, Vec<Told>)> {
     let state = engine.state();
     let deployment = references::deployment(state, &query.deployment)?;
     let version = references::version(state, deployment.id, query.version.as_deref())?;
     let chain = engine
         .chain(version.id, now)
         .ok_or_else(|| Failure::no_such("version", &version.tag))?;
-    Ok(api::WhyChain {
+    let environments = chain.links.iter().map(|it| told(engine, it)).collect();
+    let whole = api::WhyChain {
         deployment: wire::deployment_ref(state, chain.deployment),
         version: wire::version_ref(state, chain.version),
         summary: chain.summary.clone(),
-        environments: chain.links.iter().map(|it| told(engine, it)).collect(),
-    })
+        environments: Vec::new(),
+    };
+    Ok((whole, environments))
+}
+
+/// An answer, but for what has left memory.
+struct Told {
+    why: api::Why,
+    /// Releases of which the variables are to be told, by the places of their targets.
+    gone: Vec<(usize, Uuid)>,
+}
+
+impl Told {
+    async fn complete(self, scope: &Scope) -> Answer<api::Why> {
+        let mut why = self.why;
+        let ids = self.gone.iter().map(|(_, id)| *id).collect();
+        let found = archive::several::<Release>(scope, "release", ids).await?;
+        for (place, id) in self.gone {
+            if let (Some(target), Some(release)) = (why.targets.get_mut(place), found.get(&id)) {
+                target.variables = wire::resolved_variables(&release.variables);
+            }
+        }
+        Ok(why)
+    }
 }
 
 fn need(state: &State, it: &Need) -> api::Need {
@@ -88,7 +124,7 @@ fn need(state: &State, it: &Need) -> api::Need {
     }
 }
 
-fn told(engine: &Engine, link: &Link) -> api::Why {
+fn told(engine: &Engine, link: &Link) -> Told {
     let state = engine.state();
     let it = &link.explanation;
     let status = match (it.status, &it.stopped) {
@@ -96,7 +132,17 @@ fn told(engine: &Engine, link: &Link) -> api::Why {
         (None, Some(stopped)) => stopped.code.to_owned(),
         (None, None) => "none".to_owned(),
     };
-    api::Why {
+    let latest = |resource| {
+        let target = state.lane(it.lane)?.targets.get(&resource)?;
+        state.latest(target)
+    };
+    let gone = it.targets.iter().enumerate().filter_map(|(place, target)| {
+        let latest = latest(target.resource).filter(|it| it.variables)?;
+        let there = state.releases().contains_key(&latest.id);
+        (!there).then_some((place, latest.id.0))
+    });
+    let gone = gone.take(VARIABLES_READ_MAX).collect();
+    let why = api::Why {
         story: link.story.clone(),
         waits_for: link.needs.iter().map(|it| need(state, it)).collect(),
         deployment: wire::deployment_ref(state, it.lane.deployment),
@@ -112,7 +158,7 @@ fn told(engine: &Engine, link: &Link) -> api::Why {
             .map(|target| api::WhyTarget {
                 resource: state
                     .resource(target.resource)
-                    .map_or_else(|| target.resource.to_string(), |it| it.name.clone()),
+                    .map_or_else(|| target.resource.to_string(), |it| it.name().to_owned()),
                 current: target.current.map(|id| wire::tag(state, id)),
                 latest: target.latest.map(|id| wire::tag(state, id)),
                 state: match target.state {
@@ -132,5 +178,6 @@ fn told(engine: &Engine, link: &Link) -> api::Why {
             })
             .collect(),
         earliest: it.earliest.map(|at| at.to_string()),
-    }
+    };
+    Told { why, gone }
 }

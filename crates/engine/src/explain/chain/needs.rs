@@ -218,8 +218,8 @@ fn on(engine: &Engine, targets: &[&TargetStanding], state: TargetState) -> Optio
         .filter(|it| it.state == state && (state != TargetState::Waiting || !it.reason.is_empty()))
         .collect();
     let first = standing.first()?;
-    let name = engine.state.resource(first.resource).map(|it| &it.name);
-    let name = name.map_or("", String::as_str);
+    let name = engine.state.resource(first.resource).map(|it| it.name());
+    let name = name.unwrap_or_default();
     let more = match standing.len() - 1 {
         0 => String::new(),
         more => format!(", and {more} more like it"),

@@ -6,7 +6,7 @@ use stagegate_model::{DeploymentId, EnvironmentId, ResourceId, VersionId};
 impl State {
     /// What a deployment has on a resource may have changed: marks the lanes of other deployments that asked.
     pub(super) fn touch_neighbours(&mut self, own: DeploymentId, resource: ResourceId) {
-        let lanes = self.on_resource.get(&resource).into_iter().flatten();
+        let lanes = self.on_resource.lanes(resource).iter();
         let asking = lanes.filter(|key| {
             let lane = self.lanes.get(key);
             key.deployment != own && lane.is_some_and(|it| it.asked_about.contains(&resource))
@@ -28,7 +28,7 @@ impl State {
                 .lanes
                 .get(&key)
                 .and_then(|it| it.targets.get(&resource));
-            let current = target.and_then(|it| state.releases.get(&it.current?));
+            let current = target.and_then(|it| state.current(it));
             environment.is_none_or(|it| it == key.environment)
                 && current.is_some_and(|it| it.version == version)
         });
