@@ -27,7 +27,7 @@ impl Catalog for State {
     }
 
     fn resource_by_identifier(&self, identifier: &str) -> Option<Resource> {
-        owned(State::resource_by_identifier(self, identifier))
+        State::resource_by_identifier(self, identifier).map(|it| it.whole())
     }
 
     fn environment_by_name(&self, name: &str) -> Option<Environment> {
@@ -80,7 +80,7 @@ impl Catalog for State {
     }
 
     fn resources(&self) -> Vec<Resource> {
-        all(State::resources(self))
+        State::resources(self).map(|it| it.whole()).collect()
     }
 
     fn environments(&self) -> Vec<Environment> {

@@ -13,7 +13,7 @@ use crate::expressions::{
 };
 use crate::limits::{self, LimitsOf};
 use crate::rules;
-use crate::state::{State, same_name};
+use crate::state::{PackedResource, State, same_name};
 use stagegate_expressions::template;
 use stagegate_model::{
     Change, Deployment, DeploymentId, Environment, EnvironmentId, Fact, JobAgent, JobAgentId,
@@ -36,7 +36,7 @@ pub struct Draft<'s> {
     systems: Overlay<SystemId, System>,
     environments: Overlay<EnvironmentId, Environment>,
     deployments: Overlay<DeploymentId, Deployment>,
-    resources: Overlay<ResourceId, Resource>,
+    resources: Overlay<ResourceId, PackedResource>,
     agents: Overlay<JobAgentId, JobAgent>,
     policies: Overlay<PolicyId, Policy>,
     notifiers: Overlay<NotifierId, Notifier>,
@@ -252,7 +252,7 @@ impl<'s> Draft<'s> {
         check_name("identifier", &resource.identifier)?;
         check_name("kind", &resource.kind)?;
         let holder = self.identifiers.get(&resource.identifier).or_else(|| {
-            let known = self.state.identifiers.get(&resource.identifier);
+            let known = self.state.identifiers.get(resource.identifier.as_str());
             // This draft may have deleted or renamed the one that has it so far.
             known.filter(|id| !self.resources.contains_key(id))
         });
@@ -268,21 +268,16 @@ impl<'s> Draft<'s> {
             Some(changed) => changed.as_ref(),
             None => base.map(|stored| &stored.resource),
         };
-        if old.is_some_and(|old| {
-            Resource {
-                updated_at: old.updated_at,
-                ..resource.clone()
-            } == **old
-        }) {
+        let packed = PackedResource::from(&resource);
+        if old.is_some_and(|old| packed.is_but_for_time(old)) {
             return Ok(());
         }
         if let Some(Some(renamed)) = self.resources.get(&resource.id) {
-            self.identifiers.remove(&renamed.identifier);
+            self.identifiers.remove(renamed.identifier());
         }
         self.identifiers
             .insert(resource.identifier.clone(), resource.id);
-        self.resources
-            .insert(resource.id, Some(Arc::new(resource.clone())));
+        self.resources.insert(resource.id, Some(Arc::new(packed)));
         self.facts.push(Fact::ResourcePut { resource });
         Ok(())
     }
@@ -483,8 +478,8 @@ impl<'s> Draft<'s> {
         };
         let identifier = known
             .ok_or_else(|| missing("resource", id))?
-            .identifier
-            .clone();
+            .identifier()
+            .to_owned();
         self.identifiers.remove(&identifier);
         self.delete_variables_on(id);
         self.resources.insert(id, None);

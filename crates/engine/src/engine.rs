@@ -2,7 +2,7 @@
 
 use crate::expressions::Compiled;
 use crate::handle;
-use crate::resource_index::ResourceIndex;
+use crate::resource_index::{ResourceIndex, Seen};
 use crate::settle::{self, Turn};
 use crate::state::State;
 use stagegate_expressions::cel::Program;
@@ -41,7 +41,7 @@ impl Engine {
         state.mark_all();
         Self {
             compiled: Compiled::build(&state),
-            resources: ResourceIndex::of(state.resources().map(|it| &**it)),
+            resources: ResourceIndex::of(state.resources().map(|it| (&**it).into())),
             state,
             conditions: BTreeMap::new(),
         }
@@ -63,6 +63,7 @@ impl Engine {
         for fact in &entry.facts {
             self.fold(fact);
         }
+        self.state.retire();
         self.state.archive.clear();
         // What follows from a fact follows once: to order it again after a restart would repeat what has failed since, or
         // was undone by a person.
@@ -75,13 +76,17 @@ impl Engine {
     pub(crate) fn fold(&mut self, fact: &Fact) {
         let before = |id| {
             let stored = self.state.resources.get(id);
-            stored.filter(|it| !it.deleted).map(|it| &*it.resource)
+            let stored = stored.filter(|it| !it.deleted);
+            stored.map(|it| Seen::from(&*it.resource))
         };
         match fact {
-            Fact::ResourcePut { resource } => self.resources.put(before(&resource.id), resource),
+            Fact::ResourcePut { resource } => {
+                let before = before(&resource.id);
+                self.resources.put(before.as_ref(), &resource.into());
+            }
             Fact::ResourceDeleted { id } => {
                 if let Some(resource) = before(id) {
-                    self.resources.remove(resource);
+                    self.resources.remove(&resource);
                 }
             }
             _ => {}
@@ -128,6 +133,8 @@ impl Engine {
                 time: head.time,
                 ..head
             };
+        } else {
+            self.state.retire();
         }
         facts
     }

@@ -248,7 +248,7 @@ impl Engine {
         &self,
         view: &LaneView<'_>,
         version: &Version,
-        resource: Option<&stagegate_model::Resource>,
+        resource: Option<&crate::state::PackedResource>,
         open: bool,
         now: Timestamp,
     ) -> Vec<GateStanding> {
@@ -471,7 +471,7 @@ impl Engine {
             version.map_or("", |it| it.tag.as_str())
         };
         if let Some(order) = lane.orders.get(&resource) {
-            let blocked = target.block.as_ref();
+            let blocked = target.block.as_deref();
             let blocked = blocked.map_or_else(String::new, |it| format!("; {}", it.message));
             let message = format!("it {}{blocked}", self.ordered(order));
             let state = if order.version == version.id {
@@ -516,9 +516,8 @@ impl Engine {
         version: &Version,
         now: Timestamp,
     ) -> TargetStanding {
-        let release = |id| self.state.releases.get(&id);
-        let current = target.current.and_then(release);
-        let latest = target.latest.and_then(release);
+        let current = self.state.current(target);
+        let latest = self.state.latest(target);
         let active = target.active.and_then(|id| self.state.jobs.get(&id));
         let (state, mut reason) = if let Some(job) = active {
             let tag = self
@@ -552,7 +551,9 @@ impl Engine {
                 Some(_) => (TargetState::Succeeded, String::new()),
                 None => (
                     TargetState::Failed,
-                    latest.map_or_else(String::new, |it| it.reason.clone()),
+                    latest
+                        .and_then(|it| self.state.releases.get(&it.id))
+                        .map_or_else(String::new, |it| it.reason.clone()),
                 ),
             }
         } else if target.latest_order > Some(version.order()) {
@@ -562,7 +563,7 @@ impl Engine {
             (TargetState::Newer, format!("it has {tag}"))
         } else if let Some(block) = target
             .block
-            .as_ref()
+            .as_deref()
             .filter(|block| block.version == version.id)
         {
             (TargetState::Blocked, block.message.clone())

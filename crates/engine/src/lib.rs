@@ -49,9 +49,9 @@ pub use rules::verification::{MetricOutcome, metric_outcome, next_due};
 pub use rules::{Action, REGISTRY, Reason, RuleKind, Verdict, documentation};
 pub use settle::Resolution;
 pub use state::{
-    Archived, Cancel, Clock, Good, Head, Held, Job, Key, Lane, LaneKey, Lost, Measurement,
-    MetricRun, Ordered, PackedJson, Promotion, Release, Retry, Rollout, SNAPSHOT_SCHEMA,
-    Standstill, State, Success, Target, Track, VariableBook, Verification, Verified, VoteRecord,
-    WorkspaceInfo,
+    Archived, Brief, Cancel, Clock, Good, Head, Held, Job, Key, Lane, LaneKey, Lost, Measurement,
+    MetricRun, Ordered, PackedJson, PackedResource, Promotion, Release, Retry, Rollout,
+    SNAPSHOT_SCHEMA, SortedMap, Standstill, State, Success, Target, Track, VariableBook,
+    Verification, Verified, VoteRecord, WorkspaceInfo,
 };
 pub use touched::{Touched, touched};

@@ -64,7 +64,7 @@ impl State {
         resource: ResourceId,
         own: DeploymentId,
     ) -> impl Iterator<Item = Neighbour<'_>> {
-        let lanes = self.on_resource.get(&resource).into_iter().flatten();
+        let lanes = self.on_resource.lanes(resource).iter();
         lanes
             .filter(move |key| key.deployment != own)
             .filter_map(move |key| {
@@ -83,7 +83,7 @@ impl State {
     /// rolled back, rejected or quarantined.
     fn runs(&self, key: LaneKey, target: &Target) -> Result<Running<'_>, String> {
         let known = |id| {
-            let release = self.releases.get(&id)?;
+            let release = self.brief(target, id)?;
             Some((release, self.versions.get(&release.version)?))
         };
         let Some((release, version)) = target.current.and_then(known) else {
@@ -108,7 +108,9 @@ impl State {
         if !is_usable(self, key.environment, version.id) {
             return Err(format!("{tag} is quarantined"));
         }
-        let since = release.ended_at.unwrap_or(release.created_at);
-        Ok(Running { version, since })
+        Ok(Running {
+            version,
+            since: release.at,
+        })
     }
 }

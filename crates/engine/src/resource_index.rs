@@ -1,6 +1,7 @@
 //! Which resources have which kind and metadata: what a selector over all of them is answered from. A cache, made anew
 //! from the state and kept by every fact that changes a resource.
 
+use crate::state::{PackedResource, SortedMap};
 use roaring::RoaringBitmap;
 use stagegate_expressions::cel::{Program, Requirement, Test};
 use stagegate_model::{Resource, ResourceId};
@@ -10,7 +11,7 @@ use std::ops::Bound;
 /// The index. Resources have small numbers in it, which are given again when one is deleted.
 #[derive(Clone, Default)]
 pub(crate) struct ResourceIndex {
-    numbers: BTreeMap<ResourceId, u32>,
+    numbers: SortedMap<ResourceId, u32>,
     ids: Vec<Option<ResourceId>>,
     unused: Vec<u32>,
     kinds: Values,
@@ -27,39 +28,79 @@ enum Holders {
     Many(Box<RoaringBitmap>),
 }
 
+/// What is indexed of a resource.
+pub(crate) struct Seen<'r> {
+    id: ResourceId,
+    kind: &'r str,
+    /// In the order of the keys.
+    pairs: Vec<(&'r str, &'r str)>,
+}
+
+impl<'r> From<&'r Resource> for Seen<'r> {
+    fn from(resource: &'r Resource) -> Self {
+        let pairs = resource.metadata.iter();
+        Self {
+            id: resource.id,
+            kind: &resource.kind,
+            pairs: pairs
+                .map(|(key, value)| (key.as_str(), value.as_str()))
+                .collect(),
+        }
+    }
+}
+
+impl<'r> From<&'r PackedResource> for Seen<'r> {
+    fn from(resource: &'r PackedResource) -> Self {
+        Self {
+            id: resource.id,
+            kind: resource.kind(),
+            pairs: resource.pairs().collect(),
+        }
+    }
+}
+
+impl Seen<'_> {
+    fn has(&self, pair: (&str, &str)) -> bool {
+        self.pairs.binary_search(&pair).is_ok()
+    }
+}
+
 impl ResourceIndex {
     /// An index of these resources.
-    pub fn of<'r>(resources: impl Iterator<Item = &'r Resource>) -> Self {
+    pub fn of<'r>(resources: impl Iterator<Item = Seen<'r>>) -> Self {
         let mut index = Self::default();
         for resource in resources {
-            index.put(None, resource);
+            index.put(None, &resource);
         }
         index
     }
 
     /// A resource is created, or is no longer what it was `before`.
-    pub fn put(&mut self, before: Option<&Resource>, resource: &Resource) {
+    pub fn put(&mut self, before: Option<&Seen<'_>>, resource: &Seen<'_>) {
         let number = self.number_of(resource.id);
         let before = before.filter(|it| it.id == resource.id);
         if before.is_none_or(|before| before.kind != resource.kind) {
             if let Some(before) = before {
-                take(&mut self.kinds, &before.kind, number);
+                take(&mut self.kinds, before.kind, number);
             }
-            give(&mut self.kinds, &resource.kind, number);
+            give(&mut self.kinds, resource.kind, number);
         }
-        for (key, value) in before.iter().flat_map(|before| &before.metadata) {
-            if resource.metadata.get(key) != Some(value) {
+        for (key, value) in before
+            .iter()
+            .flat_map(|before| before.pairs.iter().copied())
+        {
+            if !resource.has((key, value)) {
                 self.take_pair(key, value, number);
             }
         }
-        for (key, value) in &resource.metadata {
-            if before.is_some_and(|before| before.metadata.get(key) == Some(value)) {
+        for (key, value) in resource.pairs.iter().copied() {
+            if before.is_some_and(|before| before.has((key, value))) {
                 continue;
             }
-            match self.metadata.get_mut(key.as_str()) {
+            match self.metadata.get_mut(key) {
                 Some(values) => give(values, value, number),
                 None => {
-                    let values = self.metadata.entry(key.as_str().into()).or_default();
+                    let values = self.metadata.entry(key.into()).or_default();
                     give(values, value, number);
                 }
             }
@@ -67,12 +108,12 @@ impl ResourceIndex {
     }
 
     /// A resource is deleted.
-    pub fn remove(&mut self, resource: &Resource) {
+    pub fn remove(&mut self, resource: &Seen<'_>) {
         let Some(number) = self.numbers.remove(&resource.id) else {
             return;
         };
-        take(&mut self.kinds, &resource.kind, number);
-        for (key, value) in &resource.metadata {
+        take(&mut self.kinds, resource.kind, number);
+        for (key, value) in resource.pairs.iter().copied() {
             self.take_pair(key, value, number);
         }
         if let Some(id) = self.ids.get_mut(number as usize) {
@@ -238,7 +279,7 @@ mod tests {
             resource(2, "Host", &[("env", "test"), ("zone", "eu-2")]),
             resource(4, "Cluster", &[]),
         ];
-        let mut index = ResourceIndex::of(all.iter());
+        let mut index = ResourceIndex::of(all.iter().map(Seen::from));
         let expect = [
             ("resource.metadata[\"env\"] == \"prod\"", Some(vec![1, 3])),
             (
@@ -273,9 +314,9 @@ mod tests {
         }
         // One moves, one goes, one comes and takes its number.
         let moved = resource(1, "Host", &[("env", "test"), ("rack", "r1")]);
-        index.put(Some(&all[1]), &moved);
-        index.remove(&all[0]);
-        index.put(None, &resource(9, "Host", &[("env", "prod")]));
+        index.put(Some(&(&all[1]).into()), &(&moved).into());
+        index.remove(&(&all[0]).into());
+        index.put(None, &(&resource(9, "Host", &[("env", "prod")])).into());
         assert_eq!(
             found(&index, "resource.metadata.env == \"prod\""),
             Some(vec![9])

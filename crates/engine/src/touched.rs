@@ -133,7 +133,9 @@ fn touch(state: &State, fact: &Fact, touched: &mut BTreeSet<Touched>) {
             touched.insert(("version", order.version.0));
             touched.insert(("environment", target.environment.0));
             touched.extend(order.by.map(|user| ("user", user.0)));
-            let undone = order.of.and_then(|id| state.releases.get(&id));
+            let lane = state.lane((*target).into());
+            let known = lane.and_then(|lane| lane.targets.get(&target.resource));
+            let undone = known.and_then(|it| state.brief(it, order.of?));
             touched.extend(undone.map(|release| ("promotion", release.promotion.0)));
             let there = state.track(order.version, target.environment);
             let promotion = there.and_then(|track| track.promotion);
@@ -144,7 +146,7 @@ fn touch(state: &State, fact: &Fact, touched: &mut BTreeSet<Touched>) {
             // What the target has now is whose story this belongs to.
             let lane = state.lane((*target).into());
             let known = lane.and_then(|lane| lane.targets.get(&target.resource));
-            let latest = known.and_then(|it| state.releases.get(&it.latest?));
+            let latest = known.and_then(|it| state.latest(it));
             touched.extend(latest.map(|release| ("promotion", release.promotion.0)));
         }
         Fact::PromotionCancelRequested { id, .. } => promotion_and_version(state, *id, touched),

@@ -27,6 +27,8 @@ pub enum View<'a> {
     Object(&'a dyn Object),
     /// A JSON value, read in place.
     Json(&'a Value),
+    /// A JSON value that is kept as text, and read when it is asked for; a text that is none is null.
+    JsonText(&'a str),
 }
 
 /// Something with named fields: a struct or a map of the caller.
@@ -62,6 +64,7 @@ impl fmt::Debug for View<'_> {
             View::TimestampMillis(value) => write!(f, "TimestampMillis({value})"),
             View::Object(object) => f.debug_tuple("Object").field(&object.keys()).finish(),
             View::Json(value) => f.debug_tuple("Json").field(value).finish(),
+            View::JsonText(text) => f.debug_tuple("JsonText").field(text).finish(),
         }
     }
 }

@@ -3,8 +3,11 @@
 use crate::answer::Answer;
 use crate::scope::Scope;
 use serde::de::DeserializeOwned;
-use stagegate_model::WorkspaceId;
+use serde_json::json;
+use stagegate_engine::Archived;
+use stagegate_model::{Json, ReleaseStatus, WorkspaceId};
 use stagegate_store::{ArchiveRecord, Cursor, Store, StoreError};
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// How many records are read at once.
@@ -48,31 +51,90 @@ pub(crate) fn decode<T: DeserializeOwned>(record: &ArchiveRecord) -> Option<T> {
     serde_json::from_slice(&record.body).ok()
 }
 
+/// The same, of what may have changed since it left memory.
+fn decode_as_now<T: DeserializeOwned>(
+    store: &dyn Store,
+    workspace: WorkspaceId,
+    record: &ArchiveRecord,
+) -> Result<Option<T>, StoreError> {
+    if record.kind != "release" {
+        return Ok(decode(record));
+    }
+    let Ok(mut body) = serde_json::from_slice::<Json>(&record.body) else {
+        return Ok(None);
+    };
+    // What left memory when it had succeeded may have been rolled back since.
+    if body["status"] == json!(ReleaseStatus::Succeeded)
+        && store
+            .archived(workspace, Archived::UNDONE, record.id)?
+            .is_some()
+    {
+        body["status"] = json!(ReleaseStatus::RolledBack);
+    }
+    Ok(serde_json::from_value(body).ok())
+}
+
+fn decode_all<T: DeserializeOwned>(
+    store: &dyn Store,
+    workspace: WorkspaceId,
+    records: &[ArchiveRecord],
+) -> Result<Vec<T>, StoreError> {
+    let mut found = Vec::new();
+    for record in records {
+        found.extend(decode_as_now(store, workspace, record)?);
+    }
+    Ok(found)
+}
+
+/// Those of the things with these ids that have left memory.
+pub(crate) async fn several<T>(
+    scope: &Scope,
+    kind: &'static str,
+    ids: Vec<Uuid>,
+) -> Answer<BTreeMap<Uuid, T>>
+where
+    T: DeserializeOwned + Send + 'static,
+{
+    if ids.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    scope
+        .store(move |store, workspace| {
+            let mut found = BTreeMap::new();
+            for id in ids {
+                if let Some(record) = store.archived(workspace, kind, id)?
+                    && let Some(thing) = decode_as_now(store, workspace, &record)?
+                {
+                    found.insert(id, thing);
+                }
+            }
+            Ok(found)
+        })
+        .await
+}
+
 /// One thing that left memory.
 pub(crate) async fn one<T>(scope: &Scope, kind: &'static str, id: Uuid) -> Answer<Option<T>>
 where
     T: DeserializeOwned + Send + 'static,
 {
-    let record = scope
-        .store(move |store, workspace| store.archived(workspace, kind, id))
-        .await?;
-    Ok(record.as_ref().and_then(decode))
+    Ok(several(scope, kind, vec![id]).await?.remove(&id))
 }
 
-/// Things that left memory, in the order of their ids; `None` for one that is not there.
-pub(crate) async fn several<T>(
+/// The first `limit` things that belong to `parent`.
+pub(crate) async fn of_parent<T>(
     scope: &Scope,
     kind: &'static str,
-    ids: Vec<Uuid>,
-) -> Answer<Vec<Option<T>>>
+    parent: Uuid,
+    limit: usize,
+) -> Answer<Vec<T>>
 where
     T: DeserializeOwned + Send + 'static,
 {
     scope
         .store(move |store, workspace| {
-            let one = |id: &Uuid| store.archived(workspace, kind, *id);
-            let found = ids.iter().map(|id| Ok(one(id)?.as_ref().and_then(decode)));
-            found.collect()
+            let records = store.archived_of_parent(workspace, kind, parent, None, limit)?;
+            decode_all(store, workspace, &records)
         })
         .await
 }
@@ -99,7 +161,8 @@ where
                 let Some(last) = page.last() else { break };
                 after = Some(source.cursor(last));
                 scanned += page.len();
-                found.extend(page.iter().filter_map(decode).filter(|it| keep(it)));
+                let things = decode_all(store, workspace, &page)?;
+                found.extend(things.into_iter().filter(|it| keep(it)));
             }
             found.truncate(wanted);
             Ok(found)

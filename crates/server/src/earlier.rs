@@ -168,7 +168,7 @@ fn none(state: &State, key: TargetKey, meant: Meant) -> Rejection {
 pub(crate) fn newest_there(state: &State, targets: &[TargetKey]) -> Option<VersionId> {
     let order = |key: &TargetKey| -> Option<(Timestamp, VersionId)> {
         let target = state.lane((*key).into())?.targets.get(&key.resource)?;
-        let latest = state.releases().get(&target.latest?)?;
+        let latest = state.latest(target)?;
         let version = state.versions().get(&latest.version)?;
         Some((version.created_at, version.id))
     };

@@ -238,7 +238,7 @@ fn environment(
 /// How many targets were last given something past the gates.
 fn past_the_gates(state: &State, lane: LaneKey) -> usize {
     let targets = state.lane(lane).into_iter().flat_map(|it| &it.targets);
-    let latest = targets.filter_map(|(_, target)| state.releases().get(&target.latest?));
+    let latest = targets.filter_map(|(_, target)| state.latest(target));
     latest
         .filter(|release| release.kind == StartKind::BreakGlass)
         .count()

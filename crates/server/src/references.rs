@@ -1,9 +1,8 @@
 //! Things as people name them in queries: by id, slug, name or tag.
 
 use crate::answer::{Answer, Failure};
-use stagegate_engine::{LaneKey, State};
-use stagegate_model::{Deployment, DeploymentId, Environment, Resource, ResourceId, Version};
-use std::collections::BTreeMap;
+use stagegate_engine::{LaneKey, PackedResource, SortedMap, State};
+use stagegate_model::{Deployment, DeploymentId, Environment, ResourceId, Version};
 use std::sync::Arc;
 
 /// A deployment by slug, id or name.
@@ -42,7 +41,7 @@ pub(crate) fn environment<'s>(state: &'s State, text: &str) -> Answer<&'s Arc<En
 }
 
 /// A resource by identifier or id.
-pub(crate) fn resource<'s>(state: &'s State, text: &str) -> Answer<&'s Arc<Resource>> {
+pub(crate) fn resource<'s>(state: &'s State, text: &str) -> Answer<&'s Arc<PackedResource>> {
     let by_id = || state.resource(text.parse().ok()?);
     state
         .resource_by_identifier(text)
@@ -54,9 +53,9 @@ pub(crate) fn resource<'s>(state: &'s State, text: &str) -> Answer<&'s Arc<Resou
 pub(crate) fn target(state: &State, lane: LaneKey, text: &str) -> Answer<ResourceId> {
     let targets = state.lane(lane).map(|it| &it.targets);
     let named = || {
-        let resources = targets.into_iter().flat_map(BTreeMap::keys);
+        let resources = targets.into_iter().flat_map(SortedMap::keys);
         let mut known = resources.filter_map(|id| state.resource(*id));
-        known.find(|it| it.name.to_lowercase() == text.to_lowercase())
+        known.find(|it| it.name().to_lowercase() == text.to_lowercase())
     };
     let found = match resource(state, text) {
         Ok(found) => found,
@@ -65,7 +64,7 @@ pub(crate) fn target(state: &State, lane: LaneKey, text: &str) -> Answer<Resourc
     if targets.is_some_and(|it| it.contains_key(&found.id)) {
         return Ok(found.id);
     }
-    let failure = Failure::no_such("release target", &found.name).at("resource");
+    let failure = Failure::no_such("release target", found.name()).at("resource");
     Err(failure.hint("the selectors of the environment and of the deployment must both match it"))
 }
 

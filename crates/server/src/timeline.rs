@@ -68,16 +68,17 @@ impl Known {
             return Ok(false);
         }
         let found = jobs.iter().map(|id| id.0).collect();
-        let found: Vec<Option<Job>> = archive::several(scope, "job", found).await?;
-        let found = found.iter().map(|job| {
-            let job = job.as_ref()?;
-            Some((job.promotion, job.target.resource))
+        let found: BTreeMap<_, Job> = archive::several(scope, "job", found).await?;
+        let learnt = jobs.into_iter().map(|id| {
+            let job = found.get(&id.0);
+            (id, job.map(|job| (job.promotion, job.target.resource)))
         });
-        self.jobs.extend(jobs.into_iter().zip(found));
+        self.jobs.extend(learnt);
         let found = releases.iter().map(|id| id.0).collect();
-        let found: Vec<Option<Release>> = archive::several(scope, "release", found).await?;
-        let found = found.iter().map(|it| it.as_ref().map(|it| it.promotion));
-        self.releases.extend(releases.into_iter().zip(found));
+        let found: BTreeMap<_, Release> = archive::several(scope, "release", found).await?;
+        let learnt = releases.into_iter();
+        let learnt = learnt.map(|id| (id, found.get(&id.0).map(|it| it.promotion)));
+        self.releases.extend(learnt);
         Ok(true)
     }
 }
@@ -207,7 +208,7 @@ impl Teller<'_> {
     fn resource(&self, id: ResourceId) -> String {
         self.state
             .resource(id)
-            .map_or_else(|| id.to_string(), |resource| resource.name.clone())
+            .map_or_else(|| id.to_string(), |resource| resource.name().to_owned())
     }
 
     /// Some resources by name, of these and so many more.

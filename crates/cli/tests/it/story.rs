@@ -216,7 +216,7 @@ impl World {
             deployment: "api".to_owned(),
             environment: "production".to_owned(),
             version: Some(tag.to_owned()),
-            resource: None,
+            ..WhyQuery::default()
         };
         self.in_workspace(|it| async move { it.why(&query).await.unwrap() })
     }

@@ -180,7 +180,7 @@ impl<'a> Sight<'a> {
         self.state(|state| {
             for id in told().flat_map(|it| &it.targets) {
                 let resource = state.resource(*id);
-                let name = resource.map(|resource| (*id, resource.name.clone()));
+                let name = resource.map(|resource| (*id, resource.name().to_owned()));
                 names.resources.extend(name);
             }
             for id in told().filter_map(|it| it.back_to) {

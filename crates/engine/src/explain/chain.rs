@@ -211,7 +211,7 @@ impl<'e> Links<'e> {
 fn upstreams(
     view: &LaneView<'_>,
     version: &Version,
-    resource: Option<&stagegate_model::Resource>,
+    resource: Option<&crate::state::PackedResource>,
 ) -> BTreeMap<RuleId, Vec<EnvironmentId>> {
     let state = &view.engine.state;
     let classes = view.classes();

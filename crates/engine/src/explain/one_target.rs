@@ -58,7 +58,7 @@ impl Engine {
 
     /// `p1 in Production`
     fn place(&self, view: &LaneView<'_>, resource: ResourceId) -> String {
-        let name = self.state.resource(resource).map(|it| it.name.as_str());
+        let name = self.state.resource(resource).map(|it| it.name());
         format!("{} in {}", name.unwrap_or_default(), view.environment.name)
     }
 

@@ -7,7 +7,6 @@ use crate::settle::LaneView;
 use crate::state::{Lane, Target};
 use stagegate_model::{ResourceId, Timestamp, VerificationStatus, Version};
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
 
 /// Lanes of at most so many targets are looked at whole; of larger ones samples are.
 const WHOLE_MAX: usize = 100;
@@ -150,8 +149,7 @@ impl Engine {
         let ids: Vec<ResourceId> = match shown {
             Shown::All => Vec::new(),
             Shown::Page { after, limit } => {
-                let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-                let behind = lane.targets.range((from, Bound::Unbounded));
+                let behind = lane.targets.behind(after.as_ref());
                 behind.take(limit).map(|(id, _)| *id).collect()
             }
             Shown::Only(resource) => vec![resource],

@@ -6,12 +6,12 @@ use super::{
     check_agent_selector, check_dependency, check_resource_selector, policy_schema,
 };
 use crate::rules::{self, RuleEvaluator};
-use crate::state::{LaneKey, State};
+use crate::state::{LaneKey, PackedResource, State};
 use stagegate_expressions::cel::Program;
 use stagegate_expressions::{Roots, View};
 use stagegate_model::{
     Dependencies, Deployment, DeploymentId, Environment, EnvironmentId, Fact, Freeze, FreezeId,
-    Policy, PolicyId, Resource, RuleId, System, Version, VersionId,
+    Policy, PolicyId, RuleId, System, Version, VersionId,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -98,7 +98,7 @@ pub(crate) struct Subject<'e> {
     pub deployment: &'e Deployment,
     pub systems: &'e [Arc<System>],
     pub version: Option<&'e Version>,
-    pub resource: Option<&'e Resource>,
+    pub resource: Option<&'e PackedResource>,
 }
 
 impl Compiled {
@@ -221,7 +221,7 @@ impl Compiled {
         &self,
         environment: &Environment,
         deployment: &Deployment,
-        resource: &Resource,
+        resource: &PackedResource,
     ) -> bool {
         let (environment_view, deployment_view) =
             (EnvironmentView(environment), DeploymentView(deployment));

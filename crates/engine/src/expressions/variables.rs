@@ -4,13 +4,13 @@ use super::{
     DeploymentView, EnvironmentView, ResourceView, check_cel, check_resource_selector,
     relationship_schema,
 };
-use crate::state::VariableBook;
+use crate::state::{PackedResource, VariableBook};
 use stagegate_expressions::cel::Program;
 use stagegate_expressions::{Object, Roots, View};
 use stagegate_model::{
     Deployment, DeploymentVariable, DeploymentVariableValue, Environment, Fact, Json,
-    RelationshipRule, RelationshipRuleId, ReleaseId, ResolvedValue, Resource, Timestamp,
-    VariableId, VariableSet, VariableSetId, Variables,
+    RelationshipRule, RelationshipRuleId, ReleaseId, ResolvedValue, Timestamp, VariableId,
+    VariableSet, VariableSetId, Variables,
 };
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -145,7 +145,7 @@ impl CompiledVariables {
 pub(crate) struct Place<'e> {
     pub environment: &'e Environment,
     pub deployment: &'e Deployment,
-    pub resource: &'e Resource,
+    pub resource: &'e PackedResource,
 }
 
 impl CompiledValue {
@@ -182,10 +182,10 @@ impl CompiledRelationship {
     /// To which of the resources it leads from `from`, never to itself; `failed` hears of what could not be said.
     pub fn leads<'r>(
         &self,
-        from: &Resource,
-        to: impl Iterator<Item = &'r Arc<Resource>>,
+        from: &PackedResource,
+        to: impl Iterator<Item = &'r Arc<PackedResource>>,
         failed: &mut dyn FnMut(String),
-    ) -> Vec<&'r Arc<Resource>> {
+    ) -> Vec<&'r Arc<PackedResource>> {
         let (first, others) = match &self.conjuncts {
             Ok((first, others)) => (first, others),
             Err(error) => {
@@ -238,28 +238,30 @@ impl Object for RelatedView<'_> {
 }
 
 /// What stands at a path in a resource; `None` when nothing does, or a null.
-pub(crate) fn related_field(resource: &Resource, path: &[String]) -> Option<Json> {
+pub(crate) fn related_field(resource: &PackedResource, path: &[String]) -> Option<Json> {
     let (field, below) = path.split_first()?;
     let found = match field.as_str() {
         "config" => below
             .iter()
-            .try_fold(&resource.config, |json, step| match json {
+            .try_fold(&resource.config(), |json, step| match json {
                 Json::Array(items) => items.get(step.parse::<usize>().ok()?),
                 json => json.get(step),
             })
             .cloned(),
         "metadata" => match below {
-            [] => Some(serde_json::json!(resource.metadata)),
-            [key] => resource.metadata.get(key).map(|it| Json::from(it.clone())),
+            [] => Some(serde_json::json!(
+                resource.pairs().collect::<BTreeMap<_, _>>()
+            )),
+            [key] => resource.metadata(key).map(Json::from),
             _ => None,
         },
         _ if !below.is_empty() => None,
         "createdAt" => Some(Json::from(Timestamp::to_string(&resource.created_at))),
         "id" => Some(Json::from(resource.id.to_string())),
-        "name" => Some(Json::from(resource.name.clone())),
-        "identifier" => Some(Json::from(resource.identifier.clone())),
-        "kind" => Some(Json::from(resource.kind.clone())),
-        "version" => Some(Json::from(resource.version.clone())),
+        "name" => Some(Json::from(resource.name())),
+        "identifier" => Some(Json::from(resource.identifier())),
+        "kind" => Some(Json::from(resource.kind())),
+        "version" => Some(Json::from(resource.version())),
         _ => None,
     };
     found.filter(|json| !json.is_null())

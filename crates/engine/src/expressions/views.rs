@@ -1,9 +1,8 @@
 //! The entities as expressions see them; fields as in `schema.rs`.
 
+use crate::state::PackedResource;
 use stagegate_expressions::{Object, View};
-use stagegate_model::{
-    Deployment, Environment, JobAgent, PromotionId, ReleaseId, Resource, System, Version,
-};
+use stagegate_model::{Deployment, Environment, JobAgent, PromotionId, ReleaseId, System, Version};
 
 macro_rules! views {
     ($($(#[$doc:meta])* $view:ident($entity:ty) { $($key:literal => |$it:ident| $value:expr),* $(,)? })*) => {$(
@@ -30,14 +29,14 @@ macro_rules! views {
 
 views! {
     /// `resource`.
-    ResourceView(Resource) {
+    ResourceView(PackedResource) {
         "id" => |it| View::OwnedStr(it.id.to_string()),
-        "name" => |it| View::Str(&it.name),
-        "identifier" => |it| View::Str(&it.identifier),
-        "kind" => |it| View::Str(&it.kind),
-        "version" => |it| View::Str(&it.version),
-        "metadata" => |it| View::Object(&it.metadata),
-        "config" => |it| View::Json(&it.config),
+        "name" => |it| View::Str(it.name()),
+        "identifier" => |it| View::Str(it.identifier()),
+        "kind" => |it| View::Str(it.kind()),
+        "version" => |it| View::Str(it.version()),
+        "metadata" => |it| View::Object(it.metadata_object()),
+        "config" => |it| View::JsonText(it.config_text()),
         "createdAt" => |it| View::TimestampMillis(it.created_at.0),
     }
     /// `environment`.

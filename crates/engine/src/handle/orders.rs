@@ -18,7 +18,7 @@ fn target_of(state: &State, key: TargetKey) -> Result<&Target, Rejection> {
         .lane(LaneKey::from(key))
         .and_then(|lane| lane.targets.get(&key.resource))
         .filter(|target| !target.leaving);
-    target.map(|it| &**it).ok_or_else(|| {
+    target.ok_or_else(|| {
         let message = format!(
             "resource `{}` is no release target of deployment `{}` in environment `{}`",
             key.resource, key.deployment, key.environment
@@ -29,7 +29,7 @@ fn target_of(state: &State, key: TargetKey) -> Result<&Target, Rejection> {
 
 fn name_of(state: &State, key: TargetKey) -> String {
     let resource = state.resource(key.resource);
-    resource.map_or_else(|| key.resource.to_string(), |it| it.identifier.clone())
+    resource.map_or_else(|| key.resource.to_string(), |it| it.identifier().to_owned())
 }
 
 fn tag_of(state: &State, id: VersionId) -> String {
@@ -91,7 +91,7 @@ pub(crate) fn manual_redeploy(
     by: Option<UserId>,
 ) -> Result<Order, Rejection> {
     let target = target_of(state, key)?;
-    let release = target.latest.and_then(|id| state.releases().get(&id));
+    let release = state.latest(target);
     let Some(release) = release else {
         let message = format!("nothing was ever deployed to `{}`", name_of(state, key));
         return Err(Rejection::conflict("nothing_deployed", message));
@@ -207,7 +207,7 @@ pub(crate) fn manual_rollback(
 ) -> Result<Order, Rejection> {
     let key = one.target;
     let target = target_of(state, key)?;
-    let release = target.latest.and_then(|id| state.releases().get(&id));
+    let release = state.latest(target);
     let Some(release) = release else {
         let message = format!("nothing was ever deployed to `{}`", name_of(state, key));
         return Err(Rejection::conflict("nothing_deployed", message));

@@ -7,9 +7,10 @@ use crate::expressions::{
     policy_schema,
 };
 use crate::rules::gradual_rollout::Size;
+use crate::state::PackedResource;
 use stagegate_expressions::cel::Program;
 use stagegate_expressions::{Roots, View};
-use stagegate_model::{Deployment, Environment, Resource, Version};
+use stagegate_model::{Deployment, Environment, Version};
 
 pub(super) const LINT: Lint = Lint {
     code: "selector_matches_nothing",
@@ -25,7 +26,7 @@ const VERSIONS_MAX: usize = 200;
 
 fn check(sight: &Sight<'_>, found: &mut Found) {
     for environment in sight.state.environments().values() {
-        let takes = |program: &Program, resource: &Resource| {
+        let takes = |program: &Program, resource: &PackedResource| {
             let (resource, environment) = (ResourceView(resource), EnvironmentView(environment));
             let roots = Roots::new()
                 .with("resource", View::Object(&resource))
@@ -37,7 +38,7 @@ fn check(sight: &Sight<'_>, found: &mut Found) {
         resources(sight, found, taking, object, &takes);
     }
     for deployment in sight.state.deployments().values() {
-        let takes = |program: &Program, resource: &Resource| {
+        let takes = |program: &Program, resource: &PackedResource| {
             let (resource, deployment) = (ResourceView(resource), DeploymentView(deployment));
             let roots = Roots::new()
                 .with("resource", View::Object(&resource))
@@ -56,7 +57,7 @@ fn check(sight: &Sight<'_>, found: &mut Found) {
 }
 
 type Takes<'t> =
-    dyn Fn(&Program, &Resource) -> Result<bool, stagegate_expressions::cel::EvalError> + 't;
+    dyn Fn(&Program, &PackedResource) -> Result<bool, stagegate_expressions::cel::EvalError> + 't;
 
 /// A selector over resources; one that looks at `other` too is not judged.
 fn resources(
@@ -143,15 +144,16 @@ fn waves(sight: &Sight<'_>, found: &mut Found, rule: RuleSight<'_>) {
         if targets.peek().is_none() && !constant {
             continue;
         }
-        let takes = |environment: &Environment, deployment: &Deployment, resource: &Resource| {
-            let environment = EnvironmentView(environment);
-            let (deployment, resource) = (DeploymentView(deployment), ResourceView(resource));
-            let roots = Roots::new()
-                .with("environment", View::Object(&environment))
-                .with("deployment", View::Object(&deployment))
-                .with("resource", View::Object(&resource));
-            program.eval(&roots).unwrap_or(true)
-        };
+        let takes =
+            |environment: &Environment, deployment: &Deployment, resource: &PackedResource| {
+                let environment = EnvironmentView(environment);
+                let (deployment, resource) = (DeploymentView(deployment), ResourceView(resource));
+                let roots = Roots::new()
+                    .with("environment", View::Object(&environment))
+                    .with("deployment", View::Object(&deployment))
+                    .with("resource", View::Object(&resource));
+                program.eval(&roots).unwrap_or(true)
+            };
         if !targets.any(|(lane, it)| takes(lane.environment, lane.deployment, it)) {
             let message = format!("no target matches the wave's `{}`", program.text());
             let severity = if constant {

@@ -6,9 +6,9 @@ use super::{Severity, Whole, approval_unsatisfiable};
 use crate::engine::Engine;
 use crate::expressions::{CompiledPolicy, CompiledRule, Match, Subject};
 use crate::settle::{Applicable, effective};
-use crate::state::{LaneKey, State};
+use crate::state::{LaneKey, PackedResource, State};
 use stagegate_model::{
-    Deployment, Environment, EnvironmentId, PolicyId, Resource, Rule, RuleId, System, Timestamp,
+    Deployment, Environment, EnvironmentId, PolicyId, Rule, RuleId, System, Timestamp,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -48,7 +48,7 @@ pub(super) struct LaneSight<'e> {
     pub key: LaneKey,
     pub environment: &'e Arc<Environment>,
     pub deployment: &'e Arc<Deployment>,
-    pub targets: Vec<&'e Arc<Resource>>,
+    pub targets: Vec<&'e Arc<PackedResource>>,
     /// Policies and freezes that may hold for some version on some target, replaced ones included.
     pub possible: Vec<Held<'e>>,
     /// Of those the ones that hold for versions in general: no selector over versions, not replaced for all versions.
@@ -244,7 +244,7 @@ impl<'e> Held<'e> {
     fn new(
         policy: &'e Arc<CompiledPolicy>,
         subject: Subject<'_>,
-        targets: &[&Arc<Resource>],
+        targets: &[&Arc<PackedResource>],
     ) -> Option<Self> {
         let held = |everywhere, error| {
             Some(Self {

@@ -358,7 +358,7 @@ impl Life {
         let there = state.lane(target.into())?.targets.get(&target.resource)?;
         let own = match order.kind {
             StartKind::Rollback => {
-                let latest = state.releases.get(&there.latest?)?;
+                let latest = state.latest(there)?;
                 if past.releases.get(&order.of?) != Some(&latest.version) {
                     return None;
                 }

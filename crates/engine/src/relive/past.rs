@@ -117,6 +117,8 @@ impl Past {
             .extend(promotions.map(|it| (it.id, (it.version, it.environment))));
         let releases = state.releases.values();
         self.releases.extend(releases.map(|it| (it.id, it.version)));
+        let left = state.left();
+        self.releases.extend(left.map(|it| (it.id, it.version)));
     }
 
     fn start(&mut self, id: VerificationId, job: JobId, past: PastVerification) {

@@ -80,6 +80,11 @@ impl Stories {
                 stories.of_release.insert(release.id, *attempt);
             }
         }
+        for left in state.left() {
+            if let Some(attempt) = stories.keys.get(&left.promotion) {
+                stories.of_release.insert(left.id, *attempt);
+            }
+        }
         stories
     }
 

@@ -18,13 +18,13 @@ pub(crate) mod version_dependency;
 mod version_selector;
 
 use crate::catalog::Draft;
-use crate::state::{State, Target};
+use crate::state::{PackedResource, State, Target};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use stagegate_expressions::cel::Program;
 use stagegate_model::{
-    Deployment, DeploymentId, Environment, Json, Policy, Rejection, Resource, Rule, RuleId,
-    Timestamp, Version,
+    Deployment, DeploymentId, Environment, Json, Policy, Rejection, Rule, RuleId, Timestamp,
+    Version,
 };
 use std::sync::Arc;
 
@@ -175,7 +175,7 @@ pub(crate) struct TargetContext<'a> {
     pub version: &'a Version,
     /// The deployment that the version is of.
     pub deployment: DeploymentId,
-    pub resource: &'a Resource,
+    pub resource: &'a PackedResource,
     pub target: &'a Target,
     pub now: Timestamp,
 }

@@ -8,9 +8,9 @@ use crate::expressions::{
 use crate::rules::concurrency::Concurrency;
 use crate::rules::gradual_rollout::GradualRollout;
 use crate::rules::{TargetContext, retry, rollback, version_dependency};
-use crate::state::{LaneKey, State};
+use crate::state::{LaneKey, PackedResource, State};
 use stagegate_model::{
-    Deployment, Environment, PolicyId, Resource, ResourceId, RuleId, System, Timestamp, Version,
+    Deployment, Environment, PolicyId, ResourceId, RuleId, System, Timestamp, Version,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -40,7 +40,7 @@ pub(crate) struct Class {
     /// `None`: all targets of the lane, so that the usual case costs nothing for each target.
     pub resources: Option<Vec<ResourceId>>,
     /// Asked where a policy looks at the resource; any of the class gives the same answer.
-    pub representative: Option<Arc<Resource>>,
+    pub representative: Option<Arc<PackedResource>>,
 }
 
 /// A policy that applies, and the error if that could not be said.
@@ -87,7 +87,7 @@ impl Conduct<'_> {
 impl<'e> LaneView<'e> {
     /// What the policies that apply to a version on a target say apart from gates. A policy of which it cannot be
     /// said whether it applies, applies; a rule that cannot be evaluated is a shut gate already.
-    pub fn conduct(&self, version: &Version, resource: Option<&Resource>) -> Conduct<'e> {
+    pub fn conduct(&self, version: &Version, resource: Option<&PackedResource>) -> Conduct<'e> {
         let mut conduct = Conduct {
             dependencies: self.engine.compiled.dependencies_of(version.id),
             ..Conduct::default()
@@ -129,7 +129,7 @@ impl<'e> LaneView<'e> {
     pub fn conduct_at(
         &self,
         version: &Version,
-        resource: Option<&Resource>,
+        resource: Option<&PackedResource>,
         now: Timestamp,
     ) -> Conduct<'e> {
         let mut conduct = self.conduct(version, resource);
@@ -218,7 +218,7 @@ impl<'e> LaneView<'e> {
     fn subject<'a>(
         &'a self,
         version: Option<&'a Version>,
-        resource: Option<&'a Resource>,
+        resource: Option<&'a PackedResource>,
     ) -> Subject<'a> {
         Subject {
             environment: self.environment,
@@ -363,7 +363,7 @@ impl<'e> LaneView<'e> {
     pub fn applicable(
         &self,
         version: &Version,
-        resource: Option<&Resource>,
+        resource: Option<&PackedResource>,
     ) -> Vec<Applicable<'e>> {
         let subject = self.subject(Some(version), resource);
         let matching: Vec<Applicable<'e>> = self

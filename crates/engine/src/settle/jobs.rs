@@ -438,7 +438,7 @@ impl LaneView<'_> {
             .with("variables", View::Object(&variables));
         template
             .render(&roots)
-            .map_err(|error| format!("{error} (on resource `{}`)", stored.identifier))
+            .map_err(|error| format!("{error} (on resource `{}`)", stored.identifier()))
     }
 
     /// What the policies that apply want measured at `trigger` (at any, when `None`), rendered.

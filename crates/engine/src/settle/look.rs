@@ -472,7 +472,7 @@ fn corrected(
         StartKind::Rollback if is_usable(state, key.environment, version.id) => None,
         StartKind::Rollback => {
             let target = lane.targets.get(&resource)?;
-            let of = order.of.and_then(|id| state.releases.get(&id));
+            let of = order.of.and_then(|id| state.brief(target, id));
             let from = of.map_or(order.version, |release| release.version);
             Some(match last_good(state, key.environment, target, from) {
                 Some(good) => Ok(Order {

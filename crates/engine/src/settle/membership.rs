@@ -1,8 +1,8 @@
 //! Which resources are targets of which lanes.
 
 use super::Turn;
-use crate::state::{LaneKey, State};
-use stagegate_model::{Deployment, Environment, Fact, Resource, ResourceId};
+use crate::state::{LaneKey, PackedResource, State};
+use stagegate_model::{Deployment, Environment, Fact, ResourceId};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -106,7 +106,7 @@ impl Turn<'_> {
         &self,
         environment: &Environment,
         deployment: &Deployment,
-        resource: &Resource,
+        resource: &PackedResource,
     ) -> bool {
         self.engine
             .compiled

@@ -3,8 +3,8 @@
 use super::applicable::{Applicable, LaneView};
 use crate::rules::deployment_window::{Question, judge};
 use crate::rules::{GateContext, Reason, Verdict, freeze};
-use crate::state::Track;
-use stagegate_model::{PolicyId, Resource, RuleId, Timestamp, Version, VersionId, VersionStatus};
+use crate::state::{PackedResource, Track};
+use stagegate_model::{PolicyId, RuleId, Timestamp, Version, VersionId, VersionStatus};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -57,7 +57,7 @@ impl LaneView<'_> {
     pub fn gates(
         &self,
         version: &Version,
-        resource: Option<&Resource>,
+        resource: Option<&PackedResource>,
         now: Timestamp,
         asked: &mut Asked,
     ) -> Vec<GateStanding> {
@@ -157,7 +157,7 @@ impl LaneView<'_> {
         version: &Version,
         rule: RuleId,
         kind: &'static str,
-        resource: Option<&Resource>,
+        resource: Option<&PackedResource>,
         now: Timestamp,
     ) -> Option<GateStanding> {
         let track = self.engine.state.track(version.id, self.environment.id);
@@ -171,7 +171,7 @@ impl LaneView<'_> {
         track: Option<&Track>,
         rule: RuleId,
         kind: &'static str,
-        resource: Option<&Resource>,
+        resource: Option<&PackedResource>,
         now: Timestamp,
     ) -> Option<GateStanding> {
         let state = &self.engine.state;
@@ -232,7 +232,7 @@ impl LaneView<'_> {
     pub fn holds_rollback(
         &self,
         version: &Version,
-        resource: Option<&Resource>,
+        resource: Option<&PackedResource>,
         now: Timestamp,
     ) -> Option<Verdict> {
         let applicable = self.applicable(version, resource);
@@ -270,7 +270,7 @@ impl LaneView<'_> {
     fn judge_windows(
         &self,
         version: &Version,
-        resource: Option<&Resource>,
+        resource: Option<&PackedResource>,
         applicable: &[Applicable<'_>],
         now: Timestamp,
         rollback: bool,

@@ -3,11 +3,14 @@
 use super::Turn;
 use super::applicable::LaneView;
 use super::jobs::RenderSubject;
-use crate::state::{LaneKey, PackedJson};
+use crate::state::{LaneKey, PackedJson, fingerprint};
 use stagegate_model::{
     Fact, Order, OrderCause, ReleaseStatus, ResourceId, StartKind, Variables, same_values,
 };
 use std::collections::{BTreeMap, BTreeSet};
+
+/// What is said when its variables are the same, or are not known.
+const CHANGED: &str = "its configuration has changed";
 
 impl Turn<'_> {
     /// Orders a redeploy of each target of which the job would now have another configuration.
@@ -32,16 +35,11 @@ impl Turn<'_> {
             if target.leaving || target.active.is_some() || lane.orders.contains_key(resource) {
                 continue;
             }
-            let release = target
-                .latest
-                .filter(|latest| target.current == Some(*latest));
-            let Some(release) = release.and_then(|id| state.releases.get(&id)) else {
+            let release = state.latest(target);
+            let Some(release) = release.filter(|it| target.current == Some(it.id)) else {
                 continue;
             };
-            let (Some(job), Some(version)) = (
-                state.jobs.get(&release.job),
-                state.versions.get(&release.version),
-            ) else {
+            let Some(version) = state.versions.get(&release.version) else {
                 continue;
             };
             if release.status != ReleaseStatus::Succeeded {
@@ -59,22 +57,34 @@ impl Turn<'_> {
                 number: release.number,
                 variables: &variables,
             };
-            let differs = !same_values(&variables, &release.variables);
             let template = templates
                 .entry(version.id)
                 .or_insert_with(|| view.config_template(&agent, version));
             let config = view.render_config(template, &subject);
-            if config.is_ok_and(|config| differs || PackedJson::from(&config) != job.config) {
+            let Ok(config) = config.map(|config| PackedJson::from(&config)) else {
+                continue;
+            };
+            let had = state.releases.get(&release.id);
+            let had = had.and_then(|it| Some((it, state.jobs.get(&it.job)?)));
+            let reason = match had {
+                Some((had, _)) if !same_values(&variables, &had.variables) => {
+                    Some(changed_keys(&had.variables, &variables))
+                }
+                Some((_, job)) => (config != job.config).then(|| CHANGED.to_owned()),
+                // It had left memory when the deployment began to ask for redeploys.
+                None => release
+                    .fingerprint
+                    .filter(|known| *known != fingerprint(&variables, config.text()))
+                    .map(|_| CHANGED.to_owned()),
+            };
+            if let Some(reason) = reason {
                 let order = Order {
                     kind: StartKind::Redeploy,
                     version: version.id,
                     to: None,
                     of: None,
                     cause: OrderCause::ConfigurationChanged,
-                    reason: match differs {
-                        true => changed_keys(&release.variables, &variables),
-                        false => "its configuration has changed".to_owned(),
-                    },
+                    reason,
                     by: None,
                 };
                 orders.push((*resource, order));

@@ -65,7 +65,7 @@ pub(super) fn can_go_back(state: &State, key: LaneKey, version: VersionId) -> bo
 /// Whether the latest release of a target is one of that version, made in the ordinary course. What a target was given
 /// since, or got past the gates, is a person's business; and a rollback that failed is not tried again.
 fn is_given(state: &State, target: &Target, version: VersionId) -> bool {
-    let latest = target.latest.and_then(|id| state.releases.get(&id));
+    let latest = state.latest(target);
     latest.is_some_and(|it| it.version == version && it.kind != StartKind::BreakGlass)
 }
 
@@ -197,7 +197,7 @@ pub(crate) fn undo(
     if target.leaving || ordered {
         return None;
     }
-    let latest = state.releases.get(&target.latest?)?;
+    let latest = state.latest(target)?;
     // On its way, or failed on its way, which may have left it there by half.
     let begun = latest.version == version
         && (target.active.is_some() || latest.status == ReleaseStatus::Failed);

@@ -100,7 +100,7 @@ impl Turn<'_> {
                 Err(block) => {
                     let known = lane.and_then(|lane| lane.targets.get(&resource));
                     // A known block costs nothing: many of them must not keep the rest from its turn.
-                    if known.is_some_and(|known| known.block.as_ref() != Some(&block)) {
+                    if known.is_some_and(|known| known.block.as_deref() != Some(&block)) {
                         budget -= 1;
                         blocked.push(Fact::TargetBlocked {
                             target: key.target(resource),

@@ -5,8 +5,8 @@ use super::plan::GateStanding;
 use super::rollbacks::can_go_back;
 use crate::rules::concurrency::Concurrency;
 use crate::rules::gradual_rollout::{self, GradualRollout, OnFailure};
-use crate::state::{Clock, Lane, LaneKey, Rollout, Track};
-use stagegate_model::{Resource, ResourceId, RuleId, Timestamp, Version, VersionId};
+use crate::state::{Clock, Lane, LaneKey, PackedResource, Rollout, Track};
+use stagegate_model::{ResourceId, RuleId, Timestamp, Version, VersionId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -240,7 +240,7 @@ impl<'e> Turns<'e> {
     fn is_blocked(&self, version: &Version, resource: ResourceId) -> bool {
         let lane = self.view.engine.state.lane(self.view.key);
         let target = lane.and_then(|lane| lane.targets.get(&resource));
-        let block = target.and_then(|target| target.block.as_ref());
+        let block = target.and_then(|target| target.block.as_deref());
         block.is_some_and(|block| block.version == version.id)
             && !super::starts::can_start(&self.view, version, resource)
     }
@@ -309,7 +309,7 @@ impl<'e> Turns<'e> {
         let Some(lane) = state.lane(self.view.key) else {
             return;
         };
-        let targets: Vec<Arc<Resource>> = lane
+        let targets: Vec<Arc<PackedResource>> = lane
             .targets
             .iter()
             .filter(|(_, target)| !target.leaving)

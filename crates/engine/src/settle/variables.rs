@@ -8,10 +8,10 @@
 use super::applicable::LaneView;
 use crate::engine::Engine;
 use crate::expressions::{Place, related_field};
-use crate::state::LaneKey;
+use crate::state::{LaneKey, PackedResource};
 use stagegate_model::{
-    DeploymentVariable, ResolvedValue, ResolvedVariable, Resource, ResourceId, ResourceReference,
-    TargetKey, VariableSource, VariableValue, Variables,
+    DeploymentVariable, ResolvedValue, ResolvedVariable, ResourceId, ResourceReference, TargetKey,
+    VariableSource, VariableValue, Variables,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ impl LaneView<'_> {
     fn resolve_variable(
         &self,
         variable: &DeploymentVariable,
-        resource: &Arc<Resource>,
+        resource: &Arc<PackedResource>,
     ) -> Result<ResolvedVariable, String> {
         let mut notes: Vec<String> = Vec::new();
         let set = self.set_value(variable, resource, &mut notes);
@@ -69,7 +69,7 @@ impl LaneView<'_> {
             "the variable `{}` of {} has no value on `{}`: {}",
             variable.key,
             self.deployment.name,
-            resource.identifier,
+            resource.identifier(),
             notes.join("; ")
         ))
     }
@@ -78,7 +78,7 @@ impl LaneView<'_> {
     fn set_value<'s>(
         &'s self,
         variable: &DeploymentVariable,
-        resource: &Resource,
+        resource: &PackedResource,
         notes: &mut Vec<String>,
     ) -> Option<(&'s VariableValue, VariableSource)> {
         let (state, compiled) = (&self.engine.state, &self.engine.compiled.variables);
@@ -123,7 +123,7 @@ impl LaneView<'_> {
     fn look_up(
         &self,
         value: &VariableValue,
-        resource: &Arc<Resource>,
+        resource: &Arc<PackedResource>,
     ) -> Result<ResolvedValue, String> {
         match value {
             VariableValue::Literal(json) => Ok(ResolvedValue::Value(json.clone())),
@@ -132,7 +132,7 @@ impl LaneView<'_> {
                 let related = self.engine.related(resource, &reference.reference)?;
                 let found = related_field(related, &reference.path);
                 found.map(ResolvedValue::Value).ok_or_else(|| {
-                    let (identifier, path) = (&related.identifier, path(reference));
+                    let (identifier, path) = (related.identifier(), path(reference));
                     format!("`{reference}` leads to `{identifier}`, which has no `{path}`")
                 })
             }
@@ -163,9 +163,13 @@ impl Engine {
     ///
     /// # Errors
     /// Why it leads to none, or to which it leads when there are several.
-    pub fn related(&self, from: &Resource, reference: &str) -> Result<&Arc<Resource>, String> {
+    pub fn related(
+        &self,
+        from: &PackedResource,
+        reference: &str,
+    ) -> Result<&Arc<PackedResource>, String> {
         let mut failed = None;
-        let mut found: BTreeMap<ResourceId, &Arc<Resource>> = BTreeMap::new();
+        let mut found: BTreeMap<ResourceId, &Arc<PackedResource>> = BTreeMap::new();
         for rule in self.compiled.variables.rules(reference) {
             let mut note = |error: String| {
                 failed.get_or_insert_with(|| format!("{} ({error})", rule.rule.name));
@@ -175,13 +179,14 @@ impl Engine {
             }
         }
         let mut found: Vec<_> = found.into_values().collect();
-        found.sort_by(|a, b| a.identifier.cmp(&b.identifier));
+        found.sort_by(|a, b| a.identifier().cmp(b.identifier()));
         let mut found = found.into_iter();
         match (found.next(), found.next(), failed) {
             (Some(one), None, _) => Ok(one),
             (Some(one), Some(two), _) => Err(format!(
                 "`{reference}` leads to several resources: `{}`, `{}`; its rule must match one",
-                one.identifier, two.identifier
+                one.identifier(),
+                two.identifier()
             )),
             (None, _, Some(failed)) => Err(format!(
                 "`{reference}` leads to no resource, and its rule could not be evaluated for some: {failed}"

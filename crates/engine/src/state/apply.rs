@@ -233,7 +233,7 @@ impl State {
             | Fact::RolloutResumed { .. } => self.apply_order(fact),
             Fact::TargetBlocked { target, block } => {
                 self.change_target((*target).into(), target.resource, |target| {
-                    target.block.clone_from(block);
+                    target.block = block.clone().map(Box::new);
                 });
             }
             Fact::JobClaimed {

@@ -1,5 +1,7 @@
 //! Lanes: a deployment in an environment, with its targets and how each version stands there.
 
+use super::SortedMap;
+use super::ended::Kept;
 use serde::{Deserialize, Serialize};
 use stagegate_model::{
     Block, DeploymentId, EnvironmentId, GateRecord, GateState, JobId, JobStatus, Order,
@@ -37,7 +39,7 @@ impl From<TargetKey> for LaneKey {
 /// The targets of a deployment in an environment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Lane {
-    pub targets: BTreeMap<ResourceId, Box<Target>>,
+    pub targets: SortedMap<ResourceId, Target>,
     /// How many targets have this floor; kept by the fold.
     pub by_floor: BTreeMap<Option<VersionOrder>, u32>,
     /// Where its targets stand, so that not each has to be looked at; follows from them.
@@ -89,7 +91,7 @@ pub(crate) struct Standing {
 }
 
 impl LaneIndex {
-    fn of(targets: &BTreeMap<ResourceId, Box<Target>>) -> Self {
+    fn of(targets: &SortedMap<ResourceId, Target>) -> Self {
         let mut index = Self::default();
         for (resource, target) in targets {
             index.put(*resource, Mark::of(target));
@@ -187,10 +189,10 @@ impl Lane {
         let mark = Mark::of(&target);
         self.index.put(resource, mark);
         *self.by_floor.entry(mark.floor).or_default() += 1;
-        self.targets.insert(resource, Box::new(target));
+        self.targets.insert(resource, target);
     }
 
-    pub(crate) fn remove(&mut self, resource: ResourceId) -> Option<Box<Target>> {
+    pub(crate) fn remove(&mut self, resource: ResourceId) -> Option<Target> {
         let target = self.targets.remove(&resource)?;
         let mark = Mark::of(&target);
         self.index.remove(resource, mark);
@@ -264,6 +266,7 @@ pub struct Good {
 
 /// One release target.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "TargetRow", into = "TargetRow")]
 pub struct Target {
     pub joined_at: Timestamp,
     /// The number of the latest release, 0 before the first.
@@ -278,6 +281,8 @@ pub struct Target {
     pub good: Vec<Good>,
     /// The last release that succeeded.
     pub current: Option<ReleaseId>,
+    /// What is kept of that release once it has left memory.
+    pub(crate) kept: Option<Box<Kept>>,
     /// The version whose job was the last to succeed here, whatever its verification said.
     pub deployed: Option<VersionId>,
     /// What was deployed here last before it left and came back, until something else is.
@@ -287,7 +292,7 @@ pub struct Target {
     /// The job that keeps the target busy, until it and its verifications ended.
     pub active: Option<JobId>,
     /// Why what should start here cannot.
-    pub block: Option<Block>,
+    pub block: Option<Box<Block>>,
     /// Its selectors no longer match; it leaves when it is free.
     pub leaving: bool,
 }
@@ -295,6 +300,83 @@ pub struct Target {
 impl Target {
     /// How many good releases a target keeps for going back; older ones are in the archive.
     pub const GOOD_KEPT: usize = 5;
+}
+
+/// A target in a snapshot: its members in their order, without their names.
+#[derive(Serialize, Deserialize)]
+struct TargetRow(
+    Timestamp,
+    u64,
+    Option<ReleaseId>,
+    Option<VersionOrder>,
+    Option<VersionOrder>,
+    Vec<Good>,
+    Option<ReleaseId>,
+    Option<Box<Kept>>,
+    Option<VersionId>,
+    Option<VersionId>,
+    Option<ReleaseId>,
+    Option<JobId>,
+    Option<Box<Block>>,
+    bool,
+);
+
+impl From<Target> for TargetRow {
+    fn from(it: Target) -> Self {
+        Self(
+            it.joined_at,
+            it.number,
+            it.latest,
+            it.latest_order,
+            it.floor,
+            it.good,
+            it.current,
+            it.kept,
+            it.deployed,
+            it.before,
+            it.brought,
+            it.active,
+            it.block,
+            it.leaving,
+        )
+    }
+}
+
+impl From<TargetRow> for Target {
+    fn from(row: TargetRow) -> Self {
+        let TargetRow(
+            joined_at,
+            number,
+            latest,
+            latest_order,
+            floor,
+            good,
+            current,
+            kept,
+            deployed,
+            before,
+            brought,
+            active,
+            block,
+            leaving,
+        ) = row;
+        Self {
+            joined_at,
+            number,
+            latest,
+            latest_order,
+            floor,
+            good,
+            current,
+            kept,
+            deployed,
+            before,
+            brought,
+            active,
+            block,
+            leaving,
+        }
+    }
 }
 
 /// Since when and why something stands still.
@@ -338,6 +420,50 @@ impl Clock {
     }
 }
 
+/// When successes came to count, and how many there are: many come in one moment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Counted {
+    at: BTreeMap<Timestamp, usize>,
+    len: usize,
+}
+
+impl Counted {
+    /// One that counted from `before` on counts from `after` on.
+    fn change(&mut self, before: Option<Timestamp>, after: Option<Timestamp>) {
+        if let Some(count) = before.and_then(|at| self.at.get_mut(&at)) {
+            self.len -= 1;
+            *count -= 1;
+        }
+        if let Some(at) = before.filter(|at| self.at.get(at) == Some(&0)) {
+            self.at.remove(&at);
+        }
+        if let Some(at) = after {
+            self.len += 1;
+            *self.at.entry(at).or_default() += 1;
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    pub fn newest(&self) -> Option<Timestamp> {
+        self.at.keys().next_back().copied()
+    }
+
+    /// When there were `count` of them.
+    pub fn reached(&self, count: usize) -> Option<Timestamp> {
+        let mut left = count.checked_sub(1)?;
+        for (at, count) in &self.at {
+            match left.checked_sub(*count) {
+                Some(still) => left = still,
+                None => return Some(*at),
+            }
+        }
+        None
+    }
+}
+
 /// How a version stands in an environment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Track {
@@ -353,11 +479,11 @@ pub struct Track {
     /// Since when each of them stands as it does, for the reason that is on record.
     pub gates_since: BTreeMap<RuleId, Timestamp>,
     /// What became of this version on the targets, by resource; also of targets that have left.
-    pub results: BTreeMap<ResourceId, Success>,
+    pub results: SortedMap<ResourceId, Success>,
     /// Those of the results on targets that stay which count as a success where nothing else is asked for, by when they
     /// came to; follows from them.
     #[serde(skip)]
-    pub(crate) counted: BTreeSet<(Timestamp, ResourceId)>,
+    pub(crate) counted: Counted,
     /// Targets on which the verification of its latest job failed.
     pub failed_verifications: BTreeSet<ResourceId>,
     /// Targets on which it failed, by whatever way, since the rollout began or was resumed.
@@ -385,44 +511,40 @@ impl Track {
         let Some(result) = self.results.get_mut(&resource) else {
             return;
         };
-        let before = result.counts_from();
+        let before = result.counts_from().filter(|_| member);
         change(result);
-        let after = result.counts_from();
-        self.count(resource, before, after.filter(|_| member));
+        let after = result.counts_from().filter(|_| member);
+        self.counted.change(before, after);
     }
 
     pub(crate) fn put_result(&mut self, resource: ResourceId, member: bool, result: Success) {
-        let after = result.counts_from();
+        let after = result.counts_from().filter(|_| member);
         let before = self.results.insert(resource, result);
         let before = before.and_then(|it| it.counts_from());
-        self.count(resource, before, after.filter(|_| member));
+        self.counted.change(before.filter(|_| member), after);
     }
 
-    /// A target has come (back), or leaves.
+    /// A target has come (back) that was not there, or leaves that was.
     pub(crate) fn set_member(&mut self, resource: ResourceId, member: bool) {
         let result = self.results.get(&resource);
         if let Some(at) = result.and_then(Success::counts_from) {
-            self.count(resource, Some(at), member.then_some(at));
-        }
-    }
-
-    fn count(&mut self, resource: ResourceId, before: Option<Timestamp>, after: Option<Timestamp>) {
-        if let Some(at) = before {
-            self.counted.remove(&(at, resource));
-        }
-        if let Some(at) = after {
-            self.counted.insert((at, resource));
+            let (before, after) = match member {
+                true => (None, Some(at)),
+                false => (Some(at), None),
+            };
+            self.counted.change(before, after);
         }
     }
 
     /// Counts the results anew, as after reading a snapshot.
     pub(crate) fn recount(&mut self, lane: Option<&Lane>) {
         let results = self.results.iter();
-        let counted = results.filter_map(|(id, result)| {
+        let mut counted = Counted::default();
+        for (id, result) in results {
             let stays = lane.is_some_and(|lane| lane.has(*id));
-            Some((result.counts_from().filter(|_| stays)?, *id))
-        });
-        self.counted = counted.collect();
+            counted.change(None, result.counts_from().filter(|_| stays));
+        }
+        self.counted = counted;
     }
 
     /// Takes a gate on record as it stands from `now` on.
@@ -466,6 +588,7 @@ impl Success {
 
 /// How the latest job of a version ended on a target, and how long the version has been there since.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "SuccessRow", into = "SuccessRow")]
 pub struct Success {
     pub status: JobStatus,
     pub completed_at: Timestamp,
@@ -474,6 +597,35 @@ pub struct Success {
     pub replaced_at: Option<Timestamp>,
     /// It was rolled back since.
     pub rolled_back: bool,
+}
+
+/// One in a snapshot: its members in their order, without their names.
+#[derive(Serialize, Deserialize)]
+struct SuccessRow(JobStatus, Timestamp, Verified, Option<Timestamp>, bool);
+
+impl From<Success> for SuccessRow {
+    fn from(it: Success) -> Self {
+        Self(
+            it.status,
+            it.completed_at,
+            it.verified,
+            it.replaced_at,
+            it.rolled_back,
+        )
+    }
+}
+
+impl From<SuccessRow> for Success {
+    fn from(row: SuccessRow) -> Self {
+        let SuccessRow(status, completed_at, verified, replaced_at, rolled_back) = row;
+        Self {
+            status,
+            completed_at,
+            verified,
+            replaced_at,
+            rolled_back,
+        }
+    }
 }
 
 /// What verification said of a job.

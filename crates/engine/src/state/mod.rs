@@ -1,18 +1,28 @@
 //! The state of a workspace: a fold over its log. Nothing here evaluates an expression or reads a clock.
 
 mod apply;
+mod ended;
 mod lane;
 mod packed;
+mod presence;
+mod resource;
 mod runs;
+mod sorted;
 mod variables;
 mod waiting;
 
+pub use ended::Brief;
+pub(crate) use ended::fingerprint;
 pub use lane::{
     Clock, Good, Held, Lane, LaneKey, Left, Retry, Rollout, Standstill, Success, Target, Track,
     Verified,
 };
 pub use packed::PackedJson;
+use presence::Presence;
+pub use resource::PackedResource;
+use resource::Resources;
 pub(crate) use runs::Gone;
+pub use sorted::SortedMap;
 pub use variables::VariableBook;
 pub(crate) use variables::values_of;
 pub(crate) use waiting::Waiting;
@@ -25,15 +35,15 @@ use serde::{Deserialize, Serialize};
 use stagegate_model::{
     Deployment, DeploymentId, Digest, EntryId, Environment, EnvironmentId, Freeze, FreezeId, Group,
     GroupId, JobAgent, JobAgentId, JobId, KeyId, Notifier, NotifierId, Policy, PolicyId,
-    PromotionId, ReleaseId, Resource, ResourceId, Role, RuleId, Skip, SkipId, System, SystemId,
-    Timestamp, UserId, VerificationId, Version, VersionId, VersionOrder, Vote, WorkspaceId,
+    PromotionId, ReleaseId, ResourceId, Role, RuleId, Skip, SkipId, System, SystemId, Timestamp,
+    UserId, VerificationId, Version, VersionId, VersionOrder, Vote, WorkspaceId,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
 /// Raised whenever the shape of [`State`] changes, so that an older snapshot is passed over and refolded.
-pub const SNAPSHOT_SCHEMA: u32 = 5;
+pub const SNAPSHOT_SCHEMA: u32 = 6;
 
 /// Everything a workspace's decisions depend on.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -45,9 +55,9 @@ pub struct State {
     pub(crate) systems: BTreeMap<SystemId, Arc<System>>,
     pub(crate) environments: BTreeMap<EnvironmentId, Arc<Environment>>,
     pub(crate) deployments: BTreeMap<DeploymentId, Arc<Deployment>>,
-    pub(crate) resources: BTreeMap<ResourceId, StoredResource>,
+    pub(crate) resources: Resources,
     /// Of resources that are not deleted.
-    pub(crate) identifiers: BTreeMap<String, ResourceId>,
+    pub(crate) identifiers: SortedMap<Box<str>, ResourceId>,
     pub(crate) agents: BTreeMap<JobAgentId, Arc<JobAgent>>,
     pub(crate) policies: BTreeMap<PolicyId, Arc<Policy>>,
     pub(crate) groups: BTreeMap<GroupId, Arc<Group>>,
@@ -66,13 +76,14 @@ pub struct State {
     pub(crate) frozen: BTreeSet<VersionId>,
     pub(crate) votes: BTreeMap<(VersionId, EnvironmentId), BTreeMap<UserId, VoteRecord>>,
     pub(crate) lanes: BTreeMap<LaneKey, Lane>,
-    /// The lanes that have a target on a resource, in order; follows from the lanes. Few for each of many resources.
-    pub(crate) on_resource: BTreeMap<ResourceId, Vec<LaneKey>>,
+    /// Which lanes have a target on which resource; follows from the lanes.
+    #[serde(skip)]
+    pub(crate) on_resource: Presence,
     pub(crate) tracks: BTreeMap<(VersionId, EnvironmentId), Track>,
     pub(crate) promotions: BTreeMap<PromotionId, Promotion>,
-    /// Boxed, as jobs and targets are: ids grow, so the nodes of these trees are half empty.
-    pub(crate) releases: BTreeMap<ReleaseId, Box<Release>>,
-    pub(crate) jobs: BTreeMap<JobId, Box<Job>>,
+    /// Boxed, as jobs are: what moves when one comes or goes between others is small.
+    pub(crate) releases: SortedMap<ReleaseId, Box<Release>>,
+    pub(crate) jobs: SortedMap<JobId, Box<Job>>,
     /// Those of the jobs that belong to a promotion; follows from them.
     #[serde(skip)]
     pub(crate) jobs_of: BTreeMap<PromotionId, BTreeSet<JobId>>,
@@ -80,6 +91,8 @@ pub struct State {
     /// When time alone decides of a job that has not ended; follows from the jobs.
     pub(crate) wakes: BTreeSet<(Timestamp, JobId)>,
     pub(crate) dirty: Dirty,
+    /// Releases that succeeded and have not left memory yet, with the entry in which they did, oldest first.
+    pub(crate) succeeded: VecDeque<(u64, ReleaseId)>,
     /// What left memory since the shell last took it; written in the same transaction as the entry.
     #[serde(skip)]
     pub(crate) archive: Vec<Gone>,
@@ -121,15 +134,6 @@ pub struct Key {
     pub owner: UserId,
     pub role: Role,
     pub revoked: bool,
-}
-
-/// A resource, kept after its deletion while a target still runs a job there.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct StoredResource {
-    pub resource: Arc<Resource>,
-    pub deleted: bool,
-    /// How many release targets are on it.
-    pub targets: u32,
 }
 
 /// The latest vote of a person.
@@ -239,12 +243,12 @@ impl State {
     }
 
     #[must_use]
-    pub fn releases(&self) -> &BTreeMap<ReleaseId, Box<Release>> {
+    pub fn releases(&self) -> &SortedMap<ReleaseId, Box<Release>> {
         &self.releases
     }
 
     #[must_use]
-    pub fn jobs(&self) -> &BTreeMap<JobId, Box<Job>> {
+    pub fn jobs(&self) -> &SortedMap<JobId, Box<Job>> {
         &self.jobs
     }
 
@@ -271,7 +275,7 @@ impl State {
     }
 
     /// Resources that exist, in the order of their ids.
-    pub fn resources(&self) -> impl Iterator<Item = &Arc<Resource>> {
+    pub fn resources(&self) -> impl Iterator<Item = &Arc<PackedResource>> {
         self.resources
             .values()
             .filter(|stored| !stored.deleted)
@@ -280,12 +284,12 @@ impl State {
 
     /// A resource, also one that was deleted while a target still runs a job there.
     #[must_use]
-    pub fn resource(&self, id: ResourceId) -> Option<&Arc<Resource>> {
+    pub fn resource(&self, id: ResourceId) -> Option<&Arc<PackedResource>> {
         self.resources.get(&id).map(|stored| &stored.resource)
     }
 
     #[must_use]
-    pub fn resource_by_identifier(&self, identifier: &str) -> Option<&Arc<Resource>> {
+    pub fn resource_by_identifier(&self, identifier: &str) -> Option<&Arc<PackedResource>> {
         self.resource(*self.identifiers.get(identifier)?)
     }
 
@@ -459,6 +463,12 @@ impl State {
                 .or_default()
                 .insert(job.id);
         }
+        self.on_resource = Presence::default();
+        for (key, lane) in &self.lanes {
+            for resource in lane.targets.keys() {
+                self.on_resource.add(*resource, *key);
+            }
+        }
         for ((version, environment), track) in &mut self.tracks {
             // One of a version that is gone is asked for nothing.
             if let Some(version) = self.versions.get(version) {
@@ -480,6 +490,7 @@ impl State {
             && anew.tracks == self.tracks
             && anew.waiting == self.waiting
             && anew.jobs_of == self.jobs_of
+            && anew.on_resource == self.on_resource
     }
 
     /// Takes what left memory; to be stored with the entry that was just made.

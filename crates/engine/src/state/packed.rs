@@ -8,10 +8,20 @@ use stagegate_model::Json;
 pub struct PackedJson(Box<str>);
 
 impl PackedJson {
+    /// The text.
+    pub(crate) fn text(&self) -> &str {
+        &self.0
+    }
+
     /// The value; `null` should the text be none, which nothing here makes.
     #[must_use]
     pub fn json(&self) -> Json {
-        serde_json::from_str(&self.0).unwrap_or_default()
+        Self::read(&self.0)
+    }
+
+    /// The value that a text is; `null` should it be none.
+    pub(crate) fn read(text: &str) -> Json {
+        serde_json::from_str(text).unwrap_or_default()
     }
 }
 

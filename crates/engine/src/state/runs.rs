@@ -248,7 +248,7 @@ pub struct Measurement {
 /// Something that ended and left memory.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Archived {
-    /// `promotion`, `release`, `job` or `verification`.
+    /// `promotion`, `release`, `job` or `verification`; [`Archived::UNDONE`] for what became of a release since.
     pub kind: &'static str,
     pub id: Uuid,
     /// The release target, where it has one.
@@ -268,6 +268,8 @@ pub(crate) enum Gone {
     Release(Box<Release>),
     Job(Box<Job>),
     Verification(Box<Verification>),
+    /// A release that had succeeded, had left memory and was then rolled back.
+    Undone(ReleaseId),
 }
 
 impl Gone {
@@ -277,8 +279,21 @@ impl Gone {
             Self::Release(it) => it.archived(),
             Self::Job(it) => it.archived(),
             Self::Verification(it) => it.archived(),
+            Self::Undone(id) => Archived {
+                kind: Archived::UNDONE,
+                id: id.0,
+                target: None,
+                number: None,
+                parent: None,
+                body: serde_json::json!({"status": ReleaseStatus::RolledBack}),
+            },
         }
     }
+}
+
+impl Archived {
+    /// The record beside a release's own, by the release's id, once it was rolled back after it had left memory.
+    pub const UNDONE: &'static str = "undone";
 }
 
 /// Keeps the archive's records in one place: each noun says how it is kept.

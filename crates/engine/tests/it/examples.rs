@@ -185,7 +185,7 @@ fn each_environment_has_its_own_verification_and_all_metrics_must_pass() {
     world.succeed("v1", "Staging");
     let id = world.running("v1", "Staging")[0];
     let provider = |metric: usize| {
-        let verification = &world.state().verifications()[&id];
+        let verification = world.verification(id);
         verification.metrics[metric].planned.metric.provider["url"].clone()
     };
     assert_eq!(provider(0), "http://staging.local/health");
@@ -196,7 +196,7 @@ fn each_environment_has_its_own_verification_and_all_metrics_must_pass() {
     assert_eq!(world.status("v1", "Staging"), PromotionStatus::Succeeded);
     world.succeed("v1", "Production");
     let id = world.running("v1", "Production")[0];
-    assert_eq!(world.state().verifications()[&id].metrics.len(), 1);
+    assert_eq!(world.verification(id).metrics.len(), 1);
     world.healthy("v1", "Production");
     assert_eq!(world.status("v1", "Production"), PromotionStatus::Succeeded);
 }

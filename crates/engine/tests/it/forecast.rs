@@ -20,7 +20,9 @@ fn world() -> World {
 
 fn forecast_with(world: &World, tag: &str, given: Given) -> Forecast {
     let before = rmp_serde::to_vec_named(world.state()).unwrap();
-    let history = History::of(world.state());
+    let mut history = History::of(world.state());
+    let gone = world.gone.jobs.values();
+    gone.for_each(|job| history.add_job(job));
     let copy = world.engine.clone();
     let told = copy.forecast(world.version_id(tag), &history, given, world.now);
     assert!(

@@ -2,7 +2,7 @@
 
 use crate::book::Counts;
 use crate::world::World;
-use stagegate_engine::{Context, Engine, State, TargetState};
+use stagegate_engine::{Brief, Context, Engine, State, TargetState};
 use stagegate_model::*;
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -109,11 +109,26 @@ fn counted(world: &World) {
             assert!(target.floor >= target.latest_order);
             assert_eq!(target.active.is_some(), lane.active.contains(resource));
             assert_eq!(target.active, active.remove(&key.target(*resource)));
-            let latest = target.latest.map(|id| &state.releases()[&id]);
+            let latest = target
+                .latest
+                .map(|id| state.brief(target, id).expect("it is known"));
             let order = latest.map(|it| state.versions()[&it.version].order());
             assert_eq!(target.latest_order, order);
             assert!(!target.leaving || target.active.is_some());
-            let current = target.current.map(|id| state.releases()[&id].status);
+            let current = target
+                .current
+                .map(|id| state.brief(target, id).expect("it is known"));
+            for brief in latest.iter().chain(&current) {
+                let whole = world.release(brief.id);
+                assert_eq!(
+                    Brief::from(whole),
+                    Brief {
+                        fingerprint: None,
+                        ..*brief
+                    }
+                );
+            }
+            let current = current.map(|it| it.status);
             let good = [ReleaseStatus::Succeeded, ReleaseStatus::RolledBack];
             assert!(current.is_none_or(|it| good.contains(&it)));
             assert!(!(target.active.is_some() && lane.retries.contains_key(resource)));

@@ -173,8 +173,8 @@ fn releases_are_numbered_per_target_and_say_where_they_stand() {
         world.version(&tag);
         let job = world.open_jobs(&tag, "Staging")[0];
         let release = world.job(job).release;
-        let status = |world: &World| world.state().releases()[&release].status;
-        assert_eq!(world.state().releases()[&release].number, number);
+        let status = |world: &World| world.release(release).status;
+        assert_eq!(world.release(release).number, number);
         assert_eq!(status(&world), ReleaseStatus::Pending);
         world.report(job, JobStatus::InProgress);
         assert_eq!(status(&world), ReleaseStatus::Running);
@@ -182,6 +182,9 @@ fn releases_are_numbered_per_target_and_say_where_they_stand() {
         assert_eq!(status(&world), ReleaseStatus::Succeeded);
     }
     assert_eq!(world.state().releases().len(), 1, "the others are archived");
+    world.version("later");
+    let left = world.state().releases().len();
+    assert_eq!(left, 1, "what succeeded leaves with the entry after it");
 }
 
 #[test]

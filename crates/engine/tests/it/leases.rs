@@ -472,9 +472,11 @@ fn a_person_may_decide_of_a_lost_job_before_its_grace_has_passed() {
     lose(&mut world, job);
     world.report(job, JobStatus::Successful);
     assert_eq!(world.status("v1", "Staging"), PromotionStatus::Succeeded);
+    assert_eq!(world.refused(renew(job, "r1", epoch)).code, "job_ended");
     let late = by(&world, job, "r1", epoch, JobStatus::Failure);
     assert!(matches!(world.run(late)[..], [Fact::ReportIgnored { .. }]));
-    assert_eq!(world.refused(renew(job, "r1", epoch)).code, "job_ended");
+    // It has left memory; the shell knows from the archive that it has ended.
+    assert_eq!(world.refused(renew(job, "r1", epoch)).code, "job_not_found");
 }
 
 #[test]

@@ -45,7 +45,7 @@ fn a_target_that_cannot_start_keeps_no_place_from_others() {
     // Of any two targets one can start, whichever comes first.
     for name in ["s2", "s3"] {
         let id = world.resource_id(name);
-        let mut resource = (**world.state().resource(id).unwrap()).clone();
+        let mut resource = world.state().resource(id).unwrap().whole();
         resource.metadata.insert("host".into(), "here".into());
         world.configure(vec![Change::PutResource(resource)]);
     }

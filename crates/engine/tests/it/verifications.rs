@@ -167,7 +167,7 @@ fn an_inconclusive_verification_pauses_until_a_person_decides() {
         assert_eq!(world.refused_as(ci, decide("no")).code, "not_eligible");
         world.run_as(ann, decide("looked at it"));
         assert_eq!(world.status("v1", "Staging"), status);
-        let decided = &world.state().verifications()[&verification];
+        let decided = world.verification(verification);
         assert_eq!(decided.decided_by, Some(world.user_id("ann")));
         assert_eq!(world.jobs_ever("v1", "Production"), usize::from(pass));
         let ann = world.actor("ann");
@@ -193,17 +193,14 @@ fn an_error_pauses_too_and_the_run_can_be_repeated() {
     };
     assert_eq!(world.refused(rerun(first)).code, "verification_running");
     world.measure("v1", "Staging", Err("connection refused".into()));
-    assert_eq!(
-        world.state().verifications()[&first].status,
-        VerificationStatus::Error
-    );
+    assert_eq!(world.verification(first).status, VerificationStatus::Error);
     world.version("v2");
     assert_eq!(world.jobs_ever("v2", "Staging"), 0, "nothing goes on");
     assert_eq!(world.jobs_ever("v1", "Production"), 0);
 
     world.run(rerun(first));
     let second = world.running("v1", "Staging")[0];
-    assert_eq!(world.state().verifications()[&second].rerun_of, Some(first));
+    assert_eq!(world.verification(second).rerun_of, Some(first));
     assert_eq!(world.refused(rerun(first)).code, "verification_ended");
     world.healthy("v1", "Staging");
     assert_eq!(world.status("v1", "Staging"), PromotionStatus::Succeeded);
@@ -266,7 +263,7 @@ fn the_next_measurement_is_due_an_interval_after_the_last() {
     world.succeed("v1", "Staging");
     let id = world.running("v1", "Staging")[0];
     let due = |world: &World| {
-        let verification = &world.state().verifications()[&id];
+        let verification = world.verification(id);
         next_due(verification, &verification.metrics[0])
     };
     assert_eq!(due(&world), Some(world.now.plus_seconds(5)));
@@ -278,7 +275,7 @@ fn the_next_measurement_is_due_an_interval_after_the_last() {
     world.healthy("v1", "Staging");
     world.healthy("v1", "Staging");
     assert_eq!(due(&world), None);
-    let run = &world.state().verifications()[&id].metrics[0];
+    let run = &world.verification(id).metrics[0];
     assert_eq!(metric_outcome(run), stagegate_engine::MetricOutcome::Passed);
 }
 
@@ -293,7 +290,7 @@ fn data_that_is_missing_is_an_error_and_not_a_pass() {
     world.succeed("v1", "Staging");
     let id = world.running("v1", "Staging")[0];
     world.measure("v1", "Staging", Ok(json!({ "error": 3 })));
-    let verification = &world.state().verifications()[&id];
+    let verification = world.verification(id);
     assert_eq!(verification.status, VerificationStatus::Error);
     assert!(verification.reason.contains("result.errors"));
 }
@@ -310,7 +307,7 @@ fn dry_run_metrics_are_reported_and_decide_nothing() {
     world.measure_one(id, 1, measured(500));
     world.measure_one(id, 0, measured(200));
     assert_eq!(world.status("v1", "Staging"), PromotionStatus::Succeeded);
-    assert_eq!(world.state().verifications()[&id].metrics[1].failed, 1);
+    assert_eq!(world.verification(id).metrics[1].failed, 1);
 }
 
 #[test]
@@ -324,7 +321,7 @@ fn the_rules_of_several_policies_are_measured_together() {
     world.version("v1");
     world.succeed("v1", "Staging");
     let id = world.running("v1", "Staging")[0];
-    assert_eq!(world.state().verifications()[&id].metrics.len(), 2);
+    assert_eq!(world.verification(id).metrics.len(), 2);
     world.measure_one(id, 0, measured(200));
     assert_eq!(world.status("v1", "Staging"), PromotionStatus::Verifying);
     world.measure_one(id, 1, measured(200));
@@ -433,7 +430,7 @@ fn a_verification_that_can_no_longer_be_measured_is_not_passed() {
     let promotion = world.promotion("v1", "Staging");
     assert_eq!(promotion.status, PromotionStatus::Failed);
     let release = world.job(job).release;
-    let reason = &world.state().releases()[&release].reason;
+    let reason = &world.release(release).reason;
     assert!(reason.contains("resource.config.host"), "{reason}");
     assert_eq!(world.jobs_ever("v1", "Production"), 0, "never verified");
 }

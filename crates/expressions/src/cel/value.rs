@@ -57,7 +57,36 @@ impl<'a> Val<'a> {
                 })?,
             View::Object(object) => Val::Object(object),
             View::Json(json) => Val::from_json(json),
+            View::JsonText(text) => Val::from_text(serde_json::from_str(text).unwrap_or_default()),
         })
+    }
+
+    /// A value of its own, as it has been read.
+    fn from_text(json: Json) -> Self {
+        match json {
+            Json::String(text) => Val::Text(text.into()),
+            Json::Array(items) => Val::List(items.into_iter().map(Val::from_text).collect()),
+            Json::Object(members) => {
+                let members = members.into_iter();
+                Val::Map(
+                    members
+                        .map(|(key, value)| (Val::Text(key.into()), Val::from_text(value)))
+                        .collect(),
+                )
+            }
+            Json::Null => Val::Null,
+            Json::Bool(value) => Val::Bool(value),
+            Json::Number(number) => Val::from_number(&number),
+        }
+    }
+
+    fn from_number(number: &serde_json::Number) -> Self {
+        number
+            .as_i64()
+            .map(Val::Int)
+            .or_else(|| number.as_u64().map(Val::UInt))
+            .or_else(|| number.as_f64().map(Val::Double))
+            .unwrap_or(Val::Null)
     }
 
     /// Numbers written without fraction are integers, others are floating-point.
@@ -65,12 +94,7 @@ impl<'a> Val<'a> {
         match json {
             Json::Null => Val::Null,
             Json::Bool(value) => Val::Bool(*value),
-            Json::Number(number) => number
-                .as_i64()
-                .map(Val::Int)
-                .or_else(|| number.as_u64().map(Val::UInt))
-                .or_else(|| number.as_f64().map(Val::Double))
-                .unwrap_or(Val::Null),
+            Json::Number(number) => Val::from_number(number),
             Json::String(text) => Val::Str(text),
             Json::Array(items) => Val::JsonList(items),
             Json::Object(map) => Val::JsonMap(map),

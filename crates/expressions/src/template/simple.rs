@@ -59,6 +59,10 @@ pub(super) fn write(pieces: &[Piece], roots: &Roots<'_>) -> Option<String> {
 }
 
 fn push(text: &mut String, view: &View<'_>, fields: &[String]) -> Option<()> {
+    if let View::JsonText(json) = view {
+        let json: Value = serde_json::from_str(json).ok()?;
+        return push(text, &View::Json(&json), fields);
+    }
     let Some((field, fields)) = fields.split_first() else {
         match view {
             View::Str(it) => text.push_str(it),

@@ -2,7 +2,9 @@
 
 use serde::de::DeserializeOwned;
 use stagegate_engine::{Archived, Job, Promotion, Release, State, Verification};
-use stagegate_model::{Entry, Fact, JobId, PromotionId, ReleaseId, TargetKey, VerificationId};
+use stagegate_model::{
+    Entry, Fact, JobId, PromotionId, ReleaseId, ReleaseStatus, TargetKey, VerificationId,
+};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
@@ -48,6 +50,11 @@ impl Ledger {
             "promotion" => take(&mut self.promotions, id.into(), body),
             "release" => take(&mut self.releases, id.into(), body),
             "verification" => take(&mut self.verifications, id.into(), body),
+            Archived::UNDONE => {
+                if let Some(release) = self.releases.get_mut(&id.into()) {
+                    release.status = ReleaseStatus::RolledBack;
+                }
+            }
             _ => {}
         }
     }

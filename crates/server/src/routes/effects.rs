@@ -114,7 +114,7 @@ impl Names<'_> {
     fn resources(&self, ids: impl Iterator<Item = ResourceId>) -> Vec<String> {
         let named = ids.take(NAMED_MAX).map(|id| {
             let known = self.0.resource(id);
-            known.map_or_else(|| id.to_string(), |it| it.identifier.clone())
+            known.map_or_else(|| id.to_string(), |it| it.identifier().to_owned())
         });
         named.collect()
     }

@@ -1,15 +1,18 @@
 //! What waits for the owner of the key, with what there is to go by.
 
 use crate::answer::{Answer, Json};
+use crate::archive;
 use crate::people::People;
-use crate::scope::Scope;
+use crate::scope::{Scope, parse_id};
 use crate::wire;
 use stagegate_api as api;
 use stagegate_engine::{
     Action, Ask, Engine, Explanation, Gate, Job, LaneKey, MetricOutcome, Promotion, Shown, State,
-    Verified, metric_outcome,
+    Verification, Verified, metric_outcome,
 };
-use stagegate_model::{Digest, Role, Timestamp, UserId, Version, VersionId, Vote};
+use stagegate_model::{
+    Digest, PromotionId, Role, Timestamp, UserId, VerificationId, Version, VersionId, Vote,
+};
 use std::collections::BTreeSet;
 
 /// Approvals or verifications told, at most; further ones come when these are answered.
@@ -26,7 +29,7 @@ pub(crate) async fn inbox(scope: &Scope) -> Answer<api::Inbox> {
     let people = People::of(scope).await?;
     let user = scope.caller.user;
     let now = scope.now();
-    scope
+    let mut inbox = scope
         .read(move |engine| {
             let mut approvals: Vec<api::InboxApproval> = engine
                 .state()
@@ -48,6 +51,30 @@ pub(crate) async fn inbox(scope: &Scope) -> Answer<api::Inbox> {
                 approvals,
                 verifications: undecided(engine, user),
             }
+        })
+        .await?;
+    let approvals = inbox.approvals.iter_mut();
+    for upstream in approvals.flat_map(|it| &mut it.upstream) {
+        let measured = upstream.verified + upstream.verification_failed > 0;
+        if measured && upstream.results.is_empty() {
+            upstream.results = measured_before(scope, &upstream.promotion_id).await?;
+        }
+    }
+    Ok(inbox)
+}
+
+/// What was measured of a promotion whose jobs have left memory.
+async fn measured_before(scope: &Scope, promotion: &str) -> Answer<Vec<String>> {
+    let id: PromotionId = parse_id(promotion, "promotionId")?;
+    let jobs: Vec<Job> = archive::of_parent(scope, "job", id.0, RESULTS_MAX).await?;
+    let latest = jobs.iter().filter_map(|job| job.verifications.last());
+    let latest = latest.map(|id| id.0).collect();
+    let verifications = archive::several::<Verification>(scope, "verification", latest).await?;
+    scope
+        .read(move |engine| {
+            told_measured(engine.state(), jobs.iter().collect(), |id| {
+                verifications.get(&id.0)
+            })
         })
         .await
 }
@@ -248,21 +275,29 @@ fn upstream(state: &State, promotion: &Promotion) -> Vec<api::InboxUpstream> {
     upstream
 }
 
-/// What was measured of the version there, as far as it is in memory: `errors on staging-1: passed`.
+/// What was measured of the version there, as far as it is in memory.
 fn measured(state: &State, version: VersionId, promotion: &Promotion) -> Vec<String> {
     let jobs = state.jobs().values();
-    let mut jobs: Vec<&Job> = jobs
+    let jobs = jobs
         .filter(|job| job.version == version && job.promotion == promotion.id)
-        .map(|it| &**it)
-        .collect();
+        .map(|it| &**it);
+    told_measured(state, jobs.collect(), |id| state.verifications().get(&id))
+}
+
+/// What the latest verifications of jobs measured: `errors on staging-1: passed`.
+fn told_measured<'v>(
+    state: &State,
+    mut jobs: Vec<&Job>,
+    known: impl Fn(VerificationId) -> Option<&'v Verification>,
+) -> Vec<String> {
     jobs.sort_by_key(|job| std::cmp::Reverse((job.created_at, job.id)));
     let mut told = BTreeSet::new();
     let mut results = Vec::new();
     for job in jobs {
         let resource = state.resource(job.target.resource);
-        let place = resource.map_or("", |it| it.name.as_str());
+        let place = resource.map_or("", |it| it.name());
         let latest = job.verifications.last();
-        let latest = latest.and_then(|id| state.verifications().get(id));
+        let latest = latest.and_then(|id| known(*id));
         if !told.insert(job.target.resource) {
             continue;
         }
@@ -299,7 +334,7 @@ fn undecided(engine: &Engine, user: UserId) -> Vec<api::InboxVerification> {
             deployment: wire::deployment_ref(state, job.target.deployment),
             environment: wire::environment_ref(state, job.target.environment),
             version: wire::version_ref(state, job.version),
-            resource: resource.map_or_else(String::new, |it| it.name.clone()),
+            resource: resource.map_or_else(String::new, |it| it.name().to_owned()),
             status: it.status.to_string(),
             since: it.ended_at.unwrap_or(it.started_at).to_string(),
             reason: it.reason.clone(),

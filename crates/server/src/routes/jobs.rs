@@ -9,7 +9,6 @@ use crate::wire;
 use stagegate_api as api;
 use stagegate_engine::{Job, Release};
 use stagegate_model::{Command, JobExit, JobId, JobReport, JobStatus};
-use std::collections::BTreeMap;
 
 /// Newest first.
 pub(super) async fn list(
@@ -47,23 +46,14 @@ async fn with_releases(
             missing.copied().collect::<Vec<_>>()
         })
         .await?;
-    let archived = scope
-        .store(move |store, workspace| {
-            let mut found = BTreeMap::new();
-            for id in missing {
-                let record = store.archived(workspace, "release", id.0)?;
-                let release =
-                    record.and_then(|it| serde_json::from_slice::<Release>(&it.body).ok());
-                found.extend(release.map(|release| (id, release)));
-            }
-            Ok(found)
-        })
-        .await?;
+    let missing = missing.iter().map(|id| id.0).collect();
+    let archived = archive::several::<Release>(scope, "release", missing).await?;
     let (limit, offset, total) = (page.limit, page.offset, page.total);
     let items = scope
         .read(move |engine| {
-            let join =
-                |job: &Job| wire::job_with_release(engine.state(), job, archived.get(&job.release));
+            let join = |job: &Job| {
+                wire::job_with_release(engine.state(), job, archived.get(&job.release.0))
+            };
             page.items.iter().map(join).collect()
         })
         .await?;

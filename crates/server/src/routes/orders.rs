@@ -271,7 +271,7 @@ pub(super) async fn roll_back(
 fn has(state: &State, key: TargetKey, version: VersionId) -> Result<(), Rejection> {
     let lane = state.lane(key.into());
     let target = lane.and_then(|lane| lane.targets.get(&key.resource));
-    let latest = target.and_then(|target| state.releases().get(&target.latest?));
+    let latest = target.and_then(|target| state.latest(target));
     match latest {
         Some(latest) if latest.version != version => {
             let message = format!(

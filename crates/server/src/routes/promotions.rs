@@ -268,7 +268,7 @@ fn look(
     let place = |job: &Job| {
         let id = job.target.resource;
         let resource = state.resource(id);
-        resource.map_or_else(|| id.to_string(), |it| it.name.clone())
+        resource.map_or_else(|| id.to_string(), |it| it.name().to_owned())
     };
     let (mut verifications, mut missing) = (Vec::new(), Vec::new());
     for id in jobs.iter().flat_map(|job| &job.verifications) {

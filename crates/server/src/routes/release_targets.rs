@@ -14,7 +14,8 @@ use stagegate_api as api;
 use stagegate_engine::{Job, LaneKey, Release, State, Target, Verification};
 use stagegate_model::{JobId, ReleaseId, TargetKey};
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use uuid::Uuid;
 
 /// The targets of a deployment in an environment.
 pub(super) async fn list(
@@ -36,51 +37,127 @@ pub(super) async fn list(
             let targets = state.lane(lane).into_iter().flat_map(|lane| &lane.targets);
             Ok(
                 api::Page::cut(targets, paging.limit(), paging.offset()).map(
-                    |(resource, target)| api::ReleaseTargetWithState {
-                        release_target: wire::release_target(lane.target(*resource)),
-                        state: standing(state, target),
+                    |(resource, target)| {
+                        let key = wire::release_target(lane.target(*resource));
+                        (key, Standing::of(state, target))
                     },
                 ),
             )
         })
         .await?;
-    Ok(Json(page))
+    let gone = Gone::of(&scope, page.items.iter().map(|(_, standing)| standing)).await?;
+    let told = scope
+        .read(move |engine| {
+            let with_state =
+                |(key, standing): &(api::ReleaseTarget, Standing)| api::ReleaseTargetWithState {
+                    release_target: key.clone(),
+                    state: standing.told(engine.state(), &gone),
+                };
+            let items = page.items.iter().map(with_state).collect();
+            api::Page {
+                items,
+                limit: page.limit,
+                offset: page.offset,
+                total: page.total,
+            }
+        })
+        .await?;
+    Ok(Json(told))
 }
 
-fn standing(state: &State, target: &Target) -> api::ReleaseTargetState {
-    let release = |id: Option<ReleaseId>| state.releases().get(&id?);
-    api::ReleaseTargetState {
-        desired_release: release(target.latest).map(|it| wire::release(state, it)),
-        current_release: release(target.current).map(|it| wire::release(state, it)),
-        latest_job: latest_job(state, target)
-            .and_then(|id| state.jobs().get(&id))
-            .map(|it| wire::job(it)),
+/// What a target has, as far as it is in memory.
+struct Standing {
+    latest: Option<ReleaseId>,
+    current: Option<ReleaseId>,
+    job: Option<JobId>,
+    releases: Vec<Release>,
+    job_there: Option<Job>,
+}
+
+impl Standing {
+    fn of(state: &State, target: &Target) -> Self {
+        let job = latest_job(state, target);
+        let mut ids = vec![target.latest, target.current];
+        ids.dedup();
+        let known = ids.into_iter().flatten();
+        let known = known.filter_map(|id| state.releases().get(&id));
+        Self {
+            latest: target.latest,
+            current: target.current,
+            job,
+            releases: known.map(|it| (**it).clone()).collect(),
+            job_there: job.and_then(|id| state.jobs().get(&id).map(|it| (**it).clone())),
+        }
+    }
+
+    fn release<'s>(&'s self, id: ReleaseId, gone: &'s Gone) -> Option<&'s Release> {
+        let there = self.releases.iter().find(|it| it.id == id);
+        there.or_else(|| gone.releases.get(&id.0))
+    }
+
+    fn told(&self, state: &State, gone: &Gone) -> api::ReleaseTargetState {
+        let release = |id: Option<ReleaseId>| Some(wire::release(state, self.release(id?, gone)?));
+        let job = self.job_there.as_ref();
+        let job = job.or_else(|| gone.jobs.get(&self.job?.0));
+        api::ReleaseTargetState {
+            desired_release: release(self.latest),
+            current_release: release(self.current),
+            latest_job: job.map(wire::job),
+        }
+    }
+}
+
+/// What of targets' standing has left memory.
+struct Gone {
+    releases: BTreeMap<Uuid, Release>,
+    jobs: BTreeMap<Uuid, Job>,
+}
+
+impl Gone {
+    async fn of<'s>(scope: &Scope, standings: impl Iterator<Item = &'s Standing>) -> Answer<Self> {
+        let (mut releases, mut jobs) = (BTreeSet::new(), BTreeSet::new());
+        for standing in standings {
+            let both = [standing.latest, standing.current].into_iter().flatten();
+            let there = |id: &ReleaseId| standing.releases.iter().any(|it| it.id == *id);
+            releases.extend(both.filter(|id| !there(id)).map(|id| id.0));
+            let job = standing.job.filter(|_| standing.job_there.is_none());
+            jobs.extend(job.map(|id| id.0));
+        }
+        Ok(Self {
+            releases: archive::several(scope, "release", releases.into_iter().collect()).await?,
+            jobs: archive::several(scope, "job", jobs.into_iter().collect()).await?,
+        })
     }
 }
 
 fn latest_job(state: &State, target: &Target) -> Option<JobId> {
-    let latest = || state.releases().get(&target.latest?).map(|it| it.job);
-    target.active.or_else(latest)
+    target
+        .active
+        .or_else(|| state.latest(target).map(|it| it.job))
 }
 
 pub(super) async fn get(scope: Scope) -> Answer<Json<api::ReleaseTargetStateResponse>> {
     let key = target_key(&scope)?;
-    let (standing, job) = scope
+    let standing = scope
         .ask(move |engine| {
             let state = engine.state();
             let lane = state.lane(key.into());
             let target = lane.and_then(|lane| lane.targets.get(&key.resource));
             let target = target.ok_or_else(|| Failure::no_such("release target", key))?;
-            Ok((standing(state, target), latest_job(state, target)))
+            Ok(Standing::of(state, target))
         })
         .await?;
-    let latest_job = match job {
+    let gone = Gone::of(&scope, std::iter::once(&standing)).await?;
+    let latest_job = match standing.job {
         Some(id) => Some(job_with_verifications(&scope, id).await?),
         None => None,
     };
+    let told = scope
+        .read(move |engine| standing.told(engine.state(), &gone))
+        .await?;
     Ok(Json(api::ReleaseTargetStateResponse {
-        desired_release: standing.desired_release,
-        current_release: standing.current_release,
+        desired_release: told.desired_release,
+        current_release: told.current_release,
         latest_job,
     }))
 }
@@ -122,10 +199,9 @@ pub(super) async fn verifications_of(scope: &Scope, jobs: &[Job]) -> Answer<Vec<
     let missing = ids.iter().zip(&found).filter(|(_, known)| known.is_none());
     let missing: Vec<_> = missing.map(|(id, _)| id.0).collect();
     if !missing.is_empty() {
-        let archived = archive::several(scope, "verification", missing).await?;
-        let mut archived = archived.into_iter();
-        for slot in found.iter_mut().filter(|slot| slot.is_none()) {
-            *slot = archived.next().flatten();
+        let mut archived = archive::several(scope, "verification", missing).await?;
+        for (id, slot) in ids.iter().zip(&mut found) {
+            *slot = slot.take().or_else(|| archived.remove(&id.0));
         }
     }
     Ok(found.into_iter().flatten().collect())

@@ -73,7 +73,7 @@ pub(super) async fn upsert(
                 updated_at: known.and_then(|it| it.updated_at),
             };
             // The time of change is set only by a change, so that a provider that repeats itself writes nothing.
-            if known.is_some_and(|it| **it != resource) {
+            if known.is_some_and(|it| it.whole() != resource) {
                 resource.updated_at = Some(now);
             }
             let id = resource.id;

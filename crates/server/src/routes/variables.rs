@@ -7,10 +7,10 @@ use crate::body::{Body, Query};
 use crate::scope::{Scope, parse_id};
 use crate::wire;
 use stagegate_api as api;
-use stagegate_engine::State;
+use stagegate_engine::{PackedResource, State};
 use stagegate_model::{
-    Change, DeploymentId, DeploymentVariable, DeploymentVariableValue, Resource, VariableId,
-    VariableValue, VariableValueId,
+    Change, DeploymentId, DeploymentVariable, DeploymentVariableValue, VariableId, VariableValue,
+    VariableValueId,
 };
 use std::collections::BTreeMap;
 
@@ -142,7 +142,7 @@ pub(super) async fn delete_value(scope: Scope) -> Answer<Accepted<api::Accepted>
     Ok(accepted(id, "the value was deleted"))
 }
 
-fn named<'s>(state: &'s State, identifier: &str) -> Answer<&'s Resource> {
+fn named<'s>(state: &'s State, identifier: &str) -> Answer<&'s PackedResource> {
     let found = state.resource_by_identifier(identifier);
     found
         .map(|it| &**it)
@@ -214,7 +214,7 @@ pub(super) async fn of_target(scope: Scope) -> Answer<Json<api::TargetVariables>
             let resource = engine.state().resource(key.resource);
             Ok(api::TargetVariables {
                 release_target: wire::release_target(key),
-                resource: resource.map_or_else(String::new, |it| it.identifier.clone()),
+                resource: resource.map_or_else(String::new, |it| it.identifier().to_owned()),
                 variables: wire::resolution(&resolution),
             })
         })

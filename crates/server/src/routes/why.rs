@@ -1,16 +1,20 @@
 //! Why a version is, or is not, in an environment, and when it will be.
 
 use crate::answer::{Answer, Failure, Json};
+use crate::archive;
 use crate::body::Query;
 use crate::people::People;
 use crate::references;
 use crate::scope::{Scope, parse_id};
 use crate::wire;
 use stagegate_api as api;
-use stagegate_engine::{Engine, LaneKey, Link, Need, Shown, State, TargetState};
+use stagegate_engine::{Engine, LaneKey, Link, Need, Release, Shown, State, TargetState};
 use stagegate_model::{ResourceId, Timestamp};
 use std::collections::BTreeMap;
-use std::ops::Bound;
+use uuid::Uuid;
+
+/// Of how many targets the variables are read that have left memory.
+const VARIABLES_READ_MAX: usize = 1_000;
 
 pub(super) async fn get(
     scope: Scope,
@@ -18,7 +22,8 @@ pub(super) async fn get(
 ) -> Answer<Json<api::Why>> {
     let now = scope.now();
     let people = People::of(&scope).await?;
-    let mut why = scope.ask(move |engine| ask(engine, &query, now)).await?;
+    let told = scope.ask(move |engine| ask(engine, &query, now)).await?;
+    let mut why = told.complete(&scope).await?;
     people.why(&mut why);
     Ok(Json(why))
 }
@@ -31,13 +36,16 @@ pub(super) async fn chain(
     let now = scope.now();
     let people = People::of(&scope).await?;
     let look = move |engine: &Engine| ask_chain(engine, &query, now);
-    let mut chain = scope.ask(look).await?;
+    let (mut chain, environments) = scope.ask(look).await?;
+    for told in environments {
+        chain.environments.push(told.complete(&scope).await?);
+    }
     chain.summary = people.tell(&chain.summary);
     chain.environments.iter_mut().for_each(|it| people.why(it));
     Ok(Json(chain))
 }
 
-fn ask(engine: &Engine, query: &api::WhyQuery, now: Timestamp) -> Answer<api::Why> {
+fn ask(engine: &Engine, query: &api::WhyQuery, now: Timestamp) -> Answer<Told> {
     let state = engine.state();
     let deployment = references::deployment(state, &query.deployment)?;
     let environment = references::environment(state, &query.environment)?;
@@ -55,14 +63,12 @@ fn ask(engine: &Engine, query: &api::WhyQuery, now: Timestamp) -> Answer<api::Wh
         Some(text) => Some(parse_id(text, "after")?),
         None => None,
     };
-    let page = Shown::Page { after, limit };
-    let shown = resource.map_or(page, Shown::Only);
+    let shown = resource.map_or(Shown::Page { after, limit }, Shown::Only);
     let link = engine
         .link(lane, version.id, shown, now)
         .ok_or_else(|| Failure::no_such("version", &version.tag))?;
-    let mut why = told(engine, &link);
-    why.next_target = next_target(engine, &link, limit).filter(|_| resource.is_none());
-    Ok(why)
+    let page = resource.is_none().then_some(limit);
+    Ok(told(engine, &link, page))
 }
 
 fn paged(limit: Option<usize>) -> usize {
@@ -78,12 +84,15 @@ fn next_target(engine: &Engine, link: &Link, limit: usize) -> Option<String> {
     let told = &link.explanation.targets;
     let last = told.last().filter(|_| told.len() >= limit)?;
     let lane = engine.state().lane(link.explanation.lane)?;
-    let behind = (Bound::Excluded(last.resource), Bound::Unbounded);
-    let more = lane.targets.range(behind).next().is_some();
+    let more = lane.targets.behind(Some(&last.resource)).next().is_some();
     more.then(|| last.resource.to_string())
 }
 
-fn ask_chain(engine: &Engine, query: &api::WhyChainQuery, now: Timestamp) -> Answer<api::WhyChain> {
+fn ask_chain(
+    engine: &Engine,
+    query: &api::WhyChainQuery,
+    now: Timestamp,
+) -> Answer<(api::WhyChain, Vec<Told>)> {
     let state = engine.state();
     let deployment = references::deployment(state, &query.deployment)?;
     let version = references::version(state, deployment.id, query.version.as_deref())?;
@@ -91,19 +100,36 @@ fn ask_chain(engine: &Engine, query: &api::WhyChainQuery, now: Timestamp) -> Ans
     let chain = engine
         .chain(version.id, Shown::Page { after: None, limit }, now)
         .ok_or_else(|| Failure::no_such("version", &version.tag))?;
-    Ok(api::WhyChain {
+    let links = chain.links.iter();
+    let environments = links.map(|it| told(engine, it, Some(limit))).collect();
+    let whole = api::WhyChain {
         deployment: wire::deployment_ref(state, chain.deployment),
         version: wire::version_ref(state, chain.version),
         summary: chain.summary.clone(),
-        environments: chain
-            .links
-            .iter()
-            .map(|it| api::Why {
-                next_target: next_target(engine, it, limit),
-                ..told(engine, it)
-            })
-            .collect(),
-    })
+        environments: Vec::new(),
+    };
+    Ok((whole, environments))
+}
+
+/// An answer, but for what has left memory.
+struct Told {
+    why: api::Why,
+    /// Releases of which the variables are to be told, by the places of their targets.
+    gone: Vec<(usize, Uuid)>,
+}
+
+impl Told {
+    async fn complete(self, scope: &Scope) -> Answer<api::Why> {
+        let mut why = self.why;
+        let ids = self.gone.iter().map(|(_, id)| *id).collect();
+        let found = archive::several::<Release>(scope, "release", ids).await?;
+        for (place, id) in self.gone {
+            if let (Some(target), Some(release)) = (why.targets.get_mut(place), found.get(&id)) {
+                target.variables = wire::resolved_variables(&release.variables);
+            }
+        }
+        Ok(why)
+    }
 }
 
 fn need(state: &State, it: &Need) -> api::Need {
@@ -125,7 +151,8 @@ fn need(state: &State, it: &Need) -> api::Need {
     }
 }
 
-fn told(engine: &Engine, link: &Link) -> api::Why {
+/// `page`: of how many targets it tells, where that is not all.
+fn told(engine: &Engine, link: &Link, page: Option<usize>) -> Told {
     let state = engine.state();
     let it = &link.explanation;
     let status = match (it.status, &it.stopped) {
@@ -133,7 +160,17 @@ fn told(engine: &Engine, link: &Link) -> api::Why {
         (None, Some(stopped)) => stopped.code.to_owned(),
         (None, None) => "none".to_owned(),
     };
-    api::Why {
+    let latest = |resource| {
+        let target = state.lane(it.lane)?.targets.get(&resource)?;
+        state.latest(target)
+    };
+    let gone = it.targets.iter().enumerate().filter_map(|(place, target)| {
+        let latest = latest(target.resource).filter(|it| it.variables)?;
+        let there = state.releases().contains_key(&latest.id);
+        (!there).then_some((place, latest.id.0))
+    });
+    let gone = gone.take(VARIABLES_READ_MAX).collect();
+    let why = api::Why {
         story: link.story.clone(),
         waits_for: link.needs.iter().map(|it| need(state, it)).collect(),
         deployment: wire::deployment_ref(state, it.lane.deployment),
@@ -149,7 +186,7 @@ fn told(engine: &Engine, link: &Link) -> api::Why {
             .map(|target| api::WhyTarget {
                 resource: state
                     .resource(target.resource)
-                    .map_or_else(|| target.resource.to_string(), |it| it.name.clone()),
+                    .map_or_else(|| target.resource.to_string(), |it| it.name().to_owned()),
                 current: target.current.map(|id| wire::tag(state, id)),
                 latest: target.latest.map(|id| wire::tag(state, id)),
                 state: word(target.state).to_owned(),
@@ -171,9 +208,10 @@ fn told(engine: &Engine, link: &Link) -> api::Why {
             }
             counts
         },
-        next_target: None,
+        next_target: page.and_then(|limit| next_target(engine, link, limit)),
         earliest: it.earliest.map(|at| at.to_string()),
-    }
+    };
+    Told { why, gone }
 }
 
 fn word(state: TargetState) -> &'static str {

@@ -3,7 +3,7 @@
 use super::{some, some_map};
 use crate::answer::{Answer, Failure};
 use stagegate_api as api;
-use stagegate_engine::{State, WorkspaceInfo};
+use stagegate_engine::{PackedResource, State, WorkspaceInfo};
 use stagegate_model as model;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -75,16 +75,17 @@ pub(crate) fn deployment(deployment: &model::Deployment) -> api::Deployment {
     }
 }
 
-pub(crate) fn resource(state: &State, resource: &model::Resource) -> api::Resource {
+pub(crate) fn resource(state: &State, resource: &PackedResource) -> api::Resource {
+    let resource = resource.whole();
     api::Resource {
         id: Some(resource.id.to_string()),
         workspace_id: workspace_id(state),
-        identifier: resource.identifier.clone(),
-        name: resource.name.clone(),
-        kind: resource.kind.clone(),
-        version: resource.version.clone(),
-        config: resource.config.clone(),
-        metadata: resource.metadata.clone(),
+        identifier: resource.identifier,
+        name: resource.name,
+        kind: resource.kind,
+        version: resource.version,
+        config: resource.config,
+        metadata: resource.metadata,
         created_at: resource.created_at.to_string(),
         updated_at: resource.updated_at.map(|at| at.to_string()),
         ..Default::default()

@@ -9,7 +9,7 @@ use stagegate_model as model;
 pub(crate) fn resource_name(state: &State, id: model::ResourceId) -> String {
     state
         .resource(id)
-        .map_or_else(|| id.to_string(), |resource| resource.name.clone())
+        .map_or_else(|| id.to_string(), |resource| resource.name().to_owned())
 }
 
 pub(crate) fn release_ref(state: &State, release: &engine::Release) -> api::ReleaseRef {
@@ -28,12 +28,16 @@ pub(crate) fn ordered_target(
 ) -> api::OrderedTarget {
     let lane = state.lane(key.into());
     let target = lane.and_then(|lane| lane.targets.get(&key.resource));
-    let latest = target.and_then(|target| state.releases().get(&target.latest?));
+    let latest = target.and_then(|target| state.latest(target));
     api::OrderedTarget {
         release_target: release_target(key),
         resource: resource_name(state, key.resource),
         environment: environment_ref(state, key.environment),
-        from: latest.map(|release| release_ref(state, release)),
+        from: latest.map(|release| api::ReleaseRef {
+            id: Some(release.id.to_string()),
+            number: Some(release.number),
+            version: version_ref(state, release.version),
+        }),
         to,
     }
 }

@@ -27,7 +27,7 @@ pub(crate) fn policy_skip(
         resource_id: it.resource.map(|id| id.to_string()),
         resource_name: it.resource.map(|id| {
             let resource = state.resource(id);
-            resource.map_or_else(|| id.to_string(), |it| it.name.clone())
+            resource.map_or_else(|| id.to_string(), |it| it.name().to_owned())
         }),
         reason: it.reason.clone(),
         expires_at: it.expires_at.map(|at| at.to_string()),

@@ -213,8 +213,8 @@ fn on(engine: &Engine, tally: &Tally, state: TargetState) -> Option<Need> {
     if state == TargetState::Waiting && first.reason.is_empty() {
         return None;
     }
-    let name = engine.state.resource(first.resource).map(|it| &it.name);
-    let name = name.map_or("", String::as_str);
+    let name = engine.state.resource(first.resource).map(|it| it.name());
+    let name = name.unwrap_or_default();
     let more = match tally.reasoned(state).saturating_sub(1) {
         0 => String::new(),
         more => format!(", and {more} more like it"),

@@ -94,7 +94,7 @@ impl Links<'_> {
         let name = self.name(environment);
         let resource = self.target.get(&environment);
         match resource.and_then(|id| self.engine.state.resource(*id)) {
-            Some(resource) => format!("{} in {name}", resource.name),
+            Some(resource) => format!("{} in {name}", resource.name()),
             None => name.to_owned(),
         }
     }

@@ -3,10 +3,11 @@
 use super::{GateContext, RuleEvaluator, RuleKind, Verdict, read_spec};
 use crate::catalog::Draft;
 use crate::expressions::{DeploymentView, EnvironmentView, ResourceView, check_value, turn_schema};
+use crate::state::PackedResource;
 use serde::Deserialize;
 use stagegate_expressions::cel::Program;
 use stagegate_expressions::{Roots, View};
-use stagegate_model::{Deployment, Environment, Json, Rejection, Resource};
+use stagegate_model::{Deployment, Environment, Json, Rejection};
 use std::sync::Arc;
 
 pub(super) const KIND: RuleKind = RuleKind {
@@ -79,7 +80,7 @@ impl Concurrency {
         &self,
         environment: &Environment,
         deployment: &Deployment,
-        resource: &Resource,
+        resource: &PackedResource,
     ) -> Result<Json, String> {
         let Some(scope) = &self.scope else {
             return Ok(Json::Null);

@@ -107,7 +107,7 @@ impl RuleEvaluator for DeploymentDependency {
             ..
         } = context;
         let neighbours: Vec<_> = state.neighbours(resource.id, *deployment).collect();
-        let (selector, place) = (self.program.text(), &resource.name);
+        let (selector, place) = (self.program.text(), resource.name());
         let there: Vec<_> = neighbours.iter().map(Neighbour::details).collect();
         let details = serde_json::json!({
             "dependsOn": selector, "resource": place, "there": there,

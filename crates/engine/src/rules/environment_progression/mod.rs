@@ -324,11 +324,10 @@ impl Progression {
         if soaks && count >= required {
             return None;
         }
-        let newest = track.counted.last().map(|(at, _)| *at);
-        let reached = match required.checked_sub(1) {
-            Some(last) if last + 1 == count => newest,
-            Some(last) if last < count => track.counted.iter().nth(last).map(|(at, _)| *at),
-            _ => None,
+        let newest = track.counted.newest();
+        let reached = match required == count {
+            true => newest,
+            false => track.counted.reached(required),
         };
         Some(Found {
             count,

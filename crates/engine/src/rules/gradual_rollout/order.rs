@@ -2,8 +2,9 @@
 
 use super::spec::{GradualRollout, Size, share};
 use crate::expressions::{DeploymentView, EnvironmentView, ResourceView};
+use crate::state::PackedResource;
 use stagegate_expressions::{Roots, View};
-use stagegate_model::{Deployment, Environment, Json, Resource, ResourceId, VersionId};
+use stagegate_model::{Deployment, Environment, Json, ResourceId, VersionId};
 use std::sync::Arc;
 
 /// What a target is sorted by: those whose `order` cannot be said come last, then numbers before texts.
@@ -23,9 +24,9 @@ pub(crate) fn plan(
     environment: &Environment,
     deployment: &Deployment,
     version: VersionId,
-    targets: &[Arc<Resource>],
+    targets: &[Arc<PackedResource>],
 ) -> Vec<Vec<ResourceId>> {
-    let mut ranked: Vec<(Rank, u64, &Arc<Resource>)> = targets
+    let mut ranked: Vec<(Rank, u64, &Arc<PackedResource>)> = targets
         .iter()
         .map(|resource| {
             let rank = rank(rule, environment, deployment, resource);
@@ -40,18 +41,18 @@ pub(crate) fn plan(
         let order = a.0.partial_cmp(&b.0).unwrap_or(std::cmp::Ordering::Equal);
         order.then(a.1.cmp(&b.1)).then(a.2.id.cmp(&b.2.id))
     });
-    let mut left: Vec<&Arc<Resource>> = ranked.into_iter().map(|(_, _, it)| it).collect();
+    let mut left: Vec<&Arc<PackedResource>> = ranked.into_iter().map(|(_, _, it)| it).collect();
     if rule.waves.is_empty() {
         return vec![ids(&left)];
     }
     let mut waves = Vec::new();
     for wave in &rule.waves {
-        let taken: Vec<&Arc<Resource>> = match &wave.size {
+        let taken: Vec<&Arc<PackedResource>> = match &wave.size {
             Size::Rest => std::mem::take(&mut left),
             Size::Count(count) => first(&mut left, *count as usize),
             Size::Percentage(percentage) => first(&mut left, share(targets.len(), *percentage)),
             Size::Selector(program) => {
-                let takes = |resource: &Resource| {
+                let takes = |resource: &PackedResource| {
                     ask(environment, deployment, resource, |roots| {
                         program.eval(roots).unwrap_or(false)
                     })
@@ -69,12 +70,15 @@ pub(crate) fn plan(
     waves
 }
 
-fn first<'a>(left: &mut Vec<&'a Arc<Resource>>, count: usize) -> Vec<&'a Arc<Resource>> {
+fn first<'a>(
+    left: &mut Vec<&'a Arc<PackedResource>>,
+    count: usize,
+) -> Vec<&'a Arc<PackedResource>> {
     let rest = left.split_off(count.min(left.len()));
     std::mem::replace(left, rest)
 }
 
-fn ids(resources: &[&Arc<Resource>]) -> Vec<ResourceId> {
+fn ids(resources: &[&Arc<PackedResource>]) -> Vec<ResourceId> {
     resources.iter().map(|resource| resource.id).collect()
 }
 
@@ -82,7 +86,7 @@ fn rank(
     rule: &GradualRollout,
     environment: &Environment,
     deployment: &Deployment,
-    resource: &Resource,
+    resource: &PackedResource,
 ) -> Rank {
     let Some(program) = &rule.order else {
         return Rank::Number(0.0);
@@ -100,7 +104,7 @@ fn rank(
 fn ask<T>(
     environment: &Environment,
     deployment: &Deployment,
-    resource: &Resource,
+    resource: &PackedResource,
     question: impl FnOnce(&Roots<'_>) -> T,
 ) -> T {
     let environment = EnvironmentView(environment);

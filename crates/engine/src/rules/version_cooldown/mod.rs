@@ -64,7 +64,7 @@ impl RuleEvaluator for Spec {
             None => target.current,
         };
         let reference = release
-            .and_then(|id| state.releases.get(&id))
+            .and_then(|id| state.brief(target, id))
             .and_then(|release| state.versions.get(&release.version));
         let created = version.created_at;
         let Some(reference) = reference else {

@@ -6,8 +6,8 @@ use super::{Action, Reason, Verdict};
 use crate::expressions::CompiledDependency;
 use crate::neighbours::{Neighbour, told};
 use crate::settle::GateStanding;
-use crate::state::State;
-use stagegate_model::{DeploymentId, PolicyId, Resource, RuleId, Version, VersionId};
+use crate::state::{PackedResource, State};
+use stagegate_model::{DeploymentId, PolicyId, RuleId, Version, VersionId};
 use std::sync::Arc;
 
 /// The word for it where rules are shown.
@@ -29,10 +29,10 @@ pub(crate) fn standing(version: VersionId, needed: DeploymentId, verdict: Verdic
 pub(crate) fn judge(
     state: &State,
     version: &Version,
-    resource: &Resource,
+    resource: &PackedResource,
     needed: &CompiledDependency,
 ) -> Verdict {
-    let (tag, place) = (&version.tag, &resource.name);
+    let (tag, place) = (&version.tag, resource.name());
     let written = version.dependencies.get(&needed.deployment);
     let selector = written.map_or("", |it| it.version_selector.as_str());
     let Some(deployment) = state.deployments.get(&needed.deployment) else {

@@ -1,6 +1,6 @@
 //! Folding changes of configuration and of versions.
 
-use super::super::{State, StoredResource};
+use super::super::State;
 use stagegate_model::{EnvironmentId, Fact, VersionStatus};
 use std::sync::Arc;
 
@@ -55,19 +55,14 @@ impl State {
                     .map_or(0, |stored| stored.targets);
                 if let Some(stored) = self.resources.get(&resource.id) {
                     // Another resource may have taken the identifier of a deleted one.
-                    let identifier = &stored.resource.identifier;
+                    let identifier = stored.resource.identifier();
                     if self.identifiers.get(identifier) == Some(&resource.id) {
                         self.identifiers.remove(identifier);
                     }
                 }
                 self.identifiers
-                    .insert(resource.identifier.clone(), resource.id);
-                let stored = StoredResource {
-                    resource: Arc::new(resource.clone()),
-                    deleted: false,
-                    targets,
-                };
-                self.resources.insert(resource.id, stored);
+                    .insert(resource.identifier.as_str().into(), resource.id);
+                self.resources.put(resource);
                 self.dirty.resources.insert(resource.id);
                 self.touch_referring();
                 if targets > 0 {
@@ -84,7 +79,7 @@ impl State {
                 self.touch_referring();
                 if let Some(stored) = self.resources.get_mut(id) {
                     stored.deleted = true;
-                    self.identifiers.remove(&stored.resource.identifier);
+                    self.identifiers.remove(stored.resource.identifier());
                     if stored.targets == 0 {
                         self.resources.remove(id);
                     } else {

@@ -68,7 +68,9 @@ impl State {
         let lane = self.lanes.entry(key).or_default();
         let (mut stayed, mut returned) = (Vec::new(), Vec::new());
         for resource in resources {
-            if lane.change(*resource, |it| it.leaving = false).is_some() {
+            let was_leaving = lane.change(*resource, |it| std::mem::take(&mut it.leaving));
+            if let Some(was_leaving) = was_leaving {
+                returned.extend(was_leaving.then_some(*resource));
                 stayed.push(*resource);
                 continue;
             }
@@ -83,6 +85,7 @@ impl State {
                 floor: None,
                 good: Vec::new(),
                 current: None,
+                kept: None,
                 deployed: None,
                 before: left.deployed,
                 brought: None,
@@ -91,16 +94,11 @@ impl State {
                 leaving: false,
             };
             lane.add(*resource, target);
-            let lanes = self.on_resource.entry(*resource).or_default();
-            if let Err(place) = lanes.binary_search(&key) {
-                lanes.reserve_exact(1);
-                lanes.insert(place, key);
-            }
+            self.on_resource.add(*resource, key);
             if let Some(stored) = self.resources.get_mut(resource) {
                 stored.targets += 1;
             }
         }
-        returned.extend(&stayed);
         self.set_members(key, &returned, true);
         for resource in stayed {
             self.touch_neighbours(key.deployment, resource);
@@ -110,7 +108,9 @@ impl State {
 
     /// Targets leave at once when they are free, else when what runs there has ended.
     pub(super) fn leave(&mut self, key: LaneKey, resources: &[ResourceId]) {
-        self.set_members(key, resources, false);
+        let there = resources.iter().copied();
+        let there: Vec<_> = there.filter(|id| self.is_member(key, *id)).collect();
+        self.set_members(key, &there, false);
         for resource in resources {
             let Some(lane) = self.lanes.get_mut(&key) else {
                 return;
@@ -140,12 +140,7 @@ impl State {
                 lane.left.insert(*resource, left);
             }
             self.touch_neighbours(key.deployment, *resource);
-            if let Some(lanes) = self.on_resource.get_mut(resource) {
-                lanes.retain(|lane| *lane != key);
-                if lanes.is_empty() {
-                    self.on_resource.remove(resource);
-                }
-            }
+            self.on_resource.remove(*resource, key);
             for release in [target.latest, target.current].into_iter().flatten() {
                 self.archive_release(release);
             }

@@ -9,7 +9,7 @@ impl State {
         if self.waiting.asking.is_empty() {
             return;
         }
-        let lanes = self.on_resource.get(&resource).into_iter().flatten();
+        let lanes = self.on_resource.lanes(resource).iter();
         let asking = lanes.filter(|key| {
             let lane = self.lanes.get(key);
             key.deployment != own && lane.is_some_and(|it| it.asked_about.contains(&resource))
@@ -31,7 +31,7 @@ impl State {
                 .lanes
                 .get(&key)
                 .and_then(|it| it.targets.get(&resource));
-            let current = target.and_then(|it| state.releases.get(&it.current?));
+            let current = target.and_then(|it| state.current(it));
             environment.is_none_or(|it| it == key.environment)
                 && current.is_some_and(|it| it.version == version)
         });

@@ -203,27 +203,32 @@ impl State {
         let Some(undone) = order.of else {
             return;
         };
-        let Some(release) = self.releases.get_mut(&undone) else {
+        let lane = self.lanes.get(&lane_key);
+        let there = lane.and_then(|lane| lane.targets.get(&key.resource));
+        let Some(release) = there.and_then(|target| self.brief(target, undone)) else {
             return;
         };
         let (version, promotion) = (release.version, release.promotion);
         if release.status == ReleaseStatus::Succeeded {
-            release.status = ReleaseStatus::RolledBack;
+            match self.releases.get_mut(&undone) {
+                Some(release) => release.status = ReleaseStatus::RolledBack,
+                None => self.undo_left(key, release),
+            }
         }
         if let Some(promotion) = self.promotions.get_mut(&promotion) {
             promotion.rolled_back += 1;
         }
-        lane.held.insert(
-            key.resource,
-            Held {
+        if let Some(lane) = self.lanes.get_mut(&lane_key) {
+            let held = Held {
                 since: now,
                 from: version,
                 reason: order.reason.clone(),
-            },
-        );
-        lane.change(key.resource, |target| {
-            target.good.retain(|good| good.release != undone);
-        });
+            };
+            lane.held.insert(key.resource, held);
+            lane.change(key.resource, |target| {
+                target.good.retain(|good| good.release != undone);
+            });
+        }
         let member = self.is_member(lane_key, key.resource);
         let track = self.tracks.entry((version, key.environment)).or_default();
         track.change_result(key.resource, member, |result| result.rolled_back = true);

@@ -164,7 +164,7 @@ impl State {
 
     /// Takes a release that is neither the latest nor the current of its target out of memory, with its job
     /// and verifications.
-    pub(super) fn archive_release(&mut self, id: ReleaseId) {
+    pub(in crate::state) fn archive_release(&mut self, id: ReleaseId) {
         let Some(release) = self.releases.remove(&id) else {
             return;
         };
@@ -391,6 +391,7 @@ impl State {
                 return (target.leaving, None);
             }
             target.current = Some(id);
+            target.kept = None;
             target.good.retain(|good| good.version != version);
             // Most targets never have more than one or two.
             target.good.reserve_exact(1);
@@ -413,6 +414,7 @@ impl State {
         }
         self.touch_deployment(target.deployment);
         if status == ReleaseStatus::Succeeded {
+            self.succeeded.push_back((self.head.seq, id));
             self.touch_neighbours(target.deployment, resource);
         }
         self.touch_waiting();

@@ -364,7 +364,7 @@ impl Hand {
                     let mut metadata = Vec::new();
                     let name = format!("r{which}");
                     let known = world.state().resource_by_identifier(&name);
-                    let known = known.and_then(|it| it.metadata.get("env").cloned());
+                    let known = known.and_then(|it| it.metadata("env").map(str::to_owned));
                     // Where it is, elsewhere, or nowhere.
                     let place = match environment {
                         0..3 => Some(ENVIRONMENTS[*environment].to_owned()),

@@ -33,7 +33,7 @@ impl World {
     }
 
     fn release_tag(&self, release: Option<ReleaseId>) -> Option<String> {
-        let version = self.state().releases()[&release?].version;
+        let version = self.release(release?).version;
         Some(self.state().versions()[&version].tag.clone())
     }
 

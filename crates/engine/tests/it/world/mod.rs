@@ -1,16 +1,18 @@
 //! A small workspace under a fake clock. Every command goes through [`World::run`] or [`World::refused`], which
 //! write entries as a shell would, fold them a second and a third time elsewhere, and check what must always hold.
 
+mod gone;
 mod looking;
 
+use gone::Gone;
 pub use looking::satisfied_at;
 
 use crate::book::Book;
 use crate::invariants;
 use serde_json::{Value, json};
-use stagegate_engine::{Context, Engine, Job, State};
+use stagegate_engine::{Context, Engine, Job, Release, State, Verification};
 use stagegate_model::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 /// 2026-03-02T09:00:00Z.
@@ -23,6 +25,8 @@ pub struct World {
     /// Folds on from a snapshot that is taken anew now and then.
     restored: Engine,
     pub entries: Vec<Entry>,
+    /// What has left memory.
+    pub gone: Gone,
     pub book: Book,
     pub now: Timestamp,
     /// Checks after every command; off only for very large fleets.
@@ -61,6 +65,7 @@ impl World {
             shadow: Engine::default(),
             restored: Engine::default(),
             entries: Vec::new(),
+            gone: Gone::default(),
             book: Book::default(),
             now: START,
             watchful: true,
@@ -256,7 +261,7 @@ impl World {
             let state: State = rmp_serde::from_slice(&snapshot).expect("a snapshot reads back");
             self.restored = Engine::new(state);
         }
-        self.engine.take_archive();
+        self.gone.take(self.engine.take_archive());
         self.entries.push(entry);
     }
 
@@ -581,7 +586,20 @@ impl World {
     }
 
     pub fn job(&self, id: JobId) -> &Job {
-        &self.state().jobs()[&id]
+        let there = self.state().jobs().get(&id).map(|it| &**it);
+        there.unwrap_or_else(|| &self.gone.jobs[&id])
+    }
+
+    /// A release, in memory or not.
+    pub fn release(&self, id: ReleaseId) -> &Release {
+        let there = self.state().releases().get(&id).map(|it| &**it);
+        there.unwrap_or_else(|| &self.gone.releases[&id])
+    }
+
+    /// A verification, in memory or not.
+    pub fn verification(&self, id: VerificationId) -> &Verification {
+        let there = self.state().verifications().get(&id);
+        there.unwrap_or_else(|| &self.gone.verifications[&id])
     }
 
     /// The latest job on a resource of `api` in the environment.
@@ -589,7 +607,7 @@ impl World {
         let lane = self.lane(environment);
         let resource = self.resource_id(resource);
         let latest = self.state().lanes()[&lane].targets[&resource].latest;
-        self.job(self.state().releases()[&latest.expect("a release")].job)
+        self.job(self.release(latest.expect("a release")).job)
     }
 
     pub fn report_command(&self, job: JobId, status: JobStatus) -> JobReport {
@@ -607,8 +625,16 @@ impl World {
     }
 
     pub fn report(&mut self, job: JobId, status: JobStatus) -> Vec<Fact> {
-        let report = self.report_command(job, status);
-        self.run(Command::ReportJob(report))
+        let left = self.gone.jobs.get(&job).map(|job| job.status);
+        match left {
+            None => self.run(Command::ReportJob(self.report_command(job, status))),
+            // As the shell does.
+            Some(standing) => self.run(Command::ReportArchivedJob {
+                job,
+                status,
+                standing,
+            }),
+        }
     }
 
     /// Claims every open job of a version in an environment and reports how it ended.
@@ -652,13 +678,15 @@ impl World {
     ) -> Vec<VerificationId> {
         let (version, environment) = (self.version_id(tag), self.environment_id(environment));
         let all = self.state().verifications().values();
-        let wanted = all.filter(|it| {
+        let gone = self.gone.verifications.values();
+        let wanted = all.chain(gone).filter(|it| {
             let job = self.job(it.job);
             job.version == version
                 && job.target.environment == environment
                 && status.is_none_or(|status| it.status == status)
         });
-        wanted.map(|it| it.id).collect()
+        let wanted: BTreeSet<_> = wanted.map(|it| it.id).collect();
+        wanted.into_iter().collect()
     }
 
     pub fn measure_one(

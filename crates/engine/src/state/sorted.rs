@@ -1,0 +1,394 @@
+//! A map in the order of its keys, for many entries: no node is half empty, as those of a tree to which keys are added in
+//! order are, and what follows each other lies beside each other.
+
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::borrow::Borrow;
+use std::fmt;
+use std::marker::PhantomData;
+
+/// How many entries a chunk has at most.
+const CHUNK: usize = 128;
+
+/// Chunks in order, none of them empty, each in order.
+#[derive(Clone)]
+pub struct SortedMap<K, V> {
+    chunks: Vec<Vec<(K, V)>>,
+    len: usize,
+}
+
+impl<K, V> Default for SortedMap<K, V> {
+    fn default() -> Self {
+        Self {
+            chunks: Vec::new(),
+            len: 0,
+        }
+    }
+}
+
+impl<K: Ord, V> SortedMap<K, V> {
+    /// The chunk in which the key is, if it is there.
+    fn chunk_of<Q: Ord + ?Sized>(&self, key: &Q) -> Option<usize>
+    where
+        K: Borrow<Q>,
+    {
+        let begins_after =
+            |chunk: &Vec<(K, V)>| chunk.first().is_some_and(|(first, _)| first.borrow() > key);
+        self.chunks
+            .partition_point(|chunk| !begins_after(chunk))
+            .checked_sub(1)
+    }
+
+    /// The chunk and the place there of a key: `Err` where it would be.
+    fn find<Q: Ord + ?Sized>(&self, key: &Q) -> Result<(usize, usize), (usize, usize)>
+    where
+        K: Borrow<Q>,
+    {
+        let Some(chunk) = self.chunk_of(key) else {
+            return Err((0, 0));
+        };
+        let entries = self.chunks.get(chunk).map_or(&[][..], Vec::as_slice);
+        match entries.binary_search_by(|(known, _)| known.borrow().cmp(key)) {
+            Ok(place) => Ok((chunk, place)),
+            Err(place) => Err((chunk, place)),
+        }
+    }
+
+    #[must_use]
+    pub fn get<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&V>
+    where
+        K: Borrow<Q>,
+    {
+        let (chunk, place) = self.find(key).ok()?;
+        self.chunks.get(chunk)?.get(place).map(|(_, value)| value)
+    }
+
+    pub fn get_mut<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<&mut V>
+    where
+        K: Borrow<Q>,
+    {
+        let (chunk, place) = self.find(key).ok()?;
+        let entry = self.chunks.get_mut(chunk)?.get_mut(place)?;
+        Some(&mut entry.1)
+    }
+
+    #[must_use]
+    pub fn contains_key<Q: Ord + ?Sized>(&self, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+    {
+        self.find(key).is_ok()
+    }
+
+    /// Gives what the key had before.
+    pub fn insert(&mut self, key: K, value: V) -> Option<V> {
+        let (at, place) = match self.find(&key) {
+            Ok((chunk, place)) => {
+                let known = self.chunks.get_mut(chunk)?.get_mut(place)?;
+                return Some(std::mem::replace(&mut known.1, value));
+            }
+            Err(there) => there,
+        };
+        self.len += 1;
+        let last = at + 1 == self.chunks.len();
+        let Some(chunk) = self.chunks.get_mut(at) else {
+            self.chunks.push(vec![(key, value)]);
+            return None;
+        };
+        if chunk.len() < CHUNK {
+            make_room(chunk);
+            chunk.insert(place, (key, value));
+        } else if last && place == chunk.len() {
+            // What grows at its end leaves full chunks behind.
+            self.chunks.push(vec![(key, value)]);
+        } else {
+            let mut upper = chunk.split_off(CHUNK / 2);
+            if place <= CHUNK / 2 {
+                chunk.insert(place, (key, value));
+            } else {
+                upper.insert(place - CHUNK / 2, (key, value));
+            }
+            chunk.shrink_to_fit();
+            self.chunks.insert(at + 1, upper);
+        }
+        None
+    }
+
+    pub fn remove<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+    {
+        let (at, place) = self.find(key).ok()?;
+        let chunk = self.chunks.get_mut(at)?;
+        let (_, value) = chunk.remove(place);
+        self.len -= 1;
+        if chunk.is_empty() {
+            self.chunks.remove(at);
+        } else if chunk.len() < CHUNK / 4 {
+            self.mend(at);
+        }
+        Some(value)
+    }
+
+    /// Puts a chunk that has become small into the one before it, where both have room in one.
+    fn mend(&mut self, at: usize) {
+        let small = self.chunks.get(at).map_or(0, Vec::len);
+        let Some(before) = at.checked_sub(1) else {
+            return;
+        };
+        if self
+            .chunks
+            .get(before)
+            .is_some_and(|it| it.len() + small <= CHUNK / 2)
+        {
+            let mut small = self.chunks.remove(at);
+            if let Some(before) = self.chunks.get_mut(before) {
+                before.append(&mut small);
+            }
+        }
+    }
+
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// In the order of the keys.
+    #[must_use]
+    pub fn iter(&self) -> Iter<'_, K, V> {
+        Iter {
+            chunks: self.chunks.iter(),
+            front: [].iter(),
+            back: [].iter(),
+        }
+    }
+
+    /// Those behind a key, in the order of the keys; all, where there is none.
+    #[must_use]
+    pub fn behind(&self, key: Option<&K>) -> Iter<'_, K, V> {
+        let Some(key) = key else {
+            return self.iter();
+        };
+        let (chunk, place) = match self.find(key) {
+            Ok((chunk, place)) => (chunk, place + 1),
+            Err(there) => there,
+        };
+        let mut chunks = self.chunks.get(chunk..).unwrap_or_default().iter();
+        let rest = chunks.next().and_then(|chunk| chunk.get(place..));
+        Iter {
+            chunks,
+            front: rest.unwrap_or_default().iter(),
+            back: [].iter(),
+        }
+    }
+
+    pub fn keys(&self) -> impl DoubleEndedIterator<Item = &K> + Clone {
+        self.iter().map(|(key, _)| key)
+    }
+
+    pub fn values(&self) -> impl DoubleEndedIterator<Item = &V> + Clone {
+        self.iter().map(|(_, value)| value)
+    }
+
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
+        self.chunks.iter_mut().flatten().map(|(_, value)| value)
+    }
+}
+
+/// A chunk grows by few places at a time: most chunks are full, and those that are not shall not be half empty.
+fn make_room<T>(chunk: &mut Vec<T>) {
+    if chunk.len() == chunk.capacity() {
+        chunk.reserve_exact((chunk.len() / 4).clamp(1, CHUNK - chunk.len()));
+    }
+}
+
+/// The entries of a [`SortedMap`].
+pub struct Iter<'m, K, V> {
+    chunks: std::slice::Iter<'m, Vec<(K, V)>>,
+    front: std::slice::Iter<'m, (K, V)>,
+    back: std::slice::Iter<'m, (K, V)>,
+}
+
+impl<K, V> Clone for Iter<'_, K, V> {
+    fn clone(&self) -> Self {
+        Self {
+            chunks: self.chunks.clone(),
+            front: self.front.clone(),
+            back: self.back.clone(),
+        }
+    }
+}
+
+impl<'m, K, V> Iterator for Iter<'m, K, V> {
+    type Item = (&'m K, &'m V);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some((key, value)) = self.front.next() {
+                return Some((key, value));
+            }
+            match self.chunks.next() {
+                Some(chunk) => self.front = chunk.iter(),
+                None => return self.back.next().map(|(key, value)| (key, value)),
+            }
+        }
+    }
+}
+
+impl<K, V> DoubleEndedIterator for Iter<'_, K, V> {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some((key, value)) = self.back.next_back() {
+                return Some((key, value));
+            }
+            match self.chunks.next_back() {
+                Some(chunk) => self.back = chunk.iter(),
+                None => return self.front.next_back().map(|(key, value)| (key, value)),
+            }
+        }
+    }
+}
+
+impl<'m, K: Ord, V> IntoIterator for &'m SortedMap<K, V> {
+    type Item = (&'m K, &'m V);
+    type IntoIter = Iter<'m, K, V>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl<K: Ord, V> FromIterator<(K, V)> for SortedMap<K, V> {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
+        let mut map = Self::default();
+        for (key, value) in entries {
+            map.insert(key, value);
+        }
+        map
+    }
+}
+
+/// Of a key that is there.
+impl<K: Ord, V> std::ops::Index<&K> for SortedMap<K, V> {
+    type Output = V;
+
+    #[expect(
+        clippy::expect_used,
+        reason = "as of any map: who indexes knows the key"
+    )]
+    fn index(&self, key: &K) -> &V {
+        self.get(key).expect("no entry found for key")
+    }
+}
+
+/// Equal when the entries are, however they lie.
+impl<K: Ord, V: PartialEq> PartialEq for SortedMap<K, V> {
+    fn eq(&self, other: &Self) -> bool {
+        self.len == other.len && self.iter().eq(other.iter())
+    }
+}
+
+impl<K: Ord + fmt::Debug, V: fmt::Debug> fmt::Debug for SortedMap<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self).finish()
+    }
+}
+
+impl<K: Ord + Serialize, V: Serialize> Serialize for SortedMap<K, V> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self)
+    }
+}
+
+impl<'de, K: Ord + Deserialize<'de>, V: Deserialize<'de>> Deserialize<'de> for SortedMap<K, V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries<K, V>(PhantomData<(K, V)>);
+
+        impl<'de, K: Ord + Deserialize<'de>, V: Deserialize<'de>> Visitor<'de> for Entries<K, V> {
+            type Value = SortedMap<K, V>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+                let mut map = SortedMap::default();
+                while let Some((key, value)) = entries.next_entry()? {
+                    map.insert(key, value);
+                }
+                Ok(map)
+            }
+        }
+
+        deserializer.deserialize_map(Entries(PhantomData))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+    use std::ops::Bound;
+
+    /// Puts in and takes out as a tree does, in an order that follows from `seed`.
+    fn compared(seed: u64, steps: u32, keys: u64) {
+        let mut dice = seed;
+        let mut roll = |below: u64| {
+            dice = dice
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (dice >> 33) % below
+        };
+        let (mut map, mut tree) = (SortedMap::default(), BTreeMap::new());
+        for step in 0..steps {
+            let key = roll(keys);
+            if roll(3) > 0 {
+                assert_eq!(map.insert(key, step), tree.insert(key, step));
+            } else {
+                assert_eq!(map.remove(&key), tree.remove(&key));
+            }
+            let key = roll(keys);
+            assert_eq!(map.get(&key), tree.get(&key));
+            let behind = (Bound::Excluded(key), Bound::Unbounded);
+            let both = map.behind(Some(&key)).take(3).zip(tree.range(behind));
+            assert!(both.clone().count() == tree.range(behind).take(3).count());
+            assert!(both.into_iter().all(|(one, other)| one == other));
+        }
+        assert_eq!(map.len(), tree.len());
+        assert!(map.iter().eq(tree.iter()));
+        assert!(map.iter().rev().eq(tree.iter().rev()));
+        let copied: SortedMap<u64, u32> = tree.iter().map(|(key, value)| (*key, *value)).collect();
+        assert_eq!(map, copied);
+        let bytes = rmp_serde::to_vec_named(&map).unwrap();
+        assert_eq!(bytes, rmp_serde::to_vec_named(&tree).unwrap());
+        let read: SortedMap<u64, u32> = rmp_serde::from_slice(&bytes).unwrap();
+        assert_eq!(read, map);
+        for key in 0..keys {
+            assert_eq!(map.remove(&key), tree.remove(&key));
+        }
+        assert!(map.is_empty() && map.chunks.is_empty());
+    }
+
+    #[test]
+    fn it_is_what_a_tree_is() {
+        for (seed, keys) in [(1, 5), (2, 300), (3, 5_000), (4, 100_000)] {
+            compared(seed, 8_000, keys);
+        }
+    }
+
+    #[test]
+    fn what_is_added_in_order_leaves_no_room_unused() {
+        let map: SortedMap<u64, u64> = (0..10_000).map(|key| (key, key)).collect();
+        let places: usize = map.chunks.iter().map(Vec::capacity).sum();
+        assert!(places < 10_000 + 2 * CHUNK, "{places}");
+        let mut both = map.iter();
+        assert_eq!(both.next().map(|it| *it.0), Some(0));
+        assert_eq!(both.next_back().map(|it| *it.0), Some(9_999));
+        assert_eq!(both.count(), 9_998);
+    }
+}
