@@ -1,5 +1,6 @@
 //! Facts: what happened. State is a fold over them; a stored fact is never changed and must fold for ever.
 
+use crate::tagged::{self, AfterTagOf};
 use crate::{
     CancelCause, Dependencies, Deployment, DeploymentId, DeploymentVariable, Digest, Environment,
     EnvironmentId, Freeze, FreezeId, Group, GroupId, JobAgent, JobAgentId, JobId, JobLimits,
@@ -9,16 +10,35 @@ use crate::{
     UserId, VariableId, VariableSet, VariableSetId, VariableValue, Variables, VerificationId,
     VerificationStatus, VerificationTrigger, Version, VersionId, VersionStatus, Vote, WorkspaceId,
 };
-use serde::{Deserialize, Serialize};
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 
+/// Makes the enum twice: as it is, and as what follows its tag is read, which serde does not do without keeping
+/// everything in between; see [`tagged`].
+macro_rules! facts {
+    ($(#[$doc:meta])* pub enum Fact { $($variants:tt)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Serialize)]
+        #[serde(
+            tag = "type",
+            rename_all = "camelCase",
+            rename_all_fields = "camelCase"
+        )]
+        pub enum Fact { $($variants)* }
+
+        #[derive(Deserialize)]
+        #[serde(
+            remote = "Fact",
+            rename_all = "camelCase",
+            rename_all_fields = "camelCase"
+        )]
+        enum AfterTag { $($variants)* }
+    };
+}
+
+facts! {
 /// One thing that happened.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(
-    tag = "type",
-    rename_all = "camelCase",
-    rename_all_fields = "camelCase"
-)]
 pub enum Fact {
     WorkspaceCreated {
         id: WorkspaceId,
@@ -412,6 +432,34 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         decided_by: Option<UserId>,
     },
+}
+}
+
+impl<'de> Deserialize<'de> for Fact {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Tagged)
+    }
+}
+
+/// Reads the tag, then the rest.
+struct Tagged;
+
+impl<'de> Visitor<'de> for Tagged {
+    type Value = Fact;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a fact with its `type`")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fact, A::Error> {
+        let first: Option<String> = map.next_key()?;
+        if first.as_deref() == Some(tagged::TAG) {
+            let tag = map.next_value()?;
+            return AfterTag::deserialize(AfterTagOf { tag, map });
+        }
+        let (tag, map) = tagged::sorted_out(first, map)?;
+        AfterTag::deserialize(AfterTagOf { tag, map }).map_err(A::Error::custom)
+    }
 }
 
 /// One rule as it stands for one version in one environment.

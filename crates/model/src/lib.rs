@@ -8,6 +8,7 @@ mod fact;
 mod ids;
 mod limits;
 mod status;
+mod tagged;
 mod time;
 mod variables;
 
