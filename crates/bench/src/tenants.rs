@@ -48,8 +48,8 @@ pub fn run(sizes: Sizes) -> Result<Vec<Figure>> {
         )
         .limit(alone.as_secs_f64(), "the same in the only workspace")
         .must(Must::TimesLimit(1.5)),
-        Figure::seconds("k", &format!("{what}: median"), count, median),
-        Figure::seconds("k", &format!("{what}: 99th percentile"), count, slow)
+        Figure::seconds("k", format!("{what}: median"), count, median),
+        Figure::seconds("k", format!("{what}: 99th percentile"), count, slow)
             .must(Must::AtMost(0.05)),
     ])
 }

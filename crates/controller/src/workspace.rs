@@ -225,15 +225,13 @@ impl Workspace {
     }
 
     /// Tells whoever listens of jobs; when nobody does any more, what was kept for them goes.
-    pub fn tell_of_jobs(&self, jobs: impl Iterator<Item = JobId>) {
+    pub fn tell_of_jobs(&self, mut jobs: impl Iterator<Item = JobId>) {
         let mut told = lock(&self.job_news);
-        if let Some(news) = &*told {
-            let unheard = jobs
-                .map(|job| news.send(job).is_err())
-                .any(|unheard| unheard);
-            if unheard {
-                *told = None;
-            }
+        // Where one is heard by nobody, none is: who begins to listen waits for this lock.
+        let news = told.as_ref();
+        let unheard = news.is_some_and(|news| jobs.any(|job| news.send(job).is_err()));
+        if unheard {
+            *told = None;
         }
     }
 

@@ -94,7 +94,7 @@ impl Node {
     /// When it cannot start.
     pub fn restart(store: Arc<FaultyStore>, workspace: WorkspaceId) -> Result<Self, String> {
         step::verify(&*store, workspace).map_err(|error| error.to_string())?;
-        if let Some(rest) = noted(&*store, workspace).map_err(|error| error.to_string())? {
+        if let Some(rest) = noted(&store, workspace).map_err(|error| error.to_string())? {
             let durable = Durable {
                 seq: rest.seq,
                 generation: 0,
