@@ -1,9 +1,8 @@
 //! What has succeeded and leaves memory: what is kept of it, and how it is found again.
 
-use super::runs::Archived;
+use super::runs::Ended;
 use super::{Release, State, Target};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use stagegate_model::{
     JobId, PromotionId, ReleaseId, ReleaseStatus, StartKind, TargetKey, Timestamp, Variables,
     VersionId,
@@ -169,14 +168,7 @@ impl State {
                 }
             });
         }
-        self.archive.push(Archived {
-            kind: Archived::UNDONE,
-            id: left.id.0,
-            target: None,
-            number: None,
-            parent: None,
-            body: json!({"status": ReleaseStatus::RolledBack}),
-        });
+        self.archive.push(Ended::Undone(left.id));
     }
 }
 

@@ -24,6 +24,7 @@ pub use sorted::SortedMap;
 pub use variables::VariableBook;
 pub(crate) use variables::values_of;
 
+use runs::Ended;
 pub use runs::{
     Archived, Cancel, Job, Lost, Measurement, MetricRun, Ordered, Promotion, Release, Verification,
 };
@@ -88,7 +89,7 @@ pub struct State {
     pub(crate) succeeded: VecDeque<(u64, ReleaseId)>,
     /// What left memory since the shell last took it; written in the same transaction as the entry.
     #[serde(skip)]
-    pub(crate) archive: Vec<Archived>,
+    pub(crate) archive: Vec<Ended>,
 }
 
 /// The last entry that was folded.
@@ -454,7 +455,8 @@ impl State {
 
     /// Takes what left memory; to be stored with the entry that was just made.
     pub fn take_archive(&mut self) -> Vec<Archived> {
-        std::mem::take(&mut self.archive)
+        let ended = std::mem::take(&mut self.archive);
+        ended.iter().map(Ended::archived).collect()
     }
 
     /// The same state without what is only bookkeeping of the running process: for comparing folds.

@@ -1,6 +1,6 @@
 //! Folding what happens to lanes: targets, promotions, latches.
 
-use super::super::runs::Archive;
+use super::super::runs::Ended;
 use super::super::{Clock, LaneKey, Left, Promotion, Standstill, State, Target};
 use stagegate_model::{
     DeploymentId, EnvironmentId, PromotionId, PromotionStatus, ResourceId, RuleId, StartKind,
@@ -27,7 +27,7 @@ impl State {
             .collect();
         for id in ended {
             if let Some(promotion) = self.promotions.remove(&id) {
-                self.archive.push(promotion.archived());
+                self.archive.push(Ended::Promotion(Box::new(promotion)));
             }
         }
         self.lanes.retain(|key, _| !gone(key));
@@ -256,7 +256,7 @@ impl State {
         if lane.ended.len() > ENDED_PROMOTIONS_KEPT {
             let oldest = lane.ended.remove(0);
             if let Some(promotion) = self.promotions.remove(&oldest) {
-                self.archive.push(promotion.archived());
+                self.archive.push(Ended::Promotion(Box::new(promotion)));
             }
         }
     }

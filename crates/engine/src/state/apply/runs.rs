@@ -1,6 +1,6 @@
 //! Folding what runs: jobs, releases, verifications.
 
-use super::super::runs::Archive;
+use super::super::runs::Ended;
 use super::super::{
     Good, Held, Job, LaneKey, Measurement, MetricRun, Ordered, Release, State, Success, Target,
     Verified,
@@ -167,8 +167,9 @@ impl State {
         let Some(release) = self.releases.remove(&id) else {
             return;
         };
-        self.archive.push(release.archived());
-        self.archive_job(release.job);
+        let job = release.job;
+        self.archive.push(Ended::Release(release));
+        self.archive_job(job);
     }
 
     /// Takes an ended job out of memory, with its verifications.
@@ -179,10 +180,11 @@ impl State {
         Self::unwake(&mut self.wakes, &mut job);
         for id in &job.verifications {
             if let Some(verification) = self.verifications.remove(id) {
-                self.archive.push(verification.archived());
+                self.archive
+                    .push(Ended::Verification(Box::new(verification)));
             }
         }
-        self.archive.push(job.archived());
+        self.archive.push(Ended::Job(job));
     }
 
     pub(super) fn change_job(&mut self, id: JobId, status: JobStatus) {
