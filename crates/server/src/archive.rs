@@ -57,19 +57,19 @@ fn decode_as_now<T: DeserializeOwned>(
     workspace: WorkspaceId,
     record: &ArchiveRecord,
 ) -> Result<Option<T>, StoreError> {
-    if record.kind != "release" {
+    // What left memory when it had succeeded may have been rolled back since.
+    let undone = record.kind == "release"
+        && store
+            .archived(workspace, Archived::UNDONE, record.id)?
+            .is_some();
+    if !undone {
         return Ok(decode(record));
     }
     let Ok(mut body) = serde_json::from_slice::<Json>(&record.body) else {
         return Ok(None);
     };
-    // What left memory when it had succeeded may have been rolled back since.
-    if body["status"] == json!(ReleaseStatus::Succeeded)
-        && store
-            .archived(workspace, Archived::UNDONE, record.id)?
-            .is_some()
-    {
-        body["status"] = json!(ReleaseStatus::RolledBack);
+    if let Some(status) = body.get_mut("status") {
+        *status = json!(ReleaseStatus::RolledBack);
     }
     Ok(serde_json::from_value(body).ok())
 }

@@ -285,7 +285,16 @@ impl<'s> World<'s> {
                     self.counts.add("agent: a late report");
                 }
                 let actor = self.people.runner.unwrap_or(Actor::System);
-                self.submit(Waiting::Client(event), actor, Command::ReportJob(report));
+                let command = match self.left_memory(job) {
+                    None => Command::ReportJob(report),
+                    // As the server does, which finds it in the archive.
+                    Some(standing) => Command::ReportArchivedJob {
+                        job,
+                        status,
+                        standing,
+                    },
+                };
+                self.submit(Waiting::Client(event), actor, command);
             }
             Event::Measured {
                 key,
@@ -320,6 +329,13 @@ impl<'s> World<'s> {
             Event::Tick => {}
         }
         Ok(())
+    }
+
+    /// How a job ended that the engine has no more.
+    fn left_memory(&self, id: JobId) -> Option<JobStatus> {
+        let state = self.node.as_ref()?.shard.engine().state();
+        let job = self.auditor.ledger.jobs.get(&id)?;
+        (!state.jobs().contains_key(&id) && job.status.is_terminal()).then_some(job.status)
     }
 
     /// Asks for something as a person.

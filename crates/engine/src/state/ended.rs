@@ -1,6 +1,6 @@
 //! What has succeeded and leaves memory: what is kept of it, and how it is found again.
 
-use super::{Gone, Release, State, Target};
+use super::{Ended, Release, State, Target};
 use serde::{Deserialize, Serialize};
 use stagegate_model::{
     JobId, PromotionId, ReleaseId, ReleaseStatus, StartKind, TargetKey, Timestamp, Variables,
@@ -167,7 +167,7 @@ impl State {
                 }
             });
         }
-        self.archive.push(Gone::Undone(left.id));
+        self.archive.push(Ended::Undone(left.id));
     }
 }
 

@@ -21,7 +21,7 @@ pub use packed::PackedJson;
 use presence::Presence;
 pub use resource::PackedResource;
 use resource::Resources;
-pub(crate) use runs::Gone;
+pub(crate) use runs::Ended;
 pub use sorted::SortedMap;
 pub use variables::VariableBook;
 pub(crate) use variables::values_of;
@@ -95,7 +95,7 @@ pub struct State {
     pub(crate) succeeded: VecDeque<(u64, ReleaseId)>,
     /// What left memory since the shell last took it; written in the same transaction as the entry.
     #[serde(skip)]
-    pub(crate) archive: Vec<Gone>,
+    pub(crate) archive: Vec<Ended>,
     /// Which lanes wait, and until when; follows from the lanes.
     #[serde(skip)]
     pub(crate) waiting: Waiting,
@@ -496,7 +496,7 @@ impl State {
     /// Takes what left memory; to be stored with the entry that was just made.
     pub fn take_archive(&mut self) -> Vec<Archived> {
         let gone = std::mem::take(&mut self.archive);
-        gone.iter().map(Gone::archived).collect()
+        gone.iter().map(Ended::archived).collect()
     }
 
     /// The same state without what is only bookkeeping of the running process: for comparing folds.

@@ -257,38 +257,8 @@ pub struct Archived {
     pub number: Option<u64>,
     /// A job's promotion; a verification's job; a promotion's environment.
     pub parent: Option<Uuid>,
-    /// The thing itself, as JSON.
-    pub body: Json,
-}
-
-/// What left memory, until it is asked for: folding a log, or a life that is only imagined, writes none of it.
-#[derive(Clone, Debug)]
-pub(crate) enum Gone {
-    Promotion(Box<Promotion>),
-    Release(Box<Release>),
-    Job(Box<Job>),
-    Verification(Box<Verification>),
-    /// A release that had succeeded, had left memory and was then rolled back.
-    Undone(ReleaseId),
-}
-
-impl Gone {
-    pub fn archived(&self) -> Archived {
-        match self {
-            Self::Promotion(it) => it.archived(),
-            Self::Release(it) => it.archived(),
-            Self::Job(it) => it.archived(),
-            Self::Verification(it) => it.archived(),
-            Self::Undone(id) => Archived {
-                kind: Archived::UNDONE,
-                id: id.0,
-                target: None,
-                number: None,
-                parent: None,
-                body: serde_json::json!({"status": ReleaseStatus::RolledBack}),
-            },
-        }
-    }
+    /// The thing itself, as JSON text.
+    pub body: String,
 }
 
 impl Archived {
@@ -296,63 +266,64 @@ impl Archived {
     pub const UNDONE: &'static str = "undone";
 }
 
-/// Keeps the archive's records in one place: each noun says how it is kept.
-trait Archive {
-    fn archived(&self) -> Archived;
+/// What has left memory and is not written yet. Only who writes it makes text of it: a log that is folded anew does not.
+#[derive(Clone, Debug)]
+pub(crate) enum Ended {
+    Promotion(Box<Promotion>),
+    Release(Box<Release>),
+    Job(Box<Job>),
+    Verification(Box<Verification>),
+    /// It had left memory before.
+    Undone(ReleaseId),
 }
 
-fn json(value: &impl Serialize) -> Json {
-    serde_json::to_value(value).unwrap_or_default()
-}
-
-impl Archive for Promotion {
-    fn archived(&self) -> Archived {
-        Archived {
-            kind: "promotion",
-            id: self.id.0,
-            target: None,
-            number: None,
-            parent: Some(self.environment.0),
-            body: json(self),
+impl Ended {
+    pub fn archived(&self) -> Archived {
+        match self {
+            Self::Promotion(it) => Archived {
+                kind: "promotion",
+                id: it.id.0,
+                target: None,
+                number: None,
+                parent: Some(it.environment.0),
+                body: json(it),
+            },
+            Self::Release(it) => Archived {
+                kind: "release",
+                id: it.id.0,
+                target: Some(it.target),
+                number: Some(it.number),
+                parent: Some(it.promotion.0),
+                body: json(it),
+            },
+            Self::Job(it) => Archived {
+                kind: "job",
+                id: it.id.0,
+                target: Some(it.target),
+                number: None,
+                parent: Some(it.promotion.0),
+                body: json(it),
+            },
+            Self::Verification(it) => Archived {
+                kind: "verification",
+                id: it.id.0,
+                target: None,
+                number: None,
+                parent: Some(it.job.0),
+                body: json(it),
+            },
+            Self::Undone(id) => Archived {
+                kind: Archived::UNDONE,
+                id: id.0,
+                target: None,
+                number: None,
+                parent: None,
+                body: json(&BTreeMap::from([("status", ReleaseStatus::RolledBack)])),
+            },
         }
     }
 }
 
-impl Archive for Release {
-    fn archived(&self) -> Archived {
-        Archived {
-            kind: "release",
-            id: self.id.0,
-            target: Some(self.target),
-            number: Some(self.number),
-            parent: Some(self.promotion.0),
-            body: json(self),
-        }
-    }
-}
-
-impl Archive for Job {
-    fn archived(&self) -> Archived {
-        Archived {
-            kind: "job",
-            id: self.id.0,
-            target: Some(self.target),
-            number: None,
-            parent: Some(self.promotion.0),
-            body: json(self),
-        }
-    }
-}
-
-impl Archive for Verification {
-    fn archived(&self) -> Archived {
-        Archived {
-            kind: "verification",
-            id: self.id.0,
-            target: None,
-            number: None,
-            parent: Some(self.job.0),
-            body: json(self),
-        }
-    }
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
 }

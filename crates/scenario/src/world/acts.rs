@@ -291,7 +291,7 @@ impl World {
                     external_id: act.external_id.clone(),
                     output_tail: None,
                 };
-                self.execute(Command::ReportJob(report), Actor::System)?;
+                self.report_job(report)?;
             }
         }
         Ok(())

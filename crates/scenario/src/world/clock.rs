@@ -97,7 +97,7 @@ impl World {
                     external_id: None,
                     output_tail: None,
                 };
-                self.execute(Command::ReportJob(report), Actor::System)
+                self.report_job(report)
             }
         }
     }

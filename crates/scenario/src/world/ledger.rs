@@ -44,7 +44,7 @@ impl Ledger {
 
     /// What was archived is as it was at its end.
     fn take_archived(&mut self, archived: Archived) {
-        let (id, body) = (archived.id, archived.body);
+        let (id, body) = (archived.id, archived.body.as_str());
         match archived.kind {
             "job" => take(&mut self.jobs, id.into(), body),
             "promotion" => take(&mut self.promotions, id.into(), body),
@@ -147,8 +147,8 @@ impl Ledger {
     }
 }
 
-fn take<K: Ord, V: DeserializeOwned>(map: &mut BTreeMap<K, V>, id: K, body: serde_json::Value) {
-    if let Ok(value) = serde_json::from_value(body) {
+fn take<K: Ord, V: DeserializeOwned>(map: &mut BTreeMap<K, V>, id: K, body: &str) {
+    if let Ok(value) = serde_json::from_str(body) {
         map.insert(id, value);
     }
 }

@@ -15,8 +15,8 @@ use crate::format::{AgentScript, MetricScript, Person, Scenario};
 use crate::reader::spelled;
 use stagegate_engine::{Context, Engine, Job, LaneKey};
 use stagegate_model::{
-    Actor, Cause, Command, DeploymentId, Entry, EntryId, EnvironmentId, Fact, JobId, KeyId,
-    Rejection, SEMANTICS_VERSION, Timestamp, UserId, Version, VersionId, WorkspaceId,
+    Actor, Cause, Command, DeploymentId, Entry, EntryId, EnvironmentId, Fact, JobId, JobReport,
+    KeyId, Rejection, SEMANTICS_VERSION, Timestamp, UserId, Version, VersionId, WorkspaceId,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -243,6 +243,21 @@ impl World {
                 ))
             }
         }
+    }
+
+    /// Reports as the server does, also of a job that the engine has no more.
+    pub fn report_job(&mut self, report: JobReport) -> Result<(), Trouble> {
+        let here = self.engine.state().jobs().contains_key(&report.job);
+        let left = self.ledger.job(report.job).filter(|_| !here);
+        let command = match left.map(|job| job.status) {
+            None => Command::ReportJob(report),
+            Some(standing) => Command::ReportArchivedJob {
+                job: report.job,
+                status: report.status,
+                standing,
+            },
+        };
+        self.execute(command, Actor::System)
     }
 
     /// Carries out a command and all that follows at this moment.

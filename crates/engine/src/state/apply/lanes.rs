@@ -1,6 +1,6 @@
 //! Folding what happens to lanes: targets, promotions, latches.
 
-use super::super::Gone;
+use super::super::Ended;
 use super::super::{Clock, LaneKey, Left, Promotion, Standstill, State, Target, lanes_of};
 use stagegate_model::{
     DeploymentId, EnvironmentId, PromotionId, PromotionStatus, ResourceId, RuleId, StartKind,
@@ -27,7 +27,7 @@ impl State {
             .collect();
         for id in ended {
             if let Some(promotion) = self.promotions.remove(&id) {
-                self.archive.push(Gone::Promotion(Box::new(promotion)));
+                self.archive.push(Ended::Promotion(Box::new(promotion)));
             }
         }
         self.lanes.retain(|key, _| !gone(key));
@@ -259,7 +259,7 @@ impl State {
         if lane.ended.len() > ENDED_PROMOTIONS_KEPT {
             let oldest = lane.ended.remove(0);
             if let Some(promotion) = self.promotions.remove(&oldest) {
-                self.archive.push(Gone::Promotion(Box::new(promotion)));
+                self.archive.push(Ended::Promotion(Box::new(promotion)));
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Folding what runs: jobs, releases, verifications.
 
-use super::super::Gone;
+use super::super::Ended;
 use super::super::{
     Good, Held, Job, LaneKey, Measurement, MetricRun, Ordered, Release, State, Success, Target,
     Verified,
@@ -169,7 +169,7 @@ impl State {
             return;
         };
         let job = release.job;
-        self.archive.push(Gone::Release(release));
+        self.archive.push(Ended::Release(release));
         self.archive_job(job);
     }
 
@@ -188,10 +188,10 @@ impl State {
         for id in &job.verifications {
             if let Some(verification) = self.verifications.remove(id) {
                 self.archive
-                    .push(Gone::Verification(Box::new(verification)));
+                    .push(Ended::Verification(Box::new(verification)));
             }
         }
-        self.archive.push(Gone::Job(job));
+        self.archive.push(Ended::Job(job));
     }
 
     pub(super) fn change_job(&mut self, id: JobId, status: JobStatus) {

@@ -1,7 +1,6 @@
 //! What has left the engine's memory, as the archive has it.
 
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 use stagegate_engine::{Archived, Job, Release, Verification};
 use stagegate_model::{JobId, ReleaseId, ReleaseStatus, VerificationId};
 use std::collections::BTreeMap;
@@ -13,8 +12,8 @@ pub struct Gone {
     pub verifications: BTreeMap<VerificationId, Verification>,
 }
 
-fn read<T: DeserializeOwned>(body: Value) -> T {
-    serde_json::from_value(body).expect("an archived body reads back")
+fn read<T: DeserializeOwned>(body: String) -> T {
+    serde_json::from_str(&body).expect("an archived body reads back")
 }
 
 impl Gone {
