@@ -504,7 +504,7 @@ impl Shard {
                 number: it.number,
                 parent: it.parent,
                 seq,
-                body: it.body.to_string().into_bytes(),
+                body: it.body,
             })
             .collect();
         append

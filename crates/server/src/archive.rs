@@ -77,24 +77,6 @@ where
         .await
 }
 
-/// The first `limit` things that belong to `parent`.
-pub(crate) async fn of_parent<T>(
-    scope: &Scope,
-    kind: &'static str,
-    parent: Uuid,
-    limit: usize,
-) -> Answer<Vec<T>>
-where
-    T: DeserializeOwned + Send + 'static,
-{
-    let records = scope
-        .store(move |store, workspace| {
-            store.archived_of_parent(workspace, kind, parent, None, limit)
-        })
-        .await?;
-    Ok(records.iter().filter_map(decode).collect())
-}
-
 /// At most `wanted` things that `keep` keeps, in the source's order.
 pub(crate) async fn listed<T, K>(
     scope: &Scope,

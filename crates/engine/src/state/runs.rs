@@ -258,7 +258,7 @@ pub struct Archived {
     /// A job's promotion; a verification's job; a promotion's environment.
     pub parent: Option<Uuid>,
     /// The thing itself, as JSON.
-    pub body: Json,
+    pub body: Vec<u8>,
 }
 
 /// Keeps the archive's records in one place: each noun says how it is kept.
@@ -266,8 +266,8 @@ pub(crate) trait Archive {
     fn archived(&self) -> Archived;
 }
 
-fn json(value: &impl Serialize) -> Json {
-    serde_json::to_value(value).unwrap_or_default()
+fn json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).unwrap_or_default()
 }
 
 impl Archive for Promotion {

@@ -42,7 +42,7 @@ impl Ledger {
 
     /// What was archived is as it was at its end.
     fn take_archived(&mut self, archived: Archived) {
-        let (id, body) = (archived.id, archived.body);
+        let (id, body) = (archived.id, &*archived.body);
         match archived.kind {
             "job" => take(&mut self.jobs, id.into(), body),
             "promotion" => take(&mut self.promotions, id.into(), body),
@@ -140,8 +140,8 @@ impl Ledger {
     }
 }
 
-fn take<K: Ord, V: DeserializeOwned>(map: &mut BTreeMap<K, V>, id: K, body: serde_json::Value) {
-    if let Ok(value) = serde_json::from_value(body) {
+fn take<K: Ord, V: DeserializeOwned>(map: &mut BTreeMap<K, V>, id: K, body: &[u8]) {
+    if let Ok(value) = serde_json::from_slice(body) {
         map.insert(id, value);
     }
 }
