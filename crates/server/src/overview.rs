@@ -382,6 +382,7 @@ mod tests {
             summary: String::new(),
             stopped: None,
             gates: Vec::new(),
+            tally: Default::default(),
             targets: Vec::new(),
             tally: stagegate_engine::Tally::default(),
             earliest: None,

@@ -16,11 +16,13 @@ async fn many() -> World {
             )
         })
         .collect();
+    // Long enough that all the jobs make a large entry.
+    let script = "step ".repeat(100);
     let text = format!(
         "type: System\nname: Shop\n---\ntype: JobAgent\nname: local\nagentType: exec\n---\n\
          type: Environment\nname: Production\nresourceSelector: \"true\"\n---\n\
          type: Deployment\nname: API\nslug: api\n\
-         jobAgent: {{ name: local, config: {{ steps: [{{ run: \"echo {{{{ version.tag }}}}\" }}] }} }}\n{hosts}"
+         jobAgent: {{ name: local, config: {{ steps: [{{ run: \"echo {{{{ version.tag }}}} {script}\" }}] }} }}\n{hosts}"
     );
     let world = World::new().await;
     world.apply(&text).await.expect(200);
