@@ -369,7 +369,7 @@ impl ClassLook<'_, '_> {
             };
             let resources = resources.iter().copied();
             let free = resources
-                .filter(|id| lane.targets.get(id).is_some_and(|it| startable(it)))
+                .filter(|id| lane.targets.get(id).is_some_and(&startable))
                 .filter(|id| !self.taken.contains(id));
             return (free.collect(), false);
         }

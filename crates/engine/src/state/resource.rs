@@ -295,6 +295,9 @@ impl fmt::Debug for Resources {
     }
 }
 
+/// The sets of keys in a snapshot.
+type Sets = Vec<Vec<Box<str>>>;
+
 /// A resource in a snapshot: id, place of its keys, times, words, whether it was deleted, how many targets.
 type Row<T> = (ResourceId, u32, Timestamp, Option<Timestamp>, T, bool, u32);
 
@@ -326,8 +329,7 @@ impl Serialize for Resources {
 
 impl<'de> Deserialize<'de> for Resources {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (sets, rows): (Vec<Vec<Box<str>>>, Vec<Row<Box<str>>>) =
-            Deserialize::deserialize(deserializer)?;
+        let (sets, rows): (Sets, Vec<Row<Box<str>>>) = Deserialize::deserialize(deserializer)?;
         let sets: Vec<Keys> = sets.into_iter().map(Keys::from).collect();
         let mut resources = Self {
             keys: sets.iter().cloned().collect(),
