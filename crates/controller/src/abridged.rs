@@ -85,7 +85,7 @@ impl Abridged {
             seq: entry.seq,
             id: entry.id,
             time: entry.time,
-            actor: entry.actor.clone(),
+            actor: entry.actor,
             cause: entry.cause.clone(),
             semantics: entry.semantics,
             facts,

@@ -384,7 +384,6 @@ mod tests {
             gates: Vec::new(),
             tally: Default::default(),
             targets: Vec::new(),
-            tally: stagegate_engine::Tally::default(),
             earliest: None,
         };
         assert!(need(&explanation).is_none());
