@@ -199,6 +199,10 @@ impl State {
         }
         // What runs there is not waited for longer than it must be.
         let active = lane.targets.get(&key.resource).and_then(|it| it.active);
+        // Nor is what waits to be tried again, whether or not the log was just read.
+        let retried = lane.retries.get(&key.resource).map(|it| it.release);
+        let retried = retried.and_then(|id| self.releases.get(&id));
+        self.dirty.jobs.extend(retried.map(|it| it.job));
         self.dirty.jobs.extend(active);
         let Some(undone) = order.of else {
             return;
