@@ -117,12 +117,22 @@ impl Decider<'_> {
     ) {
         let now = self.now();
         self.touched.insert(workspace.id);
-        let decided = workspace.with_mut(|live| live.submit(entry_id(), actor, command, side, now));
-        let Ok(decided) = decided else {
+        let decided = workspace.with_mut(|live| {
+            let before = live.settle_if_just_read(entry_id(), now);
+            (before, live.submit(entry_id(), actor, command, side, now))
+        });
+        let Ok((before, decided)) = decided else {
             // Whoever sent it has pinned it.
             let _ = reply.send(Err(loading::has_left().into()));
             return;
         };
+        if let Some(prepared) = before {
+            self.send(Write::Entry {
+                workspace: Arc::clone(workspace),
+                prepared,
+                reply: None,
+            });
+        }
         match decided {
             Decided::Entry(prepared) => self.send(Write::Entry {
                 workspace: Arc::clone(workspace),

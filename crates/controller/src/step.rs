@@ -60,6 +60,8 @@ pub struct Shard {
     snapshot_seq: u64,
     /// When an append failed: what is due by itself is not tried again at once, which would only turn in circles.
     failed_at: Option<Timestamp>,
+    /// Whether it was just read back, and not looked at since.
+    just_read: bool,
     /// Who has to be heard of until when.
     leases: Mutex<Leases>,
 }
@@ -162,6 +164,7 @@ impl Shard {
             halted: None,
             snapshot_seq: 0,
             failed_at: None,
+            just_read: false,
             leases: Mutex::default(),
         }
     }
@@ -197,6 +200,7 @@ impl Shard {
 
     pub(crate) fn resume(&mut self) {
         self.engine.resume();
+        self.just_read = true;
     }
 
     /// The last entry of the snapshot it was read from; 0 when it was read from the log alone.
@@ -302,6 +306,21 @@ impl Shard {
         Ok(self.prepare(id, actor, cause, facts, side, now))
     }
 
+    /// Whether it was read back and not looked at since.
+    #[must_use]
+    pub fn is_just_read(&self) -> bool {
+        self.just_read
+    }
+
+    /// What was just read back is looked at before anything is asked of it: what a command brings about does not depend on
+    /// whether the workspace was in memory.
+    pub fn settle_if_just_read(&mut self, id: EntryId, now: Timestamp) -> Option<Box<Prepared>> {
+        match self.just_read {
+            true => self.settle(id, now),
+            false => None,
+        }
+    }
+
     /// Decides what is left over or what time has opened; nothing when neither is the case. A failure inside halts
     /// the workspace: it would only repeat.
     pub fn settle(&mut self, id: EntryId, now: Timestamp) -> Option<Box<Prepared>> {
@@ -323,6 +342,7 @@ impl Shard {
                     .unwrap_or_default()
             });
         }
+        self.just_read = false;
         let cause = match (self.engine.is_dirty(), self.head) {
             (true, Some(head)) => Cause::Continued { of: head.id },
             _ => Cause::Timer,

@@ -199,10 +199,18 @@ impl Node {
         since.is_some_and(|millis| (0..WAKE_AGAIN_MILLIS).contains(&millis))
     }
 
-    /// Decides a command, as the deciding thread does with a message.
+    /// Whether a command finds the workspace as it was read, or has it read.
+    #[must_use]
+    pub fn is_to_be_looked_at(&self) -> bool {
+        self.is_resting() || self.shard.is_just_read()
+    }
+
+    /// Decides a command, as the deciding thread does with a message. `before`: the id of what is decided first, where
+    /// [`Self::is_to_be_looked_at`].
     pub fn submit(
         &mut self,
         ticket: Ticket,
+        before: Option<EntryId>,
         id: EntryId,
         actor: Actor,
         command: Command,
@@ -217,6 +225,13 @@ impl Node {
             let error = SubmitError::Unavailable { code, message };
             self.replies.push((ticket, Err(error)));
             return;
+        }
+        let first = before.and_then(|before| self.shard.settle_if_just_read(before, now));
+        if let Some(prepared) = first {
+            self.outbox.push_back(Write::Entry {
+                prepared,
+                ticket: None,
+            });
         }
         match self.shard.submit(id, actor, command, Vec::new(), now) {
             Decided::Entry(prepared) => self.outbox.push_back(Write::Entry {

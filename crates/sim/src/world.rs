@@ -368,7 +368,10 @@ impl<'s> World<'s> {
         self.trace.line(self.time, format_args!("{name} #{ticket}"));
         self.waiting.insert(ticket, waiting);
         if let Some(node) = &mut self.node {
-            node.submit(ticket, entry, actor, command, now);
+            let before = node.is_to_be_looked_at();
+            let before = before.then(|| EntryId(self.ids.next(now.0, ENTRY_IDS)));
+            before.into_iter().for_each(|id| self.auditor.own_entry(id));
+            node.submit(ticket, before, entry, actor, command, now);
         }
     }
 
