@@ -2,15 +2,15 @@
 
 use crate::world::creation;
 use anyhow::{Context as _, Result, bail};
-use stagegate_controller::{Controller, Options, SideWrite, SystemClock};
-use stagegate_model::{Actor, Command, KeyId, Role, UserId, WorkspaceId};
+use stagegate_controller::{Clock, Controller, Options, SideWrite};
+use stagegate_model::{Actor, Command, KeyId, Role, Timestamp, UserId, WorkspaceId};
 use stagegate_server::{ServerOptions, new_key, serve};
 use stagegate_sim::fleet::Fleet;
 use stagegate_store::{SqliteStore, Store, User};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -47,7 +47,8 @@ impl Served {
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(folder.path())?);
         let (stop, stopped) = oneshot::channel();
         let (controller, address) = runtime.block_on(async {
-            let controller = Controller::start_with(store, Arc::new(SystemClock), behaviour)?;
+            let controller =
+                Controller::start_with(store, Arc::new(FromBeginning(Instant::now())), behaviour)?;
             let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
             let address = listener.local_addr()?;
             let served = serve(
@@ -162,6 +163,16 @@ impl Served {
     /// Does something on the server's own threads and waits for it.
     pub fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
         self.runtime.block_on(work)
+    }
+}
+
+/// Time goes on from when the fleet was made: its window is open then, whatever the hour is here.
+struct FromBeginning(Instant);
+
+impl Clock for FromBeginning {
+    fn now(&self) -> Timestamp {
+        let millis = i64::try_from(self.0.elapsed().as_millis()).unwrap_or(i64::MAX);
+        crate::world::BEGINNING.plus_millis(millis)
     }
 }
 
