@@ -12,9 +12,11 @@ use stagegate_model::{KeyId, Timestamp};
 use stagegate_server::{ServerOptions, new_key, router, serve};
 use stagegate_store::{
     ApiKey, Append, ArchiveRecord, Cursor, Delivery, DeliveryRecord, EntityRef, Hash, Head, Lease,
-    Rest, Row, Session, Snapshot, SqliteStore, Store, StoreError, User,
+    Rest, Row, Session, SnapshotHead, SqliteStore, Store, StoreError, User,
 };
 use std::collections::BTreeSet;
+use std::io;
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -67,8 +69,9 @@ impl Store for SlowStore {
         put_rests(rests: &[Rest]) -> ();
         rests() -> Vec<Rest>;
         log_size_bytes(workspace: WorkspaceId) -> u64;
-        put_snapshot(snapshot: &Snapshot) -> ();
-        latest_snapshot(workspace: WorkspaceId, schema_version: u32) -> Option<Snapshot>;
+        write_snapshot(head: &SnapshotHead, write: &mut dyn FnMut(&mut dyn io::Write) -> io::Result<()>) -> u64;
+        snapshots(workspace: WorkspaceId, schema_version: u32) -> Vec<(SnapshotHead, u64)>;
+        read_snapshot(head: &SnapshotHead, take: &mut dyn FnMut(Vec<u8>) -> ControlFlow<()>) -> bool;
         acquire_lease(workspace: WorkspaceId, holder: &str, now: Timestamp, ttl_millis: i64) -> Option<Lease>;
         renew_lease(workspace: WorkspaceId, holder: &str, epoch: u64, now: Timestamp, ttl_millis: i64) -> Option<Lease>;
         release_lease(workspace: WorkspaceId, holder: &str, epoch: u64) -> bool;

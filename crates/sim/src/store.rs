@@ -4,8 +4,10 @@ use crate::counts::Counts;
 use stagegate_model::{KeyId, NotifierId, Timestamp, UserId, WorkspaceId};
 use stagegate_store::{
     ApiKey, Append, ArchiveRecord, Cursor, Delivery, DeliveryRecord, EntityRef, Hash, Head, Lease,
-    Rest, Row, Session, SideWrite, Snapshot, SqliteStore, Store, StoreError, User,
+    Rest, Row, Session, SideWrite, SnapshotHead, SqliteStore, Store, StoreError, User,
 };
+use std::io;
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use uuid::Uuid;
@@ -163,33 +165,48 @@ impl Store for FaultyStore {
         }
     }
 
-    fn latest_snapshot(
+    fn snapshots(
         &self,
         workspace: WorkspaceId,
         schema_version: u32,
-    ) -> Result<Option<Snapshot>, StoreError> {
+    ) -> Result<Vec<(SnapshotHead, u64)>, StoreError> {
         self.readable()?;
-        let latest = self.inner.latest_snapshot(workspace, schema_version)?;
+        let mut kept = self.inner.snapshots(workspace, schema_version)?;
         let damage = self.faults().snapshots;
-        Ok(latest.and_then(|mut snapshot| {
-            match damage {
-                Snapshots::Whole => self.count("snapshot: read whole"),
-                Snapshots::Truncated => {
-                    self.count("snapshot: read truncated");
-                    let half = snapshot.body.len() / 2;
-                    snapshot.body.truncate(half);
-                }
-                Snapshots::Foreign => {
-                    self.count("snapshot: read of another history");
-                    snapshot.entry_hash[0] ^= 1;
-                }
-                Snapshots::Missing => {
-                    self.count("snapshot: missing");
-                    return None;
-                }
+        if kept.is_empty() {
+            return Ok(kept);
+        }
+        match damage {
+            Snapshots::Whole => self.count("snapshot: read whole"),
+            Snapshots::Truncated => self.count("snapshot: read truncated"),
+            Snapshots::Foreign => {
+                self.count("snapshot: read of another history");
+                kept.iter_mut()
+                    .for_each(|(head, _)| head.entry_hash[0] ^= 1);
             }
-            Some(snapshot)
-        }))
+            Snapshots::Missing => {
+                self.count("snapshot: missing");
+                kept.clear();
+            }
+        }
+        Ok(kept)
+    }
+
+    fn read_snapshot(
+        &self,
+        head: &SnapshotHead,
+        take: &mut dyn FnMut(Vec<u8>) -> ControlFlow<()>,
+    ) -> Result<bool, StoreError> {
+        self.readable()?;
+        if self.faults().snapshots == Snapshots::Whole {
+            return self.inner.read_snapshot(head, take);
+        }
+        // Whatever is wrong with it, it is said to be whole.
+        self.inner.read_snapshot(head, &mut |mut part| {
+            part.truncate(part.len() / 2);
+            take(part)
+        })?;
+        Ok(true)
     }
 
     forward! {
@@ -202,7 +219,7 @@ impl Store for FaultyStore {
         put_rests(rests: &[Rest]) -> ();
         rests() -> Vec<Rest>;
         log_size_bytes(workspace: WorkspaceId) -> u64;
-        put_snapshot(snapshot: &Snapshot) -> ();
+        write_snapshot(head: &SnapshotHead, write: &mut dyn FnMut(&mut dyn io::Write) -> io::Result<()>) -> u64;
         acquire_lease(workspace: WorkspaceId, holder: &str, now: Timestamp, ttl_millis: i64) -> Option<Lease>;
         renew_lease(workspace: WorkspaceId, holder: &str, epoch: u64, now: Timestamp, ttl_millis: i64) -> Option<Lease>;
         release_lease(workspace: WorkspaceId, holder: &str, epoch: u64) -> bool;

@@ -8,9 +8,11 @@ use stagegate_model::{
 };
 use stagegate_store::{
     ApiKey, Append, ArchiveRecord, Cursor, Delivery, DeliveryRecord, EntityRef, Hash, Head, Lease,
-    Rest, Row, Session, SideWrite, Snapshot, SqliteStore, Store, StoreError, User,
+    Rest, Row, Session, SideWrite, Snapshot, SnapshotHead, SqliteStore, Store, StoreError, User,
 };
 use std::collections::BTreeSet;
+use std::io;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
@@ -99,8 +101,9 @@ impl Store for FaultyStore {
         put_rests(rests: &[Rest]) -> ();
         rests() -> Vec<Rest>;
         log_size_bytes(workspace: WorkspaceId) -> u64;
-        put_snapshot(snapshot: &Snapshot) -> ();
-        latest_snapshot(workspace: WorkspaceId, schema_version: u32) -> Option<Snapshot>;
+        write_snapshot(head: &SnapshotHead, write: &mut dyn FnMut(&mut dyn io::Write) -> io::Result<()>) -> u64;
+        snapshots(workspace: WorkspaceId, schema_version: u32) -> Vec<(SnapshotHead, u64)>;
+        read_snapshot(head: &SnapshotHead, take: &mut dyn FnMut(Vec<u8>) -> ControlFlow<()>) -> bool;
         acquire_lease(workspace: WorkspaceId, holder: &str, now: Timestamp, ttl_millis: i64) -> Option<Lease>;
         renew_lease(workspace: WorkspaceId, holder: &str, epoch: u64, now: Timestamp, ttl_millis: i64) -> Option<Lease>;
         release_lease(workspace: WorkspaceId, holder: &str, epoch: u64) -> bool;
