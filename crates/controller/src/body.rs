@@ -1,15 +1,15 @@
-//! A state as the body of a snapshot.
+//! A state as the body of a snapshot: its parts, each behind its length in bytes (four, the least first).
 
-use stagegate_engine::State;
+use stagegate_engine::{Assembly, Engine, Part, State};
 use stagegate_store::{SnapshotHead, Store, StoreError};
-use std::io::{self, BufWriter, Read};
+use std::io;
 use std::ops::ControlFlow;
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::sync_channel;
 
-/// Bodies up to this size are read whole before they are decoded; of larger ones a part is decoded while the next is
-/// read, unpacked and hashed.
-const READ_WHOLE_BYTES_MAX: u64 = 1024 * 1024;
-/// Parts that are read and wait to be decoded.
+/// Bodies up to this size are read and put together one after the other; of larger ones a part is put in its place while
+/// the next is read, checked and decoded.
+const ONE_BY_ONE_BYTES_MAX: u64 = 1024 * 1024;
+/// Parts that are decoded and wait to be put in their places.
 const PARTS_AHEAD: usize = 4;
 
 /// Writes a snapshot; gives the size of its body in bytes.
@@ -19,81 +19,77 @@ pub(crate) fn write(
     state: &State,
 ) -> Result<u64, StoreError> {
     store.write_snapshot(head, &mut |out| {
-        // What is encoded comes in pieces of a few bytes.
-        let mut out = BufWriter::with_capacity(64 * 1024, out);
-        rmp_serde::encode::write_named(&mut out, state).map_err(io::Error::other)?;
-        io::Write::flush(&mut out)
+        let mut bytes = Vec::new();
+        for part in state.parts() {
+            bytes.clear();
+            rmp_serde::encode::write_named(&mut bytes, &part).map_err(io::Error::other)?;
+            let length = u32::try_from(bytes.len()).map_err(io::Error::other)?;
+            out.write_all(&length.to_le_bytes())?;
+            out.write_all(&bytes)?;
+        }
+        Ok(())
     })
 }
 
-/// The state in a snapshot; `None` when it is damaged in any way.
+/// The engine over the state in a snapshot; `None` when it is damaged in any way.
 pub(crate) fn read(
     store: &dyn Store,
     head: &SnapshotHead,
     bytes: u64,
-) -> Result<Option<State>, StoreError> {
-    let (state, is_whole) = if bytes <= READ_WHOLE_BYTES_MAX {
-        let mut body = Vec::new();
-        let is_whole = store.read_snapshot(head, &mut |part| {
-            body.extend_from_slice(&part);
-            ControlFlow::Continue(())
-        });
-        (rmp_serde::from_slice(&body).ok(), is_whole)
+) -> Result<Option<Engine>, StoreError> {
+    let mut assembly = Assembly::default();
+    let mut fits = true;
+    let is_whole = if bytes <= ONE_BY_ONE_BYTES_MAX {
+        parts(store, head, &mut |part| {
+            fits = assembly.add(part).is_ok();
+            fits
+        })?
     } else {
         std::thread::scope(|scope| {
-            let (put, parts) = sync_channel(PARTS_AHEAD);
-            let reader = scope.spawn(move || {
-                store.read_snapshot(head, &mut |part| match put.send(part) {
-                    Ok(()) => ControlFlow::Continue(()),
-                    // What is left is not part of a state.
-                    Err(_) => ControlFlow::Break(()),
-                })
-            });
-            let state = rmp_serde::from_read(Parts::of(parts)).ok();
-            let is_whole = reader
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            (state, is_whole)
-        })
-    };
-    let is_whole = is_whole?;
-    Ok(state.filter(|_| is_whole))
-}
-
-/// What is sent in parts, read one after the other.
-struct Parts {
-    parts: Receiver<Vec<u8>>,
-    part: Vec<u8>,
-    /// How much of the part was read.
-    at: usize,
-}
-
-impl Parts {
-    fn of(parts: Receiver<Vec<u8>>) -> Self {
-        Self {
-            parts,
-            part: Vec::new(),
-            at: 0,
-        }
-    }
-}
-
-impl Read for Parts {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        while self.at == self.part.len() {
-            match self.parts.recv() {
-                Ok(part) => (self.part, self.at) = (part, 0),
-                Err(_) => return Ok(0),
+            let (put, decoded) = sync_channel(PARTS_AHEAD);
+            let reader =
+                scope.spawn(move || parts(store, head, &mut |part| put.send(part).is_ok()));
+            for part in decoded {
+                fits = assembly.add(part).is_ok();
+                if !fits {
+                    break;
+                }
             }
+            reader
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })?
+    };
+    Ok((is_whole && fits).then(|| assembly.finish()))
+}
+
+/// Reads a snapshot and gives its parts to `take` until that wants no more; whether all were given and nothing is wrong.
+fn parts(
+    store: &dyn Store,
+    head: &SnapshotHead,
+    take: &mut dyn FnMut(Part) -> bool,
+) -> Result<bool, StoreError> {
+    let mut unread = Vec::new();
+    let is_whole = store.read_snapshot(head, &mut |bytes| {
+        unread.extend_from_slice(&bytes);
+        let mut rest = unread.as_slice();
+        while let Some((part, behind)) = first(rest) {
+            if !rmp_serde::from_slice(part).is_ok_and(&mut *take) {
+                return ControlFlow::Break(());
+            }
+            rest = behind;
         }
-        let rest = self.part.get(self.at..).unwrap_or_default();
-        let read = rest.len().min(into.len());
-        if let (Some(into), Some(rest)) = (into.get_mut(..read), rest.get(..read)) {
-            into.copy_from_slice(rest);
-        }
-        self.at += read;
-        Ok(read)
-    }
+        let read = unread.len() - rest.len();
+        unread.drain(..read);
+        ControlFlow::Continue(())
+    })?;
+    Ok(is_whole && unread.is_empty())
+}
+
+/// The first part of what was read, and what is behind it; `None` when it is not read whole yet.
+fn first(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, behind) = bytes.split_first_chunk()?;
+    behind.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)
 }
 
 #[cfg(test)]
@@ -101,18 +97,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_are_read_as_one() {
-        let (put, parts) = sync_channel(8);
-        for part in [&b"one"[..], b"", b" and another", b"."] {
-            put.send(part.to_vec()).unwrap();
+    fn a_part_is_read_once_it_is_whole() {
+        let bytes = [3, 0, 0, 0, b'o', b'n', b'e', 0, 0, 0, 0, 9];
+        for cut in 0..7 {
+            assert_eq!(first(&bytes[..cut]), None);
         }
-        drop(put);
-        let mut parts = Parts::of(parts);
-        let mut first = [0; 5];
-        parts.read_exact(&mut first).unwrap();
-        assert_eq!(&first, b"one a");
-        let mut rest = String::new();
-        parts.read_to_string(&mut rest).unwrap();
-        assert_eq!(rest, "nd another.");
+        let (one, rest) = first(&bytes).unwrap();
+        assert_eq!(one, b"one");
+        let (empty, rest) = first(rest).unwrap();
+        assert_eq!((empty, rest), (&b""[..], &[9][..]));
+        assert_eq!(first(rest), None);
+        assert_eq!(first(&[255; 8]), None);
     }
 }

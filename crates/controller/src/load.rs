@@ -3,7 +3,7 @@
 use crate::body;
 use crate::step::{Shard, said_by};
 use crate::workspace::{Resting, Workspace};
-use stagegate_engine::{Engine, SNAPSHOT_SCHEMA, State};
+use stagegate_engine::{SNAPSHOT_SCHEMA, State};
 use stagegate_model::{Entry, Timestamp, WorkspaceId};
 use stagegate_store::{
     GENESIS_HASH, Head, Rest, Row, SnapshotHead, Store, StoreError, VerifyReport, verify_chain,
@@ -234,9 +234,8 @@ fn from_snapshot(store: &dyn Store, workspace: WorkspaceId) -> Result<Option<Sha
         let Some(row) = row.filter(|row| row.hash == head.entry_hash) else {
             continue;
         };
-        let state = body::read(store, &head, bytes)?;
-        if let Some(state) = state.filter(|state| state.head().seq == head.seq) {
-            let engine = Engine::new(state);
+        let engine = body::read(store, &head, bytes)?;
+        if let Some(engine) = engine.filter(|it| it.state().head().seq == head.seq) {
             return Ok(Some(Shard::at(workspace, engine, Some(row.head()))));
         }
     }

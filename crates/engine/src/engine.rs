@@ -36,12 +36,18 @@ pub struct Context {
 impl Engine {
     /// An engine over a state that was folded or read from a snapshot; everything is looked at again.
     #[must_use]
-    pub fn new(mut state: State) -> Self {
+    pub fn new(state: State) -> Self {
+        let resources = ResourceIndex::of(state.resources().map(|it| (&**it).into()));
+        Self::over(state, resources)
+    }
+
+    /// An engine over a state that was read, with the index of its resources.
+    pub(crate) fn over(mut state: State, resources: ResourceIndex) -> Self {
         state.reindex();
         state.mark_all();
         Self {
             compiled: Compiled::build(&state),
-            resources: ResourceIndex::of(state.resources().map(|it| (&**it).into())),
+            resources,
             state,
             conditions: BTreeMap::new(),
         }

@@ -4,6 +4,7 @@
 //! is and which id an entry has come in with each call; the same calls give the same facts on every machine.
 
 mod asks;
+mod assembly;
 mod catalog;
 mod concerns;
 mod consequences;
@@ -26,6 +27,7 @@ mod state;
 mod touched;
 
 pub use asks::Ask;
+pub use assembly::Assembly;
 pub use catalog::{
     NAME_CHARS_MAX, NOTIFIERS_MAX, RELATIONSHIP_RULES_MAX, RULES_MAX, VARIABLE_BYTES_MAX,
     VARIABLES_MAX,
@@ -50,8 +52,8 @@ pub use rules::{Action, REGISTRY, Reason, RuleKind, Verdict, documentation};
 pub use settle::Resolution;
 pub use state::{
     Archived, Brief, Cancel, Clock, Good, Head, Held, Job, Key, Lane, LaneKey, Lost, Measurement,
-    MetricRun, Ordered, PackedJson, PackedResource, Promotion, Release, Retry, Rollout,
-    SNAPSHOT_SCHEMA, SortedMap, Standstill, State, Success, Target, Track, VariableBook,
-    Verification, Verified, VoteRecord, WorkspaceInfo,
+    MetricRun, Misfit, Ordered, PackedJson, PackedResource, Part, PartOf, Promotion, Release,
+    Retry, Rollout, SNAPSHOT_SCHEMA, SortedMap, Standstill, State, Success, Target, Track,
+    VariableBook, Verification, Verified, VoteRecord, WorkspaceInfo,
 };
 pub use touched::{Touched, touched};

@@ -39,6 +39,7 @@ impl From<TargetKey> for LaneKey {
 /// The targets of a deployment in an environment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Lane {
+    #[serde(skip)]
     pub targets: SortedMap<ResourceId, Target>,
     /// How many targets have this floor; kept by the fold.
     pub by_floor: BTreeMap<Option<VersionOrder>, u32>,
@@ -479,6 +480,7 @@ pub struct Track {
     /// Since when each of them stands as it does, for the reason that is on record.
     pub gates_since: BTreeMap<RuleId, Timestamp>,
     /// What became of this version on the targets, by resource; also of targets that have left.
+    #[serde(skip)]
     pub results: SortedMap<ResourceId, Success>,
     /// Those of the results on targets that stay which count as a success where nothing else is asked for, by when they
     /// came to; follows from them.

@@ -4,6 +4,7 @@ mod apply;
 mod ended;
 mod lane;
 mod packed;
+mod parts;
 mod presence;
 mod resource;
 mod runs;
@@ -18,6 +19,7 @@ pub use lane::{
     Verified,
 };
 pub use packed::PackedJson;
+pub use parts::{Misfit, Part, PartOf};
 use presence::Presence;
 pub use resource::PackedResource;
 use resource::Resources;
@@ -43,10 +45,12 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 /// Raised whenever the shape of [`State`] changes, so that an older snapshot is passed over and refolded.
-pub const SNAPSHOT_SCHEMA: u32 = 6;
+pub const SNAPSHOT_SCHEMA: u32 = 7;
 
-/// Everything a workspace's decisions depend on.
+/// Everything a workspace's decisions depend on. It is written and read in parts, of which its members are the head, without
+/// those that have parts of their own.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct State {
     pub(crate) head: Head,
     pub(crate) workspace: Option<WorkspaceInfo>,
@@ -55,8 +59,10 @@ pub struct State {
     pub(crate) systems: BTreeMap<SystemId, Arc<System>>,
     pub(crate) environments: BTreeMap<EnvironmentId, Arc<Environment>>,
     pub(crate) deployments: BTreeMap<DeploymentId, Arc<Deployment>>,
+    #[serde(skip)]
     pub(crate) resources: Resources,
     /// Of resources that are not deleted.
+    #[serde(skip)]
     pub(crate) identifiers: SortedMap<Box<str>, ResourceId>,
     pub(crate) agents: BTreeMap<JobAgentId, Arc<JobAgent>>,
     pub(crate) policies: BTreeMap<PolicyId, Arc<Policy>>,
@@ -82,7 +88,9 @@ pub struct State {
     pub(crate) tracks: BTreeMap<(VersionId, EnvironmentId), Track>,
     pub(crate) promotions: BTreeMap<PromotionId, Promotion>,
     /// Boxed, as jobs are: what moves when one comes or goes between others is small.
+    #[serde(skip)]
     pub(crate) releases: SortedMap<ReleaseId, Box<Release>>,
+    #[serde(skip)]
     pub(crate) jobs: SortedMap<JobId, Box<Job>>,
     /// Those of the jobs that belong to a promotion; follows from them.
     #[serde(skip)]

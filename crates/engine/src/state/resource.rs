@@ -1,6 +1,7 @@
 //! Resources as a fleet of them is kept: each as one text, with what many have in common kept once.
 
 use super::PackedJson;
+use super::parts::in_blocks;
 use super::sorted::SortedMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use stagegate_expressions::{Object, View};
@@ -214,7 +215,7 @@ impl From<&Resource> for PackedResource {
 
 /// A resource, kept after its deletion while a target still runs a job there.
 #[derive(Clone, Debug)]
-pub(crate) struct StoredResource {
+pub struct StoredResource {
     pub resource: Arc<PackedResource>,
     pub deleted: bool,
     /// How many release targets are on it.
@@ -223,7 +224,7 @@ pub(crate) struct StoredResource {
 
 /// All resources of a workspace.
 #[derive(Clone, Default)]
-pub(crate) struct Resources {
+pub struct Resources {
     stored: SortedMap<ResourceId, StoredResource>,
     /// The sets of keys that they have, and some that they had.
     keys: BTreeSet<Keys>,
@@ -269,6 +270,29 @@ impl Resources {
         self.stored.insert(resource.id, stored);
     }
 
+    /// All of them, in parts.
+    pub fn parts(&self) -> impl Iterator<Item = ResourcesPart<'_>> {
+        in_blocks(self.stored.values()).map(ResourcesPart)
+    }
+
+    /// Takes those that come behind all that are there; `false`, and nothing is taken, when they do not.
+    pub fn append(&mut self, mut behind: Self) -> bool {
+        for stored in behind.stored.values_mut() {
+            // A part that was just read is nobody else's.
+            if let Some(resource) = Arc::get_mut(&mut stored.resource)
+                && let Some(known) = self.keys.get(&resource.words.keys)
+            {
+                resource.words.keys = Arc::clone(known);
+            }
+        }
+        behind.keys.retain(|keys| Arc::strong_count(keys) > 1);
+        let fits = self.stored.append(behind.stored);
+        if fits {
+            self.keys.append(&mut behind.keys);
+        }
+        fits
+    }
+
     /// The set of a resource's keys, as others have it if any does.
     fn shared(&mut self, resource: &Resource) -> Keys {
         let keys: Keys = resource
@@ -301,16 +325,19 @@ type Sets = Vec<Vec<Box<str>>>;
 /// A resource in a snapshot: id, place of its keys, times, words, whether it was deleted, how many targets.
 type Row<T> = (ResourceId, u32, Timestamp, Option<Timestamp>, T, bool, u32);
 
-impl Serialize for Resources {
+/// Resources that follow each other, with the sets of keys that they have.
+pub struct ResourcesPart<'s>(Vec<&'s StoredResource>);
+
+impl Serialize for ResourcesPart<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let used = self.stored.values().map(|it| &it.resource.words.keys);
+        let used = self.0.iter().map(|it| &it.resource.words.keys);
         let used: BTreeSet<&Keys> = used.collect();
         let places: BTreeMap<&Keys, u32> = used.iter().copied().zip(0..).collect();
         let sets: Vec<Vec<&str>> = used
             .iter()
             .map(|keys| keys.iter().map(|key| &**key).collect())
             .collect();
-        let rows = self.stored.values().map(|it| -> Row<&str> {
+        let rows = self.0.iter().map(|it| -> Row<&str> {
             let resource = &it.resource;
             let place = places.get(&resource.words.keys).copied();
             (
@@ -416,16 +443,39 @@ mod tests {
     fn a_snapshot_has_them_as_they_are_and_keys_are_kept_once() {
         let mut resources = Resources::default();
         all().iter().for_each(|it| resources.put(it));
-        let bytes = rmp_serde::to_vec_named(&resources).unwrap();
+        let written = |of: &Resources| {
+            let parts: Vec<ResourcesPart<'_>> = of.parts().collect();
+            assert_eq!(parts.len(), 1);
+            rmp_serde::to_vec_named(&parts[0]).unwrap()
+        };
+        let bytes = written(&resources);
         let read: Resources = rmp_serde::from_slice(&bytes).unwrap();
         let wholes: Vec<Resource> = read.values().map(|it| it.resource.whole()).collect();
         assert_eq!(wholes, all());
-        assert_eq!(rmp_serde::to_vec_named(&read).unwrap(), bytes);
+        assert_eq!(written(&read), bytes);
         for resources in [resources, read] {
             assert_eq!(resources.keys.len(), 3);
             let env = resources.keys.iter().find(|keys| keys.len() == 2).unwrap();
             assert_eq!(Arc::strong_count(env), 3);
         }
+    }
+
+    #[test]
+    fn what_is_appended_shares_its_keys() {
+        let part = |numbers: [u128; 2]| {
+            let mut part = Resources::default();
+            for number in numbers {
+                part.put(&resource(number, &[("env", "prod")], Json::Null));
+            }
+            part
+        };
+        let mut resources = part([1, 2]);
+        assert!(resources.append(part([3, 4])));
+        assert_eq!(resources.keys.len(), 1);
+        let env = resources.keys.first().unwrap();
+        assert_eq!(Arc::strong_count(env), 5);
+        assert!(!resources.append(part([4, 5])));
+        assert_eq!(resources.stored.len(), 4);
     }
 
     #[test]

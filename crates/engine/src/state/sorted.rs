@@ -148,6 +148,20 @@ impl<K: Ord, V> SortedMap<K, V> {
         }
     }
 
+    /// Takes entries that come behind all that are there; `false`, and nothing is taken, when they do not.
+    pub fn append(&mut self, behind: Self) -> bool {
+        let last = self.chunks.last().and_then(|chunk| chunk.last());
+        let first = behind.chunks.first().and_then(|chunk| chunk.first());
+        if let (Some((last, _)), Some((first, _))) = (last, first)
+            && last >= first
+        {
+            return false;
+        }
+        self.len += behind.len;
+        self.chunks.extend(behind.chunks);
+        true
+    }
+
     #[must_use]
     pub fn len(&self) -> usize {
         self.len
