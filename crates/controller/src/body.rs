@@ -4,14 +4,11 @@ use stagegate_engine::{Assembly, Engine, Part, State};
 use stagegate_store::{SnapshotHead, Store, StoreError};
 use std::io;
 use std::ops::ControlFlow;
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::channel;
 
 /// Bodies up to this size are read and put together one after the other; of larger ones a part is put in its place while
 /// the next is read, checked and decoded.
 const ONE_BY_ONE_BYTES_MAX: u64 = 1024 * 1024;
-/// Parts that are decoded and wait to be put in their places.
-const PARTS_AHEAD: usize = 4;
-
 /// Writes a snapshot; gives the size of its body in bytes.
 pub(crate) fn write(
     store: &dyn Store,
@@ -46,7 +43,8 @@ pub(crate) fn read(
         })?
     } else {
         std::thread::scope(|scope| {
-            let (put, decoded) = sync_channel(PARTS_AHEAD);
+            // Without a bound: a part that waits takes the memory that it takes in its place.
+            let (put, decoded) = channel();
             let reader =
                 scope.spawn(move || parts(store, head, &mut |part| put.send(part).is_ok()));
             for part in decoded {

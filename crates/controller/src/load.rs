@@ -3,7 +3,7 @@
 use crate::body;
 use crate::step::{Shard, said_by};
 use crate::workspace::{Resting, Workspace};
-use stagegate_engine::{SNAPSHOT_SCHEMA, State};
+use stagegate_engine::{Engine, SNAPSHOT_SCHEMA, State};
 use stagegate_model::{Entry, Timestamp, WorkspaceId};
 use stagegate_store::{
     GENESIS_HASH, Head, Rest, Row, SnapshotHead, Store, StoreError, VerifyReport, verify_chain,
@@ -133,19 +133,18 @@ pub(crate) fn load_whole(store: &dyn Store, workspace: WorkspaceId) -> Result<Sh
 
 /// Reads a workspace back from the store.
 pub(crate) fn load(store: &dyn Store, workspace: WorkspaceId) -> Result<Shard, LoadError> {
-    let mut live = from_snapshot(store, workspace)?.unwrap_or_else(|| Shard::new(workspace));
-    let behind = live.head();
-    let head = store.head(workspace)?.map_or(0, |head| head.seq);
-    let pages = Pages {
+    let begun = from_snapshot(store, workspace)?;
+    let mut live = begun.unwrap_or_else(|| Shard::at(workspace, Engine::to_be_replayed(), None));
+    let mut pages = Pages {
         store,
         workspace,
-        behind,
+        behind: live.head(),
     };
-    if head - behind.map_or(0, |head| head.seq).min(head) <= ROWS_AT_A_TIME as u64 {
-        for page in pages {
-            fold(&mut live, page?);
-        }
-    } else {
+    if let Some(page) = pages.next() {
+        fold(&mut live, page?);
+    }
+    let head = store.head(workspace)?.map_or(0, |head| head.seq);
+    if live.head().map_or(0, |head| head.seq) < head {
         // Reading and decoding take about as long as folding.
         std::thread::scope(|scope| {
             let (put, decoded) = sync_channel(PAGES_AHEAD);

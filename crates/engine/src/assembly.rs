@@ -1,14 +1,14 @@
 //! An engine made of the parts of a state, as they are read.
 
 use crate::engine::Engine;
-use crate::resource_index::ResourceIndex;
+use crate::resource_index::Gathered;
 use crate::state::{Misfit, Part, State};
 
 /// Takes the parts of a state one after the other; what only follows from a part is made while the next is read.
 #[derive(Default)]
 pub struct Assembly {
     state: State,
-    resources: ResourceIndex,
+    resources: Gathered,
 }
 
 impl Assembly {
@@ -19,7 +19,7 @@ impl Assembly {
     pub fn add(&mut self, part: Part) -> Result<(), Misfit> {
         if let Part::Resources(resources) = &part {
             for stored in resources.values().filter(|it| !it.deleted) {
-                self.resources.put(None, &(&*stored.resource).into());
+                self.resources.add(&stored.resource);
             }
         }
         self.state.add(part)
@@ -28,6 +28,6 @@ impl Assembly {
     /// The engine over a state of which all parts were taken; everything is looked at again.
     #[must_use]
     pub fn finish(self) -> Engine {
-        Engine::over(self.state, self.resources)
+        Engine::over(self.state, self.resources.index())
     }
 }

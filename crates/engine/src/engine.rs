@@ -2,7 +2,7 @@
 
 use crate::expressions::Compiled;
 use crate::handle;
-use crate::resource_index::{ResourceIndex, Seen};
+use crate::resource_index::{Gathered, ResourceIndex, Seen};
 use crate::settle::{self, Turn};
 use crate::state::State;
 use stagegate_expressions::cel::Program;
@@ -37,7 +37,7 @@ impl Engine {
     /// An engine over a state that was folded or read from a snapshot; everything is looked at again.
     #[must_use]
     pub fn new(state: State) -> Self {
-        let resources = ResourceIndex::of(state.resources().map(|it| (&**it).into()));
+        let resources = index(&state);
         Self::over(state, resources)
     }
 
@@ -50,6 +50,16 @@ impl Engine {
             resources,
             state,
             conditions: BTreeMap::new(),
+        }
+    }
+
+    /// An engine that a log is read into from its beginning, before [`Self::resume`]: what is only needed to decide is
+    /// made then, once.
+    #[must_use]
+    pub fn to_be_replayed() -> Self {
+        Self {
+            resources: ResourceIndex::put_off(),
+            ..Self::default()
         }
     }
 
@@ -86,6 +96,7 @@ impl Engine {
             stored.map(|it| Seen::from(&*it.resource))
         };
         match fact {
+            _ if self.resources.is_put_off() => {}
             Fact::ResourcePut { resource } => {
                 let before = before(&resource.id);
                 self.resources.put(before.as_ref(), &resource.into());
@@ -101,8 +112,11 @@ impl Engine {
         self.compiled.follow(fact);
     }
 
-    /// Marks everything as to be decided again, since time has passed.
+    /// Ends the reading of a log: everything is to be decided again, since time has passed.
     pub fn resume(&mut self) {
+        if self.resources.is_put_off() {
+            self.resources = index(&self.state);
+        }
         self.state.mark_all();
     }
 
@@ -171,4 +185,10 @@ impl Engine {
         let due = self.state.wakes.iter().take_while(|(at, _)| *at <= now);
         self.state.dirty.jobs.extend(due.map(|(_, job)| *job));
     }
+}
+
+fn index(state: &State) -> ResourceIndex {
+    let mut gathered = Gathered::default();
+    state.resources().for_each(|it| gathered.add(it));
+    gathered.index()
 }

@@ -1,6 +1,10 @@
 //! Which resources have which kind and metadata: what a selector over all of them is answered from. A cache, made anew
 //! from the state and kept by every fact that changes a resource.
 
+mod gathered;
+
+pub(crate) use gathered::Gathered;
+
 use crate::state::{PackedResource, SortedMap};
 use roaring::RoaringBitmap;
 use stagegate_expressions::cel::{Program, Requirement, Test};
@@ -9,13 +13,15 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 /// The index. Resources have small numbers in it, which are given again when one is deleted.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct ResourceIndex {
     numbers: SortedMap<ResourceId, u32>,
     ids: Vec<Option<ResourceId>>,
     unused: Vec<u32>,
     kinds: Values,
     metadata: BTreeMap<Box<str>, Values>,
+    /// It is made once all resources are there; until then nothing is known.
+    is_put_off: bool,
 }
 
 /// By value, who has it.
@@ -66,17 +72,23 @@ impl Seen<'_> {
 }
 
 impl ResourceIndex {
-    /// An index of these resources.
-    pub fn of<'r>(resources: impl Iterator<Item = Seen<'r>>) -> Self {
-        let mut index = Self::default();
-        for resource in resources {
-            index.put(None, &resource);
+    /// One that is not kept while a log is read: of it nothing is asked but by who decides.
+    pub fn put_off() -> Self {
+        Self {
+            is_put_off: true,
+            ..Self::default()
         }
-        index
+    }
+
+    pub fn is_put_off(&self) -> bool {
+        self.is_put_off
     }
 
     /// A resource is created, or is no longer what it was `before`.
     pub fn put(&mut self, before: Option<&Seen<'_>>, resource: &Seen<'_>) {
+        if self.is_put_off {
+            return;
+        }
         let number = self.number_of(resource.id);
         let before = before.filter(|it| it.id == resource.id);
         if before.is_none_or(|before| before.kind != resource.kind) {
@@ -147,6 +159,9 @@ impl ResourceIndex {
     /// The resources that selectors over them may take, in the order of their ids: all that they take are among them.
     /// `None` when the selectors say nothing that is indexed.
     pub fn candidates(&self, selectors: &[&Program]) -> Option<Vec<ResourceId>> {
+        if self.is_put_off {
+            return None;
+        }
         let mut found: Option<RoaringBitmap> = None;
         for selector in selectors {
             for requirement in selector.requirements() {
@@ -279,7 +294,16 @@ mod tests {
             resource(2, "Host", &[("env", "test"), ("zone", "eu-2")]),
             resource(4, "Cluster", &[]),
         ];
-        let mut index = ResourceIndex::of(all.iter().map(Seen::from));
+        let mut gathered = Gathered::default();
+        let mut index = ResourceIndex::default();
+        for resource in &all {
+            gathered.add(&resource.into());
+            index.put(None, &resource.into());
+        }
+        assert_eq!(gathered.index(), index);
+        let mut put_off = ResourceIndex::put_off();
+        put_off.put(None, &(&all[0]).into());
+        assert_eq!(found(&put_off, "resource.kind == \"Host\""), None);
         let expect = [
             ("resource.metadata[\"env\"] == \"prod\"", Some(vec![1, 3])),
             (

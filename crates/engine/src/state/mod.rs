@@ -21,6 +21,7 @@ pub use lane::{
 pub use packed::PackedJson;
 pub use parts::{Misfit, Part, PartOf};
 use presence::Presence;
+pub(crate) use resource::Keys as MetadataKeys;
 pub use resource::PackedResource;
 use resource::Resources;
 pub(crate) use runs::Ended;

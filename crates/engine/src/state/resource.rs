@@ -21,7 +21,7 @@ pub struct PackedResource {
 }
 
 /// The keys that a resource's metadata has, in order; fleets have few such sets.
-type Keys = Arc<[Box<str>]>;
+pub(crate) type Keys = Arc<[Box<str>]>;
 
 /// Name, identifier, kind, version and configuration, then the metadata's values in the order of their keys.
 const NAME: usize = 0;
@@ -149,6 +149,11 @@ impl PackedResource {
     #[must_use]
     pub fn metadata(&self, key: &str) -> Option<&str> {
         self.words.value(key)
+    }
+
+    /// The keys of its metadata, in order; most resources share them with others.
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.words.keys
     }
 
     /// Its metadata, in the order of the keys.
