@@ -52,6 +52,20 @@ pub fn commit(bytes: usize, rounds: usize) -> Result<Duration> {
     Ok(crate::figure::quantile(&mut spent, 0.5))
 }
 
+/// Writing one byte of each page of so much memory that the program did not have before.
+pub fn touch(bytes: u64) -> Duration {
+    const PAGE_BYTES: usize = 4096;
+    let mut memory = vec![0_u8; usize::try_from(bytes).unwrap_or(0)];
+    let started = Instant::now();
+    for page in memory.chunks_mut(PAGE_BYTES) {
+        if let Some(byte) = page.first_mut() {
+            *byte = 1;
+        }
+    }
+    std::hint::black_box(&memory);
+    started.elapsed()
+}
+
 /// Going once through so many numbers that stand beside each other, as a test of one dense column.
 pub fn scan(numbers: usize) -> Duration {
     let column: Vec<u32> = (0..numbers).map(|index| (index % 97) as u32).collect();
