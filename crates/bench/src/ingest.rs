@@ -261,7 +261,7 @@ impl Sender {
             let targets = |lane| engine.state().lane(lane).into_iter();
             let targets = lanes.iter().flat_map(|lane| targets(*lane));
             let targets = targets.flat_map(|lane| lane.targets.values());
-            targets.filter_map(|it| it.active).collect::<Vec<JobId>>()
+            targets.filter_map(|it| it.active()).collect::<Vec<JobId>>()
         });
         let jobs = read.await?;
         let key = self.agent.clone();

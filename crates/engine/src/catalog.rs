@@ -438,7 +438,7 @@ impl<'s> Draft<'s> {
             let busy = lane
                 .targets
                 .values()
-                .filter(|target| target.active.is_some())
+                .filter(|target| target.active().is_some())
                 .count();
             if busy > 0 {
                 let message =

@@ -12,7 +12,7 @@ pub use tally::{Shown, Tally};
 use crate::engine::Engine;
 use crate::rules::{Action, Reason, Verdict};
 use crate::settle::{Asked, Conduct, GateStanding, LaneView, Place, Turns};
-use crate::state::{Lane, LaneKey, Promotion, Target, Track};
+use crate::state::{Lane, LaneKey, Promotion, TargetView, Track};
 use stagegate_model::{
     GateState, JobId, PolicyId, PromotionId, PromotionStatus, ResourceId, RuleId, StartKind,
     Timestamp, Version, VersionId, VersionStatus,
@@ -351,7 +351,9 @@ impl Engine {
             let lane = self.state.lane(view.key);
             let waiting = lane.into_iter().flat_map(|lane| &lane.targets);
             let waiting = waiting.filter(|(_, target)| {
-                target.active.is_none() && !target.leaving && target.floor < Some(version.order())
+                target.active().is_none()
+                    && !target.leaving()
+                    && target.floor() < Some(version.order())
             });
             let full = waiting
                 .map(|(resource, _)| *resource)
@@ -391,7 +393,7 @@ impl Engine {
             .lane(view.key)
             .into_iter()
             .flat_map(|it| &it.targets);
-        let waiting = targets.filter(|(_, it)| !it.leaving && it.floor < Some(version.order()));
+        let waiting = targets.filter(|(_, it)| !it.leaving() && it.floor() < Some(version.order()));
         let rank = |verdict: &Verdict| match verdict {
             Verdict::Allow { why, .. } if why.code == "skipped" => (0, None),
             Verdict::Allow { .. } => (1, None),
@@ -463,7 +465,7 @@ impl Engine {
         &self,
         lane: &Lane,
         resource: ResourceId,
-        target: &Target,
+        target: TargetView<'_>,
         version: &Version,
     ) -> Option<(TargetState, String)> {
         let tag = |id: VersionId| {
@@ -471,7 +473,7 @@ impl Engine {
             version.map_or("", |it| it.tag.as_str())
         };
         if let Some(order) = lane.orders.get(&resource) {
-            let blocked = target.block.as_deref();
+            let blocked = target.block();
             let blocked = blocked.map_or_else(String::new, |it| format!("; {}", it.message));
             let message = format!("it {}{blocked}", self.ordered(order));
             let state = if order.version == version.id {
@@ -494,7 +496,7 @@ impl Engine {
             return Some((TargetState::Retrying, message));
         }
         let held = lane.held.get(&resource)?;
-        (target.floor >= Some(version.order()) && target.latest_order != Some(version.order()))
+        (target.floor() >= Some(version.order()) && target.latest_order() != Some(version.order()))
             .then(|| {
                 let message = format!(
                     "it was rolled back from {} and takes only what is newer{}",
@@ -512,13 +514,13 @@ impl Engine {
         &self,
         lane: &Lane,
         resource: ResourceId,
-        target: &Target,
+        target: TargetView<'_>,
         version: &Version,
         now: Timestamp,
     ) -> TargetStanding {
         let current = self.state.current(target);
         let latest = self.state.latest(target);
-        let active = target.active.and_then(|id| self.state.jobs.get(&id));
+        let active = target.active().and_then(|id| self.state.jobs.get(&id));
         let (state, mut reason) = if let Some(job) = active {
             let tag = self
                 .state
@@ -539,10 +541,12 @@ impl Engine {
             }
         } else if let Some(departure) = self.departure(lane, resource, target, version) {
             departure
-        } else if target.latest_order == Some(version.order())
-            && target.floor >= target.latest_order
+        } else if target.latest_order() == Some(version.order())
+            && target.floor() >= target.latest_order()
         {
-            match current.filter(|it| it.version == version.id && target.latest == target.current) {
+            match current
+                .filter(|it| it.version == version.id && target.latest() == target.current())
+            {
                 // Where it could have been rolled back, it would have an order by now.
                 Some(_) if version.status == VersionStatus::Rejected => (
                     TargetState::Succeeded,
@@ -556,16 +560,12 @@ impl Engine {
                         .map_or_else(String::new, |it| it.reason.clone()),
                 ),
             }
-        } else if target.latest_order > Some(version.order()) {
+        } else if target.latest_order() > Some(version.order()) {
             let tag = latest
                 .and_then(|it| self.state.versions.get(&it.version))
                 .map_or("", |it| it.tag.as_str());
             (TargetState::Newer, format!("it has {tag}"))
-        } else if let Some(block) = target
-            .block
-            .as_deref()
-            .filter(|block| block.version == version.id)
-        {
+        } else if let Some(block) = target.block().filter(|block| block.version == version.id) {
             (TargetState::Blocked, block.message.clone())
         } else {
             (TargetState::Waiting, String::new())
@@ -575,9 +575,9 @@ impl Engine {
         }
         TargetStanding {
             resource,
-            current: target.deployed,
+            current: target.deployed(),
             latest: latest.map(|it| it.version),
-            job: target.active.or(latest.map(|it| it.job)),
+            job: target.active().or(latest.map(|it| it.job)),
             kind: latest.map(|it| it.kind),
             state,
             reason,

@@ -1,7 +1,7 @@
 //! What else runs on a resource: the targets that other deployments have there, and what became of them.
 
 use crate::settle::is_usable;
-use crate::state::{LaneKey, State, Target};
+use crate::state::{LaneKey, State, TargetView};
 use stagegate_model::{
     Deployment, DeploymentId, Environment, ReleaseStatus, ResourceId, Timestamp, Version,
     VersionStatus,
@@ -64,13 +64,13 @@ impl State {
         resource: ResourceId,
         own: DeploymentId,
     ) -> impl Iterator<Item = Neighbour<'_>> {
-        let lanes = self.on_resource.lanes(resource).iter();
+        let lanes = self.resources.lanes(resource).iter();
         lanes
             .filter(move |key| key.deployment != own)
             .filter_map(move |key| {
                 let target = self.lane(*key)?.targets.get(&resource)?;
                 // What is no target any more stays only until it is free.
-                (!target.leaving).then_some(())?;
+                (!target.leaving()).then_some(())?;
                 Some(Neighbour {
                     deployment: self.deployments.get(&key.deployment)?,
                     environment: self.environments.get(&key.environment)?,
@@ -81,19 +81,19 @@ impl State {
 
     /// What runs on a target: its last successful release, unless something else was brought there since, or it was
     /// rolled back, rejected or quarantined.
-    fn runs(&self, key: LaneKey, target: &Target) -> Result<Running<'_>, String> {
+    fn runs(&self, key: LaneKey, target: TargetView<'_>) -> Result<Running<'_>, String> {
         let known = |id| {
             let release = self.brief(target, id)?;
             Some((release, self.versions.get(&release.version)?))
         };
-        let Some((release, version)) = target.current.and_then(known) else {
+        let Some((release, version)) = target.current().and_then(known) else {
             return Err("has not succeeded there yet".to_owned());
         };
         let tag = &version.tag;
-        if target.brought != target.current {
-            let brought = target.brought.and_then(known);
+        if target.brought() != target.current() {
+            let brought = target.brought().and_then(known);
             let tag = brought.map_or(tag, |(_, version)| &version.tag);
-            let verified = target.active.is_some();
+            let verified = target.active().is_some();
             return Err(match verified {
                 true => format!("{tag} has not been found good there yet"),
                 false => format!("{tag} was not found good there"),

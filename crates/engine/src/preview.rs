@@ -61,7 +61,7 @@ impl Engine {
             for (resource, target) in &lane.targets {
                 let cause = OrderCause::VersionRejected;
                 let order = undo(state, key, *resource, target, version, cause, "");
-                if order.is_some() || (target.deployed == Some(version) && !target.leaving) {
+                if order.is_some() || (target.deployed() == Some(version) && !target.leaving()) {
                     concerned.push((key.target(*resource), order));
                 }
             }

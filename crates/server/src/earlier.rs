@@ -108,7 +108,7 @@ fn fits(release: &Release, key: TargetKey, meant: Meant) -> bool {
 fn in_memory(engine: &Engine, key: TargetKey, meant: Meant) -> Option<Release> {
     let state = engine.state();
     let target = state.lane(key.into())?.targets.get(&key.resource)?;
-    let held = [target.latest, target.current].into_iter().flatten();
+    let held = [target.latest(), target.current()].into_iter().flatten();
     let mut fitting: Vec<&Release> = held
         .filter_map(|id| state.releases().get(&id))
         .filter(|release| fits(release, key, meant))

@@ -139,7 +139,7 @@ fn running(
             let lane = state.lane(lane(deployment, *environment));
             let targets = lane.into_iter().flat_map(|lane| lane.targets.values());
             // What was deployed last runs there, whether or not it has turned out well.
-            for version in targets.filter_map(|target| target.deployed) {
+            for version in targets.filter_map(|target| target.deployed()) {
                 *counts.entry(version).or_default() += 1;
             }
             (*environment, counts)

@@ -1,7 +1,7 @@
 //! Things as people name them in queries: by id, slug, name or tag.
 
 use crate::answer::{Answer, Failure};
-use stagegate_engine::{LaneKey, PackedResource, SortedMap, State};
+use stagegate_engine::{LaneKey, PackedResource, State, Targets};
 use stagegate_model::{Deployment, DeploymentId, Environment, ResourceId, Version};
 use std::sync::Arc;
 
@@ -53,7 +53,7 @@ pub(crate) fn resource<'s>(state: &'s State, text: &str) -> Answer<&'s Arc<Packe
 pub(crate) fn target(state: &State, lane: LaneKey, text: &str) -> Answer<ResourceId> {
     let targets = state.lane(lane).map(|it| &it.targets);
     let named = || {
-        let resources = targets.into_iter().flat_map(SortedMap::keys);
+        let resources = targets.into_iter().flat_map(Targets::keys);
         let mut known = resources.filter_map(|id| state.resource(*id));
         known.find(|it| it.name().to_lowercase() == text.to_lowercase())
     };

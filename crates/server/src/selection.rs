@@ -80,14 +80,14 @@ impl Named {
         let lane = state.lane(key);
         let there = |id: ResourceId| {
             lane.and_then(|lane| lane.targets.get(&id))
-                .is_some_and(|target| !target.leaving)
+                .is_some_and(|target| !target.leaving())
         };
         if !self.resources.is_empty() {
             return self.on_resources(state, key, there);
         }
         let targets = lane.into_iter().flat_map(|lane| &lane.targets);
         let targets: Vec<TargetKey> = targets
-            .filter(|(_, target)| !target.leaving)
+            .filter(|(_, target)| !target.leaving())
             .map(|(resource, _)| key.target(*resource))
             .collect();
         if targets.is_empty() {

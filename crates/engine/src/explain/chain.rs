@@ -230,7 +230,7 @@ fn upstreams(
             deployment: view.key.deployment,
             environment,
         });
-        lane.is_some_and(|lane| lane.targets.values().any(|it| !it.leaving))
+        lane.is_some_and(|lane| lane.targets.values().any(|it| !it.leaving()))
     };
     let mut found = BTreeMap::new();
     for resource in resources {

@@ -26,7 +26,7 @@ impl Engine {
                 .is_none_or(|order| redeploys(order.kind));
             let target = lane.targets.get(id).filter(|_| free);
             target.is_some_and(|it| {
-                it.active.is_none() && !it.leaving && it.floor < Some(version.order())
+                it.active().is_none() && !it.leaving() && it.floor() < Some(version.order())
             })
         };
         let mut asked = Asked::telling();
@@ -44,7 +44,7 @@ impl Engine {
             let behind = || lane.index.free.range(..Some(version.order()));
             let all = listed
                 .is_none()
-                .then(|| behind().flat_map(|(_, ids)| ids.iter().copied()));
+                .then(|| behind().flat_map(|(_, ids)| ids.keys().copied()));
             let listed = listed.into_iter().flatten().copied();
             for id in listed.chain(all.into_iter().flatten()).filter(waits) {
                 let own = view.target_gates(&conduct, version, id, now);

@@ -2,7 +2,7 @@
 
 use crate::engine::Engine;
 use crate::settle::{Asked, LaneView, Turns};
-use crate::state::{Lane, Target};
+use crate::state::{Lane, TargetView};
 use stagegate_model::{Order, ResourceId, StartKind, Timestamp, Version};
 
 impl Engine {
@@ -29,7 +29,7 @@ impl Engine {
         lane: &Lane,
         version: &Version,
         resource: ResourceId,
-        target: &Target,
+        target: TargetView<'_>,
         now: Timestamp,
         turns: &mut Turns<'e>,
     ) -> Option<String> {
@@ -38,7 +38,7 @@ impl Engine {
         let order = lane.orders.get(&resource);
         let redeploy =
             order.is_some_and(|it| it.kind == StartKind::Redeploy && it.version == version.id);
-        if target.active.is_some() || (retry.is_none() && !redeploy) {
+        if target.active().is_some() || (retry.is_none() && !redeploy) {
             return None;
         }
         // A redeploy is what a failed verification waits for.

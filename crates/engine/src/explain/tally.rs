@@ -4,7 +4,7 @@
 use super::{TargetStanding, TargetState};
 use crate::engine::Engine;
 use crate::settle::LaneView;
-use crate::state::{Lane, Target};
+use crate::state::{Lane, SortedMap, TargetView};
 use stagegate_model::{ResourceId, Timestamp, VerificationStatus, Version};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -173,10 +173,10 @@ impl Engine {
                 .free
                 .get(&order)
                 .into_iter()
-                .flatten()
+                .flat_map(SortedMap::keys)
                 .take(SAMPLED_MAX),
         );
-        let behind = index.free.range(..order).flat_map(|(_, ids)| ids);
+        let behind = index.free.range(..order).flat_map(|(_, ids)| ids.keys());
         looked.extend(behind.take(SAMPLED_MAX));
         let mut samples: BTreeMap<TargetState, Vec<ResourceId>> = BTreeMap::new();
         for id in looked {
@@ -228,11 +228,11 @@ impl Engine {
         let apart: BTreeSet<ResourceId> = apart.copied().collect();
         for id in apart {
             let target = lane.targets.get(&id);
-            let Some(target) = target.filter(|it| it.active.is_none()) else {
+            let Some(target) = target.filter(|it| it.active().is_none()) else {
                 continue;
             };
-            let good = || target.latest.is_some() && target.latest == target.current;
-            let without = plain(target.floor, target.latest_order, order, good);
+            let good = || target.latest().is_some() && target.latest() == target.current();
+            let without = plain(target.floor(), target.latest_order(), order, good);
             let with = apart_state(lane, id, target, version).unwrap_or(without);
             if with != without {
                 tally.count_down(without);
@@ -285,7 +285,7 @@ fn plain<T: Ord + Copy>(
 fn apart_state(
     lane: &Lane,
     resource: ResourceId,
-    target: &Target,
+    target: TargetView<'_>,
     version: &Version,
 ) -> Option<TargetState> {
     let order = Some(version.order());
@@ -299,11 +299,15 @@ fn apart_state(
     if retry.is_some_and(|it| it.version == version.id) {
         return Some(TargetState::Retrying);
     }
-    if lane.held.contains_key(&resource) && target.floor >= order && target.latest_order != order {
+    if lane.held.contains_key(&resource)
+        && target.floor() >= order
+        && target.latest_order() != order
+    {
         return Some(TargetState::Held);
     }
-    let block = target.block.as_ref();
+    let block = target.block();
     let blocked = block.is_some_and(|it| it.version == version.id);
-    let waits = plain(target.floor, target.latest_order, order, || true) == TargetState::Waiting;
+    let waits =
+        plain(target.floor(), target.latest_order(), order, || true) == TargetState::Waiting;
     (blocked && waits).then_some(TargetState::Blocked)
 }

@@ -310,13 +310,13 @@ impl<'h> Drive<'h> {
             .lane(lane)
             .into_iter()
             .flat_map(|it| it.targets.values());
-        let targets = targets.filter(|target| !target.leaving);
+        let targets = targets.filter(|target| !target.leaving());
         let has = |target| {
             let current = state.current(target);
             current.is_some_and(|it| it.version == self.version)
         };
         targets.fold((0, 0), |(reached, all), target| {
-            let stands = target.active.is_none() && target.latest == target.current;
+            let stands = target.active().is_none() && target.latest() == target.current();
             let there = stands && has(target);
             (reached + usize::from(there), all + 1)
         })

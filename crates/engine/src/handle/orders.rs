@@ -3,7 +3,7 @@
 use super::{TEXT_BYTES_MAX, too_large, version_of};
 use crate::engine::{Context, Engine};
 use crate::settle::{is_usable, last_good, rollback_order};
-use crate::state::{Good, LaneKey, Promotion, State, Target};
+use crate::state::{Good, LaneKey, Promotion, State, TargetView};
 use stagegate_model::{
     CancelCause, EarlierRelease, EnvironmentId, Fact, JobStatus, Order, OrderCause, PromotionId,
     Rejection, ReleaseStatus, RollbackTarget, StartKind, TargetKey, UserId, Version, VersionId,
@@ -13,11 +13,11 @@ use stagegate_model::{
 /// How many targets one command may name.
 const TARGETS_MAX: usize = 10_000;
 
-fn target_of(state: &State, key: TargetKey) -> Result<&Target, Rejection> {
+fn target_of(state: &State, key: TargetKey) -> Result<TargetView<'_>, Rejection> {
     let target = state
         .lane(LaneKey::from(key))
         .and_then(|lane| lane.targets.get(&key.resource))
-        .filter(|target| !target.leaving);
+        .filter(|target| !target.leaving());
     target.ok_or_else(|| {
         let message = format!(
             "resource `{}` is no release target of deployment `{}` in environment `{}`",
@@ -348,7 +348,7 @@ pub(crate) fn cancelling(
     let active = lane.into_iter().flat_map(|lane| &lane.active);
     let jobs = active.filter_map(|resource| {
         let target = lane?.targets.get(resource)?;
-        state.jobs().get(&target.active?)
+        state.jobs().get(&target.active()?)
     });
     for job in jobs.filter(|job| job.promotion == id) {
         facts.extend(stop_job(job, message, context));

@@ -196,7 +196,7 @@ impl<'e> LaneSight<'e> {
             environment: environment.id,
         };
         let ids = state.lane(key).into_iter().flat_map(|lane| {
-            let staying = lane.targets.iter().filter(|(_, target)| !target.leaving);
+            let staying = lane.targets.iter().filter(|(_, target)| !target.leaving());
             staying.map(|(id, _)| *id)
         });
         let targets: Vec<_> = ids.filter_map(|id| state.resource(id)).collect();

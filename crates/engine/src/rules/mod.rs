@@ -18,7 +18,7 @@ pub(crate) mod version_dependency;
 mod version_selector;
 
 use crate::catalog::Draft;
-use crate::state::{PackedResource, State, Target};
+use crate::state::{PackedResource, State, TargetView};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use stagegate_expressions::cel::Program;
@@ -176,7 +176,7 @@ pub(crate) struct TargetContext<'a> {
     /// The deployment that the version is of.
     pub deployment: DeploymentId,
     pub resource: &'a PackedResource,
-    pub target: &'a Target,
+    pub target: TargetView<'a>,
     pub now: Timestamp,
 }
 

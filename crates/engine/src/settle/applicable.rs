@@ -269,7 +269,7 @@ impl<'e> LaneView<'e> {
                 continue;
             };
             let subject = self.subject(None, Some(resource));
-            let first = exempting && lane.targets.get(id).is_some_and(|it| it.latest.is_none());
+            let first = exempting && lane.targets.get(id).is_some_and(|it| it.latest().is_none());
             let pattern = looking
                 .iter()
                 .map(|policy| match policy.matches(subject) {

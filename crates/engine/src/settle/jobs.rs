@@ -181,7 +181,7 @@ impl Turn<'_> {
         let release = state.releases.get(&job.release)?;
         // What was begun past the gates is not begun again through them; a stopped version is not begun again at all.
         let outside = matches!(release.kind, StartKind::BreakGlass);
-        if target.leaving || outside || view.stopped_for_good(version).is_some() {
+        if target.leaving() || outside || view.stopped_for_good(version).is_some() {
             return None;
         }
         let stored = state.resource(job.target.resource).map(|it| &**it);

@@ -62,7 +62,7 @@ impl Turn<'_> {
                 .state()
                 .lane(key)
                 .and_then(|lane| lane.targets.get(resource));
-            if target.is_some_and(|target| target.block.as_deref() != Some(&block)) {
+            if target.is_some_and(|target| target.block() != Some(&block)) {
                 let target = key.target(*resource);
                 self.push(Fact::TargetBlocked {
                     target,
@@ -298,7 +298,7 @@ impl Turn<'_> {
         let blocked = lane.index.blocked.iter();
         let stale = blocked.filter(|id| {
             let target = lane.targets.get(id);
-            let block = target.and_then(|target| target.block.as_deref());
+            let block = target.and_then(|target| target.block());
             block.is_some_and(|block| !wanted.contains(&(**id, block.version)))
         });
         let stale: Vec<ResourceId> = stale.copied().collect();

@@ -6,7 +6,7 @@ use super::plan::{Asked, GateStanding};
 use super::rollbacks::{is_usable, last_good};
 use super::turns::{RolloutStep, Turns};
 use crate::engine::{Engine, SETTLE_TARGETS_MAX};
-use crate::state::{Lane, LaneKey, Target};
+use crate::state::{Lane, LaneKey, TargetView};
 use stagegate_model::{
     EnvironmentId, Order, ResourceId, RuleId, StartKind, Timestamp, Version, VersionId,
     VersionOrder, VersionStatus,
@@ -232,7 +232,7 @@ impl ClassLook<'_, '_> {
             None => lane.by_floor.keys().next().copied(),
             Some(resources) => {
                 let targets = resources.iter().filter_map(|id| lane.targets.get(id));
-                targets.map(|target| target.floor).min()
+                targets.map(|target| target.floor()).min()
             }
         };
         let Some(floor) = floor else {
@@ -364,8 +364,8 @@ impl ClassLook<'_, '_> {
         most: usize,
     ) -> (Vec<ResourceId>, bool) {
         if let Some(resources) = listed {
-            let startable = |target: &Target| {
-                target.active.is_none() && !target.leaving && target.floor < Some(order)
+            let startable = |target: TargetView<'_>| {
+                target.active().is_none() && !target.leaving() && target.floor() < Some(order)
             };
             let resources = resources.iter().copied();
             let free = resources
@@ -374,7 +374,7 @@ impl ClassLook<'_, '_> {
             return (free.collect(), false);
         }
         let free = lane.index.free.range(..Some(order));
-        let free = free.flat_map(|(_, resources)| resources);
+        let free = free.flat_map(|(_, resources)| resources.keys());
         let free = free.filter(|id| !self.taken.contains(id));
         // A known block costs nothing: many of them must not keep the rest from its turn.
         let is_blocked = |id: &&ResourceId| lane.index.blocked.contains(id);
@@ -416,7 +416,7 @@ fn look_at_orders<'e>(
         let free = lane
             .targets
             .get(resource)
-            .is_some_and(|target| target.active.is_none() && !target.leaving);
+            .is_some_and(|target| target.active().is_none() && !target.leaving());
         let Some(version) = state.versions.get(&order.version).filter(|_| free) else {
             continue;
         };
@@ -441,7 +441,7 @@ fn look_at_orders<'e>(
         for gate in &gates {
             outlook.wake_at(gate.verdict.changes_at(), now);
         }
-        let floor = lane.targets.get(resource).and_then(|target| target.floor);
+        let floor = lane.targets.get(resource).and_then(|target| target.floor());
         let above = floor.max(Some(version.order()));
         let newer = newer_desired(view, above, *resource, now, asked, outlook);
         if newer || !gates.iter().all(|gate| gate.verdict.is_allowed()) {
@@ -535,7 +535,7 @@ fn look_at_retries<'e>(
 ) {
     let state = &view.engine.state;
     for (resource, retry) in &lane.retries {
-        let leaving = lane.targets.get(resource).is_none_or(|it| it.leaving);
+        let leaving = lane.targets.get(resource).is_none_or(|it| it.leaving());
         if taken.contains(resource) || leaving {
             continue;
         }

@@ -68,8 +68,8 @@ impl Turn<'_> {
             };
             match (member, target) {
                 (true, None) => joined.push(*id),
-                (true, Some(target)) if target.leaving => joined.push(*id),
-                (false, Some(target)) if !target.leaving || target.active.is_none() => {
+                (true, Some(target)) if target.leaving() => joined.push(*id),
+                (false, Some(target)) if !target.leaving() || target.active().is_none() => {
                     left.push(*id)
                 }
                 _ => {}

@@ -292,8 +292,8 @@ impl LaneView<'_> {
             first_release: targets.is_some_and(|targets| match resource {
                 Some(resource) => targets
                     .get(&resource.id)
-                    .is_some_and(|it| it.latest.is_none()),
-                None => targets.values().all(|it| it.latest.is_none()),
+                    .is_some_and(|it| it.latest().is_none()),
+                None => targets.values().all(|it| it.latest().is_none()),
             }),
             rollback,
         };

@@ -32,11 +32,11 @@ impl Turn<'_> {
         let mut orders: Vec<(ResourceId, Order)> = Vec::new();
         for (resource, target) in &lane.targets {
             // What runs or failed is not what the target has; an order that stands comes out right by itself.
-            if target.leaving || target.active.is_some() || lane.orders.contains_key(resource) {
+            if target.leaving() || target.active().is_some() || lane.orders.contains_key(resource) {
                 continue;
             }
             let release = state.latest(target);
-            let Some(release) = release.filter(|it| target.current == Some(it.id)) else {
+            let Some(release) = release.filter(|it| target.current() == Some(it.id)) else {
                 continue;
             };
             let Some(version) = state.versions.get(&release.version) else {

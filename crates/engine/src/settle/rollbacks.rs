@@ -3,7 +3,7 @@
 use super::Turn;
 use super::applicable::LaneView;
 use crate::rules::rollback::Failure;
-use crate::state::{Good, Job, LaneKey, State, Target};
+use crate::state::{Good, Job, LaneKey, State, TargetView};
 use stagegate_model::{
     EnvironmentId, Fact, Order, OrderCause, ReleaseId, ReleaseStatus, ResourceId, StartKind,
     UserId, VersionId, VersionStatus,
@@ -13,11 +13,11 @@ use stagegate_model::{
 pub(crate) fn last_good(
     state: &State,
     environment: EnvironmentId,
-    target: &Target,
+    target: TargetView<'_>,
     from: VersionId,
 ) -> Option<Good> {
-    let usable = |good: &&Good| good.version != from && is_usable(state, environment, good.version);
-    target.good.iter().rev().find(usable).copied()
+    let usable = |good: &Good| good.version != from && is_usable(state, environment, good.version);
+    target.good().rev().find(usable)
 }
 
 /// Whether a target may be rolled back to a version.
@@ -56,15 +56,15 @@ pub(super) fn can_go_back(state: &State, key: LaneKey, version: VersionId) -> bo
     let targets = state.lane(key).into_iter().flat_map(|lane| &lane.targets);
     let mut undone = targets.filter(|(resource, target)| {
         let cause = OrderCause::FailureBudget;
-        is_given(state, target, version)
-            && undo(state, key, **resource, target, version, cause, "").is_some()
+        is_given(state, *target, version)
+            && undo(state, key, **resource, *target, version, cause, "").is_some()
     });
     undone.next().is_some()
 }
 
 /// Whether the latest release of a target is one of that version, made in the ordinary course. What a target was given
 /// since, or got past the gates, is a person's business; and a rollback that failed is not tried again.
-fn is_given(state: &State, target: &Target, version: VersionId) -> bool {
+fn is_given(state: &State, target: TargetView<'_>, version: VersionId) -> bool {
     let latest = state.latest(target);
     latest.is_some_and(|it| it.version == version && it.kind != StartKind::BreakGlass)
 }
@@ -85,7 +85,7 @@ impl Turn<'_> {
         ) else {
             return Ok(None);
         };
-        if target.leaving {
+        if target.leaving() {
             return Ok(None);
         }
         let stored = state.resource(job.target.resource).map(|it| &**it);
@@ -136,7 +136,7 @@ impl Turn<'_> {
         let targets = state.lane(key).into_iter().flat_map(|lane| &lane.targets);
         let orders: Vec<(ResourceId, Order)> = targets
             .filter(|(_, target)| {
-                cause != OrderCause::FailureBudget || is_given(state, target, version)
+                cause != OrderCause::FailureBudget || is_given(state, *target, version)
             })
             .filter_map(|(resource, target)| {
                 let order = undo(state, key, *resource, target, version, cause, reason)?;
@@ -184,7 +184,7 @@ pub(crate) fn undo(
     state: &State,
     key: LaneKey,
     resource: ResourceId,
-    target: &Target,
+    target: TargetView<'_>,
     version: VersionId,
     cause: OrderCause,
     reason: &str,
@@ -194,24 +194,24 @@ pub(crate) fn undo(
         .orders
         .get(&resource)
         .is_some_and(|order| order.kind == StartKind::Rollback && order.version != version);
-    if target.leaving || ordered {
+    if target.leaving() || ordered {
         return None;
     }
     let latest = state.latest(target)?;
     // On its way, or failed on its way, which may have left it there by half.
     let begun = latest.version == version
-        && (target.active.is_some() || latest.status == ReleaseStatus::Failed);
-    if target.deployed != Some(version) && !begun {
+        && (target.active().is_some() || latest.status == ReleaseStatus::Failed);
+    if target.deployed() != Some(version) && !begun {
         return None;
     }
     // Something else is being brought there: it takes the version's place by itself.
-    if latest.version != version && target.active.is_some() {
+    if latest.version != version && target.active().is_some() {
         return None;
     }
     let of = if latest.version == version {
         latest.id
     } else {
-        target.current?
+        target.current()?
     };
     let to = last_good(state, key.environment, target, version)?;
     Some(rollback_order(to, of, cause, reason, None))

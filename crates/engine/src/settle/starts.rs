@@ -100,7 +100,7 @@ impl Turn<'_> {
                 Err(block) => {
                     let known = lane.and_then(|lane| lane.targets.get(&resource));
                     // A known block costs nothing: many of them must not keep the rest from its turn.
-                    if known.is_some_and(|known| known.block.as_deref() != Some(&block)) {
+                    if known.is_some_and(|known| known.block() != Some(&block)) {
                         budget -= 1;
                         blocked.push(Fact::TargetBlocked {
                             target: key.target(resource),
@@ -276,7 +276,7 @@ impl<'v, 'e> Making<'v, 'e> {
         let lane = view.engine.state.lane(view.key);
         let last = lane
             .and_then(|lane| lane.targets.get(&resource))
-            .map_or(0, |it| it.number);
+            .map_or(0, |it| it.number());
         // A release that is tried again keeps its number.
         let number = if again.is_some() { last } else { last + 1 };
         let (agent, template) = match &self.agent {

@@ -240,7 +240,7 @@ impl<'e> Turns<'e> {
     fn is_blocked(&self, version: &Version, resource: ResourceId) -> bool {
         let lane = self.view.engine.state.lane(self.view.key);
         let target = lane.and_then(|lane| lane.targets.get(&resource));
-        let block = target.and_then(|target| target.block.as_deref());
+        let block = target.and_then(|target| target.block());
         block.is_some_and(|block| block.version == version.id)
             && !super::starts::can_start(&self.view, version, resource)
     }
@@ -312,7 +312,7 @@ impl<'e> Turns<'e> {
         let targets: Vec<Arc<PackedResource>> = lane
             .targets
             .iter()
-            .filter(|(_, target)| !target.leaving)
+            .filter(|(_, target)| !target.leaving())
             .filter_map(|(id, _)| state.resource(*id).cloned())
             .collect();
         let waves = gradual_rollout::plan(
@@ -504,7 +504,7 @@ pub(super) fn count_active(
         for resource in &lane.active {
             let target = lane.targets.get(resource);
             let job = target
-                .and_then(|target| target.active)
+                .and_then(|target| target.active())
                 .and_then(|id| engine.state.jobs.get(&id));
             let (Some(job), Some(stored)) = (job, engine.state.resource(*resource)) else {
                 continue;
@@ -558,7 +558,7 @@ impl<'a> Progress<'a> {
             .into_iter()
             .flat_map(|lane| &lane.targets)
             .filter(|(id, _)| !begun.places.contains_key(id))
-            .map(|(id, target)| (target.joined_at, *id))
+            .map(|(id, target)| (target.joined_at(), *id))
             .collect();
         joined.sort_unstable();
         let joiners = (0u32..).zip(joined).map(|(place, (_, id))| (id, place));
@@ -571,7 +571,7 @@ impl<'a> Progress<'a> {
             let Some(target) = lane.and_then(|lane| lane.targets.get(resource)) else {
                 continue;
             };
-            if target.leaving || target.floor > Some(version.order()) {
+            if target.leaving() || target.floor() > Some(version.order()) {
                 continue;
             }
             match track.and_then(|track| track.results.get(resource)?.counts_from()) {
@@ -677,7 +677,7 @@ impl LaneView<'_> {
         let (mut due, mut total) = (0, 0);
         let mut first: Option<((u32, u32), Place)> = None;
         for (resource, target) in &lane.targets {
-            if target.leaving {
+            if target.leaving() {
                 continue;
             }
             total += 1;

@@ -1,6 +1,6 @@
 //! What has succeeded and leaves memory: what is kept of it, and how it is found again.
 
-use super::{Ended, Release, State, Target};
+use super::{Ended, Release, State, TargetView};
 use serde::{Deserialize, Serialize};
 use stagegate_model::{
     JobId, PromotionId, ReleaseId, ReleaseStatus, StartKind, TargetKey, Timestamp, Variables,
@@ -58,32 +58,31 @@ pub(crate) struct Kept {
     pub fingerprint: u64,
 }
 
-impl Target {
-    /// The current release, where it has left memory.
-    fn left(&self) -> Option<Brief> {
-        let kept = self.kept.as_ref()?;
-        Some(Brief {
-            id: self.current?,
-            number: kept.number,
-            version: kept.version,
-            promotion: kept.promotion,
-            job: kept.job,
-            kind: kept.kind,
-            status: match kept.undone {
+impl Kept {
+    /// What decisions ask of it.
+    pub fn brief(&self, id: ReleaseId) -> Brief {
+        Brief {
+            id,
+            number: self.number,
+            version: self.version,
+            promotion: self.promotion,
+            job: self.job,
+            kind: self.kind,
+            status: match self.undone {
                 true => ReleaseStatus::RolledBack,
                 false => ReleaseStatus::Succeeded,
             },
-            at: kept.ended_at,
-            fingerprint: Some(kept.fingerprint),
-            variables: kept.variables,
-        })
+            at: self.ended_at,
+            fingerprint: Some(self.fingerprint),
+            variables: self.variables,
+        }
     }
 }
 
 impl State {
     /// One of a target's releases that something may still be asked of: its latest or its current.
     #[must_use]
-    pub fn brief(&self, target: &Target, id: ReleaseId) -> Option<Brief> {
+    pub fn brief(&self, target: TargetView<'_>, id: ReleaseId) -> Option<Brief> {
         match self.releases.get(&id) {
             Some(release) => Some(Brief::from(&**release)),
             None => target.left().filter(|left| left.id == id),
@@ -92,14 +91,14 @@ impl State {
 
     /// What a target was last given.
     #[must_use]
-    pub fn latest(&self, target: &Target) -> Option<Brief> {
-        self.brief(target, target.latest?)
+    pub fn latest(&self, target: TargetView<'_>) -> Option<Brief> {
+        self.brief(target, target.latest()?)
     }
 
     /// What last succeeded on a target.
     #[must_use]
-    pub fn current(&self, target: &Target) -> Option<Brief> {
-        self.brief(target, target.current?)
+    pub fn current(&self, target: TargetView<'_>) -> Option<Brief> {
+        self.brief(target, target.current()?)
     }
 
     /// The current releases of targets that have left memory.

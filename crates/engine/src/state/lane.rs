@@ -1,11 +1,10 @@
 //! Lanes: a deployment in an environment, with its targets and how each version stands there.
 
-use super::SortedMap;
-use super::ended::Kept;
+use super::{SortedMap, Success, Target, TargetView, Targets};
 use serde::{Deserialize, Serialize};
 use stagegate_model::{
-    Block, DeploymentId, EnvironmentId, GateRecord, GateState, JobId, JobStatus, Order,
-    PromotionId, ReleaseId, ResourceId, RuleId, TargetKey, Timestamp, VersionId, VersionOrder,
+    DeploymentId, EnvironmentId, GateRecord, GateState, Order, PromotionId, ReleaseId, ResourceId,
+    RuleId, TargetKey, Timestamp, VersionId, VersionOrder,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,7 +39,7 @@ impl From<TargetKey> for LaneKey {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Lane {
     #[serde(skip)]
-    pub targets: SortedMap<ResourceId, Target>,
+    pub targets: Targets,
     /// How many targets have this floor; kept by the fold.
     pub by_floor: BTreeMap<Option<VersionOrder>, u32>,
     /// Where its targets stand, so that not each has to be looked at; follows from them.
@@ -72,7 +71,7 @@ pub struct Lane {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct LaneIndex {
     /// Those on which something may start, by their floor.
-    pub free: BTreeMap<Option<VersionOrder>, BTreeSet<ResourceId>>,
+    pub free: BTreeMap<Option<VersionOrder>, SortedMap<ResourceId, ()>>,
     /// Those on which something should start and cannot.
     pub blocked: BTreeSet<ResourceId>,
     /// Those that leave when they are free.
@@ -92,7 +91,7 @@ pub(crate) struct Standing {
 }
 
 impl LaneIndex {
-    fn of(targets: &SortedMap<ResourceId, Target>) -> Self {
+    fn of(targets: &Targets) -> Self {
         let mut index = Self::default();
         for (resource, target) in targets {
             index.put(*resource, Mark::of(target));
@@ -102,7 +101,10 @@ impl LaneIndex {
 
     fn put(&mut self, resource: ResourceId, mark: Mark) {
         if mark.free {
-            self.free.entry(mark.floor).or_default().insert(resource);
+            self.free
+                .entry(mark.floor)
+                .or_default()
+                .insert(resource, ());
         }
         if mark.blocked {
             self.blocked.insert(resource);
@@ -148,17 +150,19 @@ struct Mark {
 }
 
 impl Mark {
-    fn of(target: &Target) -> Self {
+    fn of(target: TargetView<'_>) -> Self {
+        let active = target.active().is_some();
+        let (floor, latest) = (target.floor(), target.latest());
         Self {
-            floor: target.floor,
-            free: target.active.is_none() && !target.leaving,
-            blocked: target.block.is_some(),
-            leaving: target.leaving,
+            floor,
+            free: !active && !target.leaving(),
+            blocked: target.block().is_some(),
+            leaving: target.leaving(),
             standing: Standing {
-                active: target.active.is_some(),
-                floor: target.floor,
-                latest: target.latest_order,
-                good: target.latest.is_some() && target.latest == target.current,
+                active,
+                floor,
+                latest: target.latest_order(),
+                good: latest.is_some() && latest == target.current(),
             },
         }
     }
@@ -171,10 +175,7 @@ impl Lane {
         resource: ResourceId,
         change: impl FnOnce(&mut Target) -> T,
     ) -> Option<T> {
-        let target = self.targets.get_mut(&resource)?;
-        let before = Mark::of(target);
-        let changed = change(target);
-        let after = Mark::of(target);
+        let (before, changed, after) = self.targets.change(resource, Mark::of, change)?;
         if before != after {
             self.index.remove(resource, before);
             self.index.put(resource, after);
@@ -187,15 +188,15 @@ impl Lane {
     }
 
     pub(crate) fn add(&mut self, resource: ResourceId, target: Target) {
-        let mark = Mark::of(&target);
+        let mark = Mark::of((&target).into());
         self.index.put(resource, mark);
         *self.by_floor.entry(mark.floor).or_default() += 1;
         self.targets.insert(resource, target);
     }
 
     pub(crate) fn remove(&mut self, resource: ResourceId) -> Option<Target> {
-        let target = self.targets.remove(&resource)?;
-        let mark = Mark::of(&target);
+        let target = self.targets.remove(resource)?;
+        let mark = Mark::of((&target).into());
         self.index.remove(resource, mark);
         self.count_down(mark.floor);
         Some(target)
@@ -212,7 +213,7 @@ impl Lane {
 
     /// Whether a resource is a target here that stays.
     pub(crate) fn has(&self, resource: ResourceId) -> bool {
-        self.targets.get(&resource).is_some_and(|it| !it.leaving)
+        self.targets.get(&resource).is_some_and(|it| !it.leaving())
     }
 
     /// Makes the index anew from the targets, as after reading a snapshot.
@@ -255,129 +256,6 @@ pub struct Held {
     /// The version it was rolled back from.
     pub from: VersionId,
     pub reason: String,
-}
-
-/// A release that succeeded on a target.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Good {
-    pub release: ReleaseId,
-    pub number: u64,
-    pub version: VersionId,
-}
-
-/// One release target.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(from = "TargetRow", into = "TargetRow")]
-pub struct Target {
-    pub joined_at: Timestamp,
-    /// The number of the latest release, 0 before the first.
-    pub number: u64,
-    pub latest: Option<ReleaseId>,
-    pub latest_order: Option<VersionOrder>,
-    /// Only what is newer starts here by itself: the newest version that was brought here, also when it was rolled
-    /// back since.
-    pub floor: Option<VersionOrder>,
-    /// The latest [`Target::GOOD_KEPT`] releases that succeeded and were not rolled back, of different versions,
-    /// oldest first.
-    pub good: Vec<Good>,
-    /// The last release that succeeded.
-    pub current: Option<ReleaseId>,
-    /// What is kept of that release once it has left memory.
-    pub(crate) kept: Option<Box<Kept>>,
-    /// The version whose job was the last to succeed here, whatever its verification said.
-    pub deployed: Option<VersionId>,
-    /// What was deployed here last before it left and came back, until something else is.
-    pub before: Option<VersionId>,
-    /// The release whose job was the last to succeed here, whatever its verification said.
-    pub brought: Option<ReleaseId>,
-    /// The job that keeps the target busy, until it and its verifications ended.
-    pub active: Option<JobId>,
-    /// Why what should start here cannot.
-    pub block: Option<Box<Block>>,
-    /// Its selectors no longer match; it leaves when it is free.
-    pub leaving: bool,
-}
-
-impl Target {
-    /// How many good releases a target keeps for going back; older ones are in the archive.
-    pub const GOOD_KEPT: usize = 5;
-}
-
-/// A target in a snapshot: its members in their order, without their names.
-#[derive(Serialize, Deserialize)]
-struct TargetRow(
-    Timestamp,
-    u64,
-    Option<ReleaseId>,
-    Option<VersionOrder>,
-    Option<VersionOrder>,
-    Vec<Good>,
-    Option<ReleaseId>,
-    Option<Box<Kept>>,
-    Option<VersionId>,
-    Option<VersionId>,
-    Option<ReleaseId>,
-    Option<JobId>,
-    Option<Box<Block>>,
-    bool,
-);
-
-impl From<Target> for TargetRow {
-    fn from(it: Target) -> Self {
-        Self(
-            it.joined_at,
-            it.number,
-            it.latest,
-            it.latest_order,
-            it.floor,
-            it.good,
-            it.current,
-            it.kept,
-            it.deployed,
-            it.before,
-            it.brought,
-            it.active,
-            it.block,
-            it.leaving,
-        )
-    }
-}
-
-impl From<TargetRow> for Target {
-    fn from(row: TargetRow) -> Self {
-        let TargetRow(
-            joined_at,
-            number,
-            latest,
-            latest_order,
-            floor,
-            good,
-            current,
-            kept,
-            deployed,
-            before,
-            brought,
-            active,
-            block,
-            leaving,
-        ) = row;
-        Self {
-            joined_at,
-            number,
-            latest,
-            latest_order,
-            floor,
-            good,
-            current,
-            kept,
-            deployed,
-            before,
-            brought,
-            active,
-            block,
-            leaving,
-        }
-    }
 }
 
 /// Since when and why something stands still.
@@ -571,72 +449,4 @@ impl Track {
         let same = (known.state, known.code.as_str()) == (state, code);
         self.gates_since.get(&rule).copied().filter(|_| same)
     }
-}
-
-impl Success {
-    /// Since when it counts as a success where a successful job is asked for, and that its verification passed if it
-    /// had any; `None` when it does not.
-    pub(crate) fn counts_from(&self) -> Option<Timestamp> {
-        if self.status != JobStatus::Successful || self.rolled_back {
-            return None;
-        }
-        match self.verified {
-            Verified::NotAsked => Some(self.completed_at),
-            Verified::Passed(at) => Some(self.completed_at.max(at)),
-            Verified::Pending | Verified::Failed => None,
-        }
-    }
-}
-
-/// How the latest job of a version ended on a target, and how long the version has been there since.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(from = "SuccessRow", into = "SuccessRow")]
-pub struct Success {
-    pub status: JobStatus,
-    pub completed_at: Timestamp,
-    pub verified: Verified,
-    /// When another version's job succeeded on the target.
-    pub replaced_at: Option<Timestamp>,
-    /// It was rolled back since.
-    pub rolled_back: bool,
-}
-
-/// One in a snapshot: its members in their order, without their names.
-#[derive(Serialize, Deserialize)]
-struct SuccessRow(JobStatus, Timestamp, Verified, Option<Timestamp>, bool);
-
-impl From<Success> for SuccessRow {
-    fn from(it: Success) -> Self {
-        Self(
-            it.status,
-            it.completed_at,
-            it.verified,
-            it.replaced_at,
-            it.rolled_back,
-        )
-    }
-}
-
-impl From<SuccessRow> for Success {
-    fn from(row: SuccessRow) -> Self {
-        let SuccessRow(status, completed_at, verified, replaced_at, rolled_back) = row;
-        Self {
-            status,
-            completed_at,
-            verified,
-            replaced_at,
-            rolled_back,
-        }
-    }
-}
-
-/// What verification said of a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Verified {
-    /// None was configured.
-    NotAsked,
-    /// Running, or waiting for a person.
-    Pending,
-    Passed(Timestamp),
-    Failed,
 }

@@ -3,29 +3,33 @@
 mod apply;
 mod ended;
 mod lane;
+mod moment;
 mod packed;
 mod parts;
 mod presence;
 mod resource;
 mod runs;
+mod shared;
 mod sorted;
+mod success;
+mod target;
+mod targets;
 mod variables;
 mod waiting;
 
 pub use ended::Brief;
 pub(crate) use ended::fingerprint;
-pub use lane::{
-    Clock, Good, Held, Lane, LaneKey, Left, Retry, Rollout, Standstill, Success, Target, Track,
-    Verified,
-};
+pub use lane::{Clock, Held, Lane, LaneKey, Left, Retry, Rollout, Standstill, Track};
 pub use packed::PackedJson;
 pub use parts::{Misfit, Part, PartOf};
-use presence::Presence;
 pub(crate) use resource::Keys as MetadataKeys;
 pub use resource::PackedResource;
 use resource::Resources;
 pub(crate) use runs::Ended;
 pub use sorted::SortedMap;
+pub use success::{Success, Verified};
+pub use target::{Good, Target, TargetView};
+pub use targets::Targets;
 pub use variables::VariableBook;
 pub(crate) use variables::values_of;
 pub(crate) use waiting::Waiting;
@@ -83,9 +87,6 @@ pub struct State {
     pub(crate) frozen: BTreeSet<VersionId>,
     pub(crate) votes: BTreeMap<(VersionId, EnvironmentId), BTreeMap<UserId, VoteRecord>>,
     pub(crate) lanes: BTreeMap<LaneKey, Lane>,
-    /// Which lanes have a target on which resource; follows from the lanes.
-    #[serde(skip)]
-    pub(crate) on_resource: Presence,
     pub(crate) tracks: BTreeMap<(VersionId, EnvironmentId), Track>,
     pub(crate) promotions: BTreeMap<PromotionId, Promotion>,
     /// Boxed, as jobs are: what moves when one comes or goes between others is small.
@@ -472,10 +473,10 @@ impl State {
                 .or_default()
                 .insert(job.id);
         }
-        self.on_resource = Presence::default();
+        self.resources.exit_all();
         for (key, lane) in &self.lanes {
             for resource in lane.targets.keys() {
-                self.on_resource.add(*resource, *key);
+                self.resources.enter(*resource, *key);
             }
         }
         for ((version, environment), track) in &mut self.tracks {
@@ -499,7 +500,7 @@ impl State {
             && anew.tracks == self.tracks
             && anew.waiting == self.waiting
             && anew.jobs_of == self.jobs_of
-            && anew.on_resource == self.on_resource
+            && anew.resources.are_in_the_lanes_of(&self.resources)
     }
 
     /// Takes what left memory; to be stored with the entry that was just made.

@@ -2,7 +2,8 @@
 //! thousands. Each part can be written, and read, without the others.
 
 use super::resource::{Resources, ResourcesPart};
-use super::{Job, LaneKey, Release, SortedMap, State, Success, Target};
+use super::targets::TargetsPart;
+use super::{Job, LaneKey, Release, SortedMap, State, Success, Targets};
 use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use stagegate_model::{EnvironmentId, JobId, ReleaseId, ResourceId, VersionId};
@@ -19,7 +20,7 @@ pub enum PartOf<'s> {
     Head(&'s State),
     Resources(ResourcesPart<'s>),
     Identifiers(Block<'s, Box<str>, ResourceId>),
-    Targets(LaneKey, Block<'s, ResourceId, Target>),
+    Targets(LaneKey, TargetsPart<'s>),
     Results((VersionId, EnvironmentId), Block<'s, ResourceId, Success>),
     Releases(Block<'s, ReleaseId, Box<Release>>),
     Jobs(Block<'s, JobId, Box<Job>>),
@@ -31,7 +32,7 @@ pub enum Part {
     Head(#[serde(deserialize_with = "head")] Box<State>),
     Resources(Resources),
     Identifiers(SortedMap<Box<str>, ResourceId>),
-    Targets(LaneKey, SortedMap<ResourceId, Target>),
+    Targets(LaneKey, Targets),
     Results((VersionId, EnvironmentId), SortedMap<ResourceId, Success>),
     Releases(SortedMap<ReleaseId, Box<Release>>),
     Jobs(SortedMap<JobId, Box<Job>>),
@@ -71,7 +72,7 @@ impl State {
     /// All of it, in the order in which [`State::add`] takes it.
     pub fn parts(&self) -> impl Iterator<Item = PartOf<'_>> {
         let targets = self.lanes.iter().flat_map(|(key, lane)| {
-            let targets = blocks(&lane.targets);
+            let targets = lane.targets.parts();
             targets.map(|block| PartOf::Targets(*key, block))
         });
         let results = self.tracks.iter().flat_map(|(key, track)| {
@@ -98,18 +99,18 @@ impl State {
                 *self = *head;
                 true
             }
-            Part::Resources(block) => self.resources.append(block),
-            Part::Identifiers(block) => self.identifiers.append(block),
+            Part::Resources(block) => self.resources.join(block),
+            Part::Identifiers(block) => self.identifiers.join(block),
             Part::Targets(key, block) => {
                 let lane = self.lanes.get_mut(&key).ok_or(Misfit)?;
-                lane.targets.append(block)
+                lane.targets.join(block)
             }
             Part::Results(key, block) => {
                 let track = self.tracks.get_mut(&key).ok_or(Misfit)?;
-                track.results.append(block)
+                track.results.join(block)
             }
-            Part::Releases(block) => self.releases.append(block),
-            Part::Jobs(block) => self.jobs.append(block),
+            Part::Releases(block) => self.releases.join(block),
+            Part::Jobs(block) => self.jobs.join(block),
         };
         fits.then_some(()).ok_or(Misfit)
     }
@@ -168,7 +169,7 @@ mod tests {
             deployment: Uuid::from_u128(1).into(),
             environment: Uuid::from_u128(2).into(),
         };
-        let nobodys = Part::Targets(lane, SortedMap::default());
+        let nobodys = Part::Targets(lane, Targets::default());
         assert_eq!(state.add(nobodys), Err(Misfit));
     }
 

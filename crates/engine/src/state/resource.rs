@@ -1,8 +1,10 @@
 //! Resources as a fleet of them is kept: each as one text, with what many have in common kept once.
 
-use super::PackedJson;
 use super::parts::in_blocks;
+use super::presence::{Place, Presence};
+use super::shared::Shared;
 use super::sorted::SortedMap;
+use super::{LaneKey, PackedJson};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use stagegate_expressions::{Object, View};
 use stagegate_model::{Json, Metadata, Resource, ResourceId, Timestamp};
@@ -219,27 +221,25 @@ impl From<&Resource> for PackedResource {
 }
 
 /// A resource, kept after its deletion while a target still runs a job there.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct StoredResource {
     pub resource: Arc<PackedResource>,
     pub deleted: bool,
-    /// How many release targets are on it.
-    pub targets: u32,
+    /// The lanes that have a target on it.
+    lanes: Place,
 }
 
 /// All resources of a workspace.
 #[derive(Clone, Default)]
 pub struct Resources {
     stored: SortedMap<ResourceId, StoredResource>,
-    /// The sets of keys that they have, and some that they had.
-    keys: BTreeSet<Keys>,
-    /// With so many sets, those that nobody has any more are forgotten.
-    crowded: usize,
+    /// The sets of keys that they have.
+    keys: Shared<[Box<str>]>,
+    /// The sets of lanes that they are in; follows from the lanes.
+    presence: Presence,
 }
 
 impl Resources {
-    const KEYS_FORGOTTEN_AT: usize = 64;
-
     pub fn get(&self, id: &ResourceId) -> Option<&StoredResource> {
         self.stored.get(id)
     }
@@ -257,20 +257,57 @@ impl Resources {
     }
 
     pub fn remove(&mut self, id: &ResourceId) {
-        self.stored.remove(id);
+        if let Some(gone) = self.stored.remove(id) {
+            self.presence.give_back(gone.lanes);
+        }
+    }
+
+    /// The lanes that have a target on a resource, in order.
+    pub fn lanes(&self, id: ResourceId) -> &[LaneKey] {
+        let stored = self.stored.get(&id);
+        stored.map_or(&[], |stored| self.presence.lanes(stored.lanes))
+    }
+
+    /// A lane has a target on a resource.
+    pub fn enter(&mut self, id: ResourceId, lane: LaneKey) {
+        if let Some(stored) = self.stored.get_mut(&id) {
+            stored.lanes = self.presence.add(stored.lanes, lane);
+        }
+    }
+
+    /// A lane no longer has a target on a resource.
+    pub fn exit(&mut self, id: ResourceId, lane: LaneKey) {
+        if let Some(stored) = self.stored.get_mut(&id) {
+            stored.lanes = self.presence.remove(stored.lanes, lane);
+        }
+    }
+
+    /// As if no lane had a target: they are told anew.
+    pub fn exit_all(&mut self) {
+        self.presence = Presence::default();
+        for stored in self.stored.values_mut() {
+            stored.lanes = Place::default();
+        }
+    }
+
+    /// Whether the same lanes have targets on the same resources.
+    pub fn are_in_the_lanes_of(&self, other: &Self) -> bool {
+        let lanes = |it: &Self| -> Vec<(ResourceId, Vec<LaneKey>)> {
+            let ids = it.stored.keys();
+            ids.map(|id| (*id, it.lanes(*id).to_vec())).collect()
+        };
+        lanes(self) == lanes(other)
     }
 
     /// A resource comes, comes back or changes; its targets stay.
     pub fn put(&mut self, resource: &Resource) {
-        let keys = self.shared(resource);
-        let targets = self
-            .stored
-            .get(&resource.id)
-            .map_or(0, |known| known.targets);
+        let keys = resource.metadata.keys().map(|key| key.as_str().into());
+        let keys = self.keys.share(keys.collect::<Keys>());
+        let known = self.stored.get(&resource.id);
         let stored = StoredResource {
             resource: Arc::new(PackedResource::of(resource, keys)),
             deleted: false,
-            targets,
+            lanes: known.map_or_else(Place::default, |known| known.lanes),
         };
         self.stored.insert(resource.id, stored);
     }
@@ -280,55 +317,44 @@ impl Resources {
         in_blocks(self.stored.values()).map(ResourcesPart)
     }
 
-    /// Takes those that come behind all that are there; `false`, and nothing is taken, when they do not.
-    pub fn append(&mut self, mut behind: Self) -> bool {
+    /// Takes those that come behind all that are there; `false` when they do not.
+    pub fn join(&mut self, mut behind: Self) -> bool {
+        // What follows each other mostly has the same keys.
+        let mut last: Option<(Keys, Keys)> = None;
         for stored in behind.stored.values_mut() {
             // A part that was just read is nobody else's.
-            if let Some(resource) = Arc::get_mut(&mut stored.resource)
-                && let Some(known) = self.keys.get(&resource.words.keys)
-            {
-                resource.words.keys = Arc::clone(known);
-            }
+            let Some(resource) = Arc::get_mut(&mut stored.resource) else {
+                continue;
+            };
+            let keys = &mut resource.words.keys;
+            let known = last.as_ref().filter(|(read, _)| Arc::ptr_eq(read, keys));
+            let shared = match known {
+                Some((_, shared)) => Arc::clone(shared),
+                None => self.keys.share(Arc::clone(keys)),
+            };
+            let read = std::mem::replace(keys, Arc::clone(&shared));
+            last = Some((read, shared));
         }
-        behind.keys.retain(|keys| Arc::strong_count(keys) > 1);
-        let fits = self.stored.append(behind.stored);
-        if fits {
-            self.keys.append(&mut behind.keys);
-        }
-        fits
-    }
-
-    /// The set of a resource's keys, as others have it if any does.
-    fn shared(&mut self, resource: &Resource) -> Keys {
-        let keys: Keys = resource
-            .metadata
-            .keys()
-            .map(|key| key.as_str().into())
-            .collect();
-        if let Some(known) = self.keys.get(&keys) {
-            return Arc::clone(known);
-        }
-        if self.keys.len() >= self.crowded.max(Self::KEYS_FORGOTTEN_AT) {
-            self.keys.retain(|keys| Arc::strong_count(keys) > 1);
-            self.crowded = 2 * self.keys.len();
-        }
-        self.keys.insert(Arc::clone(&keys));
-        keys
+        self.stored.join(behind.stored)
     }
 }
 
 /// What there is, not how it is kept.
 impl fmt::Debug for Resources {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.stored.fmt(f)
+        let stored = self.stored.iter().map(|(id, it)| {
+            let lanes = self.presence.lanes(it.lanes);
+            (id, (&it.resource, it.deleted, lanes))
+        });
+        f.debug_map().entries(stored).finish()
     }
 }
 
 /// The sets of keys in a snapshot.
 type Sets = Vec<Vec<Box<str>>>;
 
-/// A resource in a snapshot: id, place of its keys, times, words, whether it was deleted, how many targets.
-type Row<T> = (ResourceId, u32, Timestamp, Option<Timestamp>, T, bool, u32);
+/// A resource in a snapshot: id, place of its keys, times, words, whether it was deleted.
+type Row<T> = (ResourceId, u32, Timestamp, Option<Timestamp>, T, bool);
 
 /// Resources that follow each other, with the sets of keys that they have.
 pub struct ResourcesPart<'s>(Vec<&'s StoredResource>);
@@ -352,7 +378,6 @@ impl Serialize for ResourcesPart<'_> {
                 resource.updated_at,
                 &resource.words.text,
                 it.deleted,
-                it.targets,
             )
         });
         (sets, rows.collect::<Vec<_>>()).serialize(serializer)
@@ -362,12 +387,12 @@ impl Serialize for ResourcesPart<'_> {
 impl<'de> Deserialize<'de> for Resources {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let (sets, rows): (Sets, Vec<Row<Box<str>>>) = Deserialize::deserialize(deserializer)?;
-        let sets: Vec<Keys> = sets.into_iter().map(Keys::from).collect();
-        let mut resources = Self {
-            keys: sets.iter().cloned().collect(),
-            ..Self::default()
-        };
-        for (id, place, created_at, updated_at, text, deleted, targets) in rows {
+        let mut resources = Self::default();
+        let sets = sets.into_iter();
+        let sets: Vec<Keys> = sets
+            .map(|keys| resources.keys.share(Keys::from(keys)))
+            .collect();
+        for (id, place, created_at, updated_at, text, deleted) in rows {
             let keys = usize::try_from(place)
                 .ok()
                 .and_then(|place| sets.get(place));
@@ -386,7 +411,7 @@ impl<'de> Deserialize<'de> for Resources {
             let stored = StoredResource {
                 resource: Arc::new(resource),
                 deleted,
-                targets,
+                lanes: Place::default(),
             };
             resources.stored.insert(id, stored);
         }
@@ -459,14 +484,15 @@ mod tests {
         assert_eq!(wholes, all());
         assert_eq!(written(&read), bytes);
         for resources in [resources, read] {
-            assert_eq!(resources.keys.len(), 3);
-            let env = resources.keys.iter().find(|keys| keys.len() == 2).unwrap();
+            assert_eq!(resources.keys.values().len(), 3);
+            let mut sets = resources.keys.values();
+            let env = sets.find(|keys| keys.len() == 2).unwrap();
             assert_eq!(Arc::strong_count(env), 3);
         }
     }
 
     #[test]
-    fn what_is_appended_shares_its_keys() {
+    fn what_joins_shares_its_keys() {
         let part = |numbers: [u128; 2]| {
             let mut part = Resources::default();
             for number in numbers {
@@ -475,11 +501,11 @@ mod tests {
             part
         };
         let mut resources = part([1, 2]);
-        assert!(resources.append(part([3, 4])));
-        assert_eq!(resources.keys.len(), 1);
-        let env = resources.keys.first().unwrap();
+        assert!(resources.join(part([3, 4])));
+        assert_eq!(resources.keys.values().len(), 1);
+        let env = resources.keys.values().next().unwrap();
         assert_eq!(Arc::strong_count(env), 5);
-        assert!(!resources.append(part([4, 5])));
+        assert!(!resources.join(part([4, 5])));
         assert_eq!(resources.stored.len(), 4);
     }
 
@@ -489,6 +515,6 @@ mod tests {
         for number in 0..1_000 {
             resources.put(&resource(1, &[(&format!("k{number}"), "v")], Json::Null));
         }
-        assert!(resources.keys.len() <= 2 * Resources::KEYS_FORGOTTEN_AT);
+        assert!(resources.keys.values().len() <= 2 * Shared::<[Box<str>]>::FORGOTTEN_AT);
     }
 }

@@ -7,9 +7,6 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::marker::PhantomData;
 
-/// How many entries a chunk has at most.
-const CHUNK: usize = 128;
-
 /// Chunks in order, none of them empty, each in order.
 #[derive(Clone)]
 pub struct SortedMap<K, V> {
@@ -24,6 +21,22 @@ impl<K, V> Default for SortedMap<K, V> {
             len: 0,
         }
     }
+}
+
+impl<K, V> SortedMap<K, V> {
+    /// How many entries a chunk has at most.
+    const CHUNK: usize = places(size_of::<(K, V)>());
+}
+
+/// How many entries of a size a full chunk has: 128, or some more where they fill what an allocator gives for those.
+/// Allocators have four sizes from each power of two to the next.
+const fn places(size: usize) -> usize {
+    let least = 128 * size;
+    if least < 4 {
+        return 128;
+    }
+    let step = 1 << (least.ilog2() - 2);
+    least.div_ceil(step) * step / size
 }
 
 impl<K: Ord, V> SortedMap<K, V> {
@@ -80,6 +93,39 @@ impl<K: Ord, V> SortedMap<K, V> {
         self.find(key).is_ok()
     }
 
+    /// Puts in what mostly comes in the order of the keys.
+    pub(super) fn append(&mut self, key: K, value: V) {
+        match self.chunks.last_mut() {
+            Some(last) if last.last().is_none_or(|(known, _)| *known >= key) => {
+                self.insert(key, value);
+                return;
+            }
+            Some(last) if last.len() < Self::CHUNK => {
+                if last.len() == last.capacity() {
+                    last.reserve_exact(Self::CHUNK - last.len());
+                }
+                last.push((key, value));
+            }
+            _ => self.chunks.push(vec![(key, value)]),
+        }
+        self.len += 1;
+    }
+
+    /// Nothing more comes in order.
+    pub(super) fn close(&mut self) {
+        self.chunks.shrink_to_fit();
+        if let Some(last) = self.chunks.last_mut() {
+            last.shrink_to_fit();
+        }
+    }
+
+    /// A chunk grows by few places at a time: most chunks are full, and those that are not shall not be half empty.
+    fn make_room(chunk: &mut Vec<(K, V)>) {
+        if chunk.len() == chunk.capacity() {
+            chunk.reserve_exact((chunk.len() / 4).clamp(1, Self::CHUNK - chunk.len()));
+        }
+    }
+
     /// Gives what the key had before.
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
         let (at, place) = match self.find(&key) {
@@ -95,18 +141,18 @@ impl<K: Ord, V> SortedMap<K, V> {
             self.chunks.push(vec![(key, value)]);
             return None;
         };
-        if chunk.len() < CHUNK {
-            make_room(chunk);
+        if chunk.len() < Self::CHUNK {
+            Self::make_room(chunk);
             chunk.insert(place, (key, value));
         } else if last && place == chunk.len() {
             // What grows at its end leaves full chunks behind.
             self.chunks.push(vec![(key, value)]);
         } else {
-            let mut upper = chunk.split_off(CHUNK / 2);
-            if place <= CHUNK / 2 {
+            let mut upper = chunk.split_off(Self::CHUNK / 2);
+            if place <= Self::CHUNK / 2 {
                 chunk.insert(place, (key, value));
             } else {
-                upper.insert(place - CHUNK / 2, (key, value));
+                upper.insert(place - Self::CHUNK / 2, (key, value));
             }
             chunk.shrink_to_fit();
             self.chunks.insert(at + 1, upper);
@@ -124,7 +170,7 @@ impl<K: Ord, V> SortedMap<K, V> {
         self.len -= 1;
         if chunk.is_empty() {
             self.chunks.remove(at);
-        } else if chunk.len() < CHUNK / 4 {
+        } else if chunk.len() < Self::CHUNK / 4 {
             self.mend(at);
         }
         Some(value)
@@ -139,7 +185,7 @@ impl<K: Ord, V> SortedMap<K, V> {
         if self
             .chunks
             .get(before)
-            .is_some_and(|it| it.len() + small <= CHUNK / 2)
+            .is_some_and(|it| it.len() + small <= Self::CHUNK / 2)
         {
             let mut small = self.chunks.remove(at);
             if let Some(before) = self.chunks.get_mut(before) {
@@ -149,7 +195,7 @@ impl<K: Ord, V> SortedMap<K, V> {
     }
 
     /// Takes entries that come behind all that are there; `false`, and nothing is taken, when they do not.
-    pub fn append(&mut self, behind: Self) -> bool {
+    pub(super) fn join(&mut self, behind: Self) -> bool {
         let last = self.chunks.last().and_then(|chunk| chunk.last());
         let first = behind.chunks.first().and_then(|chunk| chunk.first());
         if let (Some((last, _)), Some((first, _))) = (last, first)
@@ -214,13 +260,6 @@ impl<K: Ord, V> SortedMap<K, V> {
     }
 }
 
-/// A chunk grows by few places at a time: most chunks are full, and those that are not shall not be half empty.
-fn make_room<T>(chunk: &mut Vec<T>) {
-    if chunk.len() == chunk.capacity() {
-        chunk.reserve_exact((chunk.len() / 4).clamp(1, CHUNK - chunk.len()));
-    }
-}
-
 /// The entries of a [`SortedMap`].
 pub struct Iter<'m, K, V> {
     chunks: std::slice::Iter<'m, Vec<(K, V)>>,
@@ -281,8 +320,9 @@ impl<K: Ord, V> FromIterator<(K, V)> for SortedMap<K, V> {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
         let mut map = Self::default();
         for (key, value) in entries {
-            map.insert(key, value);
+            map.append(key, value);
         }
+        map.close();
         map
     }
 }
@@ -333,8 +373,9 @@ impl<'de, K: Ord + Deserialize<'de>, V: Deserialize<'de>> Deserialize<'de> for S
             fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
                 let mut map = SortedMap::default();
                 while let Some((key, value)) = entries.next_entry()? {
-                    map.insert(key, value);
+                    map.append(key, value);
                 }
+                map.close();
                 Ok(map)
             }
         }
@@ -396,10 +437,34 @@ mod tests {
     }
 
     #[test]
+    fn a_full_chunk_fills_what_allocators_give() {
+        for size in 1..200 {
+            let (bytes, step) = (places(size) * size, (128 * size).next_power_of_two() / 8);
+            assert!(places(size) >= 128 && places(size) <= 160, "{size}");
+            assert!(
+                (bytes + size - 1) / step > (bytes - 1) / step || bytes % step == 0,
+                "{size}"
+            );
+        }
+        assert_eq!([0, 16, 36, 88].map(places), [128, 128, 142, 139]);
+    }
+
+    #[test]
+    fn what_is_collected_out_of_order_lies_in_order() {
+        let keys = [5, 1, 9, 9, 300, 7];
+        let many = (0..2_000).rev().chain(keys).chain(1_990..2_300);
+        let map: SortedMap<u64, u64> = many.clone().map(|key| (key, key)).collect();
+        let tree: BTreeMap<u64, u64> = many.map(|key| (key, key)).collect();
+        assert!(map.iter().eq(tree.iter()));
+        assert_eq!(map.len(), tree.len());
+    }
+
+    #[test]
     fn what_is_added_in_order_leaves_no_room_unused() {
         let map: SortedMap<u64, u64> = (0..10_000).map(|key| (key, key)).collect();
         let places: usize = map.chunks.iter().map(Vec::capacity).sum();
-        assert!(places < 10_000 + 2 * CHUNK, "{places}");
+        let chunk = SortedMap::<u64, u64>::CHUNK;
+        assert!(places < 10_000 + 2 * chunk, "{places}");
         let mut both = map.iter();
         assert_eq!(both.next().map(|it| *it.0), Some(0));
         assert_eq!(both.next_back().map(|it| *it.0), Some(9_999));

@@ -55,7 +55,11 @@ fn a_large_fleet_is_served_in_several_entries_and_each_target_once() {
         .lane(world.lane("Production"))
         .expect("a lane");
     assert_eq!(lane.by_floor.values().sum::<u32>() as usize, PLACES);
-    assert!(lane.targets.values().all(|target| target.active.is_some()));
+    assert!(
+        lane.targets
+            .values()
+            .all(|target| target.active().is_some())
+    );
     let entries_over = world
         .entries
         .iter()

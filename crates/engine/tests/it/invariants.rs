@@ -105,18 +105,18 @@ fn counted(world: &World) {
     for (key, lane) in state.lanes() {
         let mut by_floor: BTreeMap<_, u32> = BTreeMap::new();
         for (resource, target) in &lane.targets {
-            *by_floor.entry(target.floor).or_default() += 1;
-            assert!(target.floor >= target.latest_order);
-            assert_eq!(target.active.is_some(), lane.active.contains(resource));
-            assert_eq!(target.active, active.remove(&key.target(*resource)));
+            *by_floor.entry(target.floor()).or_default() += 1;
+            assert!(target.floor() >= target.latest_order());
+            assert_eq!(target.active().is_some(), lane.active.contains(resource));
+            assert_eq!(target.active(), active.remove(&key.target(*resource)));
             let latest = target
-                .latest
+                .latest()
                 .map(|id| state.brief(target, id).expect("it is known"));
             let order = latest.map(|it| state.versions()[&it.version].order());
-            assert_eq!(target.latest_order, order);
-            assert!(!target.leaving || target.active.is_some());
+            assert_eq!(target.latest_order(), order);
+            assert!(!target.leaving() || target.active().is_some());
             let current = target
-                .current
+                .current()
                 .map(|id| state.brief(target, id).expect("it is known"));
             for brief in latest.iter().chain(&current) {
                 let whole = world.release(brief.id);
@@ -131,7 +131,7 @@ fn counted(world: &World) {
             let current = current.map(|it| it.status);
             let good = [ReleaseStatus::Succeeded, ReleaseStatus::RolledBack];
             assert!(current.is_none_or(|it| good.contains(&it)));
-            assert!(!(target.active.is_some() && lane.retries.contains_key(resource)));
+            assert!(!(target.active().is_some() && lane.retries.contains_key(resource)));
         }
         assert_eq!(lane.by_floor, by_floor, "the counts of {key:?}");
         let open: Vec<_> = open.values().filter(|id| lane.open.contains(id)).collect();

@@ -280,7 +280,7 @@ fn a_block_goes_when_another_version_takes_over() {
         let lane = world.state().lane(world.lane("Staging")).expect("a lane");
         lane.targets
             .values()
-            .filter(|it| it.block.is_some())
+            .filter(|it| it.block().is_some())
             .count()
     };
     assert_eq!(blocked(&world), 1);

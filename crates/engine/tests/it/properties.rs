@@ -196,12 +196,12 @@ impl Pair {
         let mut members = BTreeSet::new();
         let mut active = BTreeSet::new();
         for (lane, it) in self.world.state().lanes() {
-            let targets = it.targets.iter().filter(|(_, target)| !target.leaving);
+            let targets = it.targets.iter().filter(|(_, target)| !target.leaving());
             members.extend(targets.map(|(resource, _)| lane.target(*resource)));
             for (resource, target) in &it.targets {
                 let key = lane.target(*resource);
-                active.extend(target.active.map(|job| (key, job)));
-                assert_eq!(target.active, self.oracle.places[&key].active, "{key}");
+                active.extend(target.active().map(|job| (key, job)));
+                assert_eq!(target.active(), self.oracle.places[&key].active, "{key}");
             }
         }
         assert_eq!(members, self.oracle.members(), "who is a target");

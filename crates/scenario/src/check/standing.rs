@@ -35,9 +35,9 @@ pub(super) fn standing(
             continue;
         }
         let release = if released {
-            target.current
+            target.current()
         } else {
-            target.latest
+            target.latest()
         };
         let release = release.and_then(|id| world.ledger.release(id));
         found.push((name, release.map(|it| world.ledger.name(it.version.0))));

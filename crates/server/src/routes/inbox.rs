@@ -255,7 +255,8 @@ fn upstream(state: &State, promotion: &Promotion) -> Vec<api::InboxUpstream> {
                 })
                 .map(|(_, result)| result);
             let results: Vec<_> = results.collect();
-            let verified = |it: &Verified| results.iter().filter(|one| one.verified == *it).count();
+            let verified =
+                |it: &Verified| results.iter().filter(|one| one.verified() == *it).count();
             Some(api::InboxUpstream {
                 environment: wire::environment_ref(state, *id),
                 promotion_id: other.id.to_string(),
@@ -264,7 +265,7 @@ fn upstream(state: &State, promotion: &Promotion) -> Vec<api::InboxUpstream> {
                 targets: wire::ended_counts(state, other),
                 verified: results
                     .iter()
-                    .filter(|it| matches!(it.verified, Verified::Passed(_)))
+                    .filter(|it| matches!(it.verified(), Verified::Passed(_)))
                     .count(),
                 verification_failed: verified(&Verified::Failed),
                 results: measured(state, promotion.version, other),

@@ -172,7 +172,7 @@ pub(super) async fn release_hold(
 fn is_target(state: &State, key: TargetKey) -> bool {
     let lane = state.lane(key.into());
     let target = lane.and_then(|lane| lane.targets.get(&key.resource));
-    target.is_some_and(|target| !target.leaving)
+    target.is_some_and(|target| !target.leaving())
 }
 
 fn is_held(state: &State, key: TargetKey) -> Result<Option<api::ReleaseRef>, Rejection> {
@@ -296,7 +296,7 @@ fn going_back(
     let id = order.to?;
     let lane = state.lane(key.into());
     let target = lane.and_then(|lane| lane.targets.get(&key.resource));
-    let good = target.and_then(|it| it.good.iter().find(|good| good.release == id));
+    let good = target.and_then(|it| it.good().find(|good| good.release == id));
     Some(api::ReleaseRef {
         id: Some(id.to_string()),
         number: number(id).or(good.map(|good| good.number)),

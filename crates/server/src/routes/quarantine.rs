@@ -56,7 +56,7 @@ fn entry(
         version: wire::version_ref(state, version),
         since,
         reason,
-        targets: targets.filter(|it| it.deployed == Some(version)).count(),
+        targets: targets.filter(|it| it.deployed() == Some(version)).count(),
     }
 }
 

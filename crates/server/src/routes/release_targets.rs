@@ -11,7 +11,7 @@ use crate::scope::{Scope, parse_id};
 use crate::wire;
 use serde::Deserialize;
 use stagegate_api as api;
-use stagegate_engine::{Job, LaneKey, Release, State, Target, Verification};
+use stagegate_engine::{Job, LaneKey, Release, State, TargetView, Verification};
 use stagegate_model::{JobId, ReleaseId, TargetKey};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -75,15 +75,15 @@ struct Standing {
 }
 
 impl Standing {
-    fn of(state: &State, target: &Target) -> Self {
+    fn of(state: &State, target: TargetView<'_>) -> Self {
         let job = latest_job(state, target);
-        let mut ids = vec![target.latest, target.current];
+        let mut ids = vec![target.latest(), target.current()];
         ids.dedup();
         let known = ids.into_iter().flatten();
         let known = known.filter_map(|id| state.releases().get(&id));
         Self {
-            latest: target.latest,
-            current: target.current,
+            latest: target.latest(),
+            current: target.current(),
             job,
             releases: known.map(|it| (**it).clone()).collect(),
             job_there: job.and_then(|id| state.jobs().get(&id).map(|it| (**it).clone())),
@@ -130,9 +130,9 @@ impl Gone {
     }
 }
 
-fn latest_job(state: &State, target: &Target) -> Option<JobId> {
+fn latest_job(state: &State, target: TargetView<'_>) -> Option<JobId> {
     target
-        .active
+        .active()
         .or_else(|| state.latest(target).map(|it| it.job))
 }
 

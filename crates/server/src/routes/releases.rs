@@ -141,7 +141,7 @@ fn in_memory(state: &State, lane: &Lane, only: Option<ResourceId>) -> Vec<Releas
     let targets = lane.targets.iter();
     let ids: BTreeSet<ReleaseId> = targets
         .filter(|(resource, _)| only.is_none_or(|id| id == **resource))
-        .flat_map(|(_, target)| [target.latest, target.current])
+        .flat_map(|(_, target)| [target.latest(), target.current()])
         .flatten()
         .collect();
     let known = ids.iter().filter_map(|id| state.releases().get(id));

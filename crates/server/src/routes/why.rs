@@ -195,7 +195,7 @@ fn told(engine: &Engine, link: &Link, page: Option<usize>) -> Told {
                 gates: target.gates.iter().map(wire::gate).collect(),
                 variables: state
                     .lane(it.lane)
-                    .and_then(|lane| lane.targets.get(&target.resource)?.latest)
+                    .and_then(|lane| lane.targets.get(&target.resource)?.latest())
                     .and_then(|id| state.releases().get(&id))
                     .map(|release| wire::resolved_variables(&release.variables))
                     .unwrap_or_default(),

@@ -81,7 +81,7 @@ pub(crate) fn release_record(
         cause: ordered.map(|ordered| cause(ordered.cause).to_owned()),
         order_reason: ordered.and_then(|ordered| some(&ordered.reason)),
         by: by.map_or_else(|| "stagegate".to_owned(), name),
-        current: target.is_some_and(|target| target.current == Some(it.id)),
+        current: target.is_some_and(|target| target.current() == Some(it.id)),
         promotion_id: it.promotion.to_string(),
         variables: super::resolved_variables(&it.variables),
         job_id: it.job.to_string(),

@@ -287,7 +287,7 @@ fn succeed_upstream(it: &mut Rehearsal<'_>, gate: &Gate) -> Acted {
     let state = it.engine.state();
     let lane = state.lane(key).into_iter().flat_map(|lane| &lane.targets);
     let running = lane.filter_map(|(_, target)| {
-        let job = state.jobs().get(&target.active?)?;
+        let job = state.jobs().get(&target.active()?)?;
         // One that has it already counts already, and what was forced there does not.
         let kind = state.releases().get(&job.release)?.kind;
         let counts = kind == StartKind::Forward && job.version == version;
@@ -327,8 +327,9 @@ fn succeed_beside(it: &mut Rehearsal<'_>, gate: &Gate) -> Acted {
     let beside: Vec<TargetKey> = beside
         .flat_map(|(key, lane)| {
             let there = lane.targets.iter();
-            let there = there
-                .filter(|(id, it)| resources.contains(id) && it.active.is_none() && !it.leaving);
+            let there = there.filter(|(id, it)| {
+                resources.contains(id) && it.active().is_none() && !it.leaving()
+            });
             there.map(|(id, _)| key.target(*id)).collect::<Vec<_>>()
         })
         .collect();

@@ -59,9 +59,9 @@ fn a_gate_that_is_ignored() {
             };
             let free = state.lane(key).into_iter().flat_map(|lane| &lane.targets);
             let mut free = free.filter(|(_, target)| {
-                target.active.is_none()
-                    && !target.leaving
-                    && target.latest_order < Some(version.order())
+                target.active().is_none()
+                    && !target.leaving()
+                    && target.latest_order() < Some(version.order())
             });
             let (Some((resource, target)), Some(agent)) =
                 (free.next(), state.agents().keys().next())
@@ -79,7 +79,7 @@ fn a_gate_that_is_ignored() {
                 jobs: vec![NewJob {
                     job: derive_id(entry, 1_000_001).into(),
                     release: derive_id(entry, 1_000_002).into(),
-                    number: target.number + 1,
+                    number: target.number() + 1,
                     resource: *resource,
                     attempt: 1,
                     config: Json::Null,
@@ -112,11 +112,11 @@ fn started_all_the_same(
     let lane = state.lane(key)?;
     let mut targets = lane.targets.iter();
     let (resource, target) = targets.find(|(resource, target)| {
-        let free = target.active.is_none() && !target.leaving;
+        let free = target.active().is_none() && !target.leaving();
         let asked = lane.orders.contains_key(resource)
             || lane.retries.contains_key(resource)
             || lane.held.contains_key(resource);
-        free && !asked && target.floor < Some(version.order()) && takes(version, **resource)
+        free && !asked && target.floor() < Some(version.order()) && takes(version, **resource)
     })?;
     Some(Fact::JobsCreated {
         limits: Default::default(),
@@ -129,7 +129,7 @@ fn started_all_the_same(
         jobs: vec![NewJob {
             job: derive_id(entry, 1_000_001).into(),
             release: derive_id(entry, 1_000_002).into(),
-            number: target.number + 1,
+            number: target.number() + 1,
             resource: *resource,
             attempt: 1,
             config: Json::Null,
@@ -198,7 +198,7 @@ fn a_dependency_that_is_ignored() {
                     let mut lanes = lanes.filter(|(key, _)| key.deployment == *needed);
                     !lanes.any(|(_, lane)| {
                         let target = lane.targets.get(&resource);
-                        target.is_some_and(|it| it.current.is_some())
+                        target.is_some_and(|it| it.current().is_some())
                     })
                 })
             };
@@ -434,7 +434,9 @@ fn a_quarantine_that_is_ignored() {
             };
             let targets = state.lane(key).into_iter().flat_map(|lane| &lane.targets);
             let behind = targets.into_iter().find(|(_, target)| {
-                target.active.is_none() && !target.leaving && target.floor < Some(version.order())
+                target.active().is_none()
+                    && !target.leaving()
+                    && target.floor() < Some(version.order())
             });
             let Some((resource, target)) = behind else {
                 return false;
@@ -455,7 +457,7 @@ fn a_quarantine_that_is_ignored() {
                 jobs: vec![NewJob {
                     job: derive_id(entry, 1_000_001).into(),
                     release: derive_id(entry, 1_000_002).into(),
-                    number: target.number + 1,
+                    number: target.number() + 1,
                     resource: *resource,
                     attempt: 1,
                     config: Json::Null,

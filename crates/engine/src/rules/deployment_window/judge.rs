@@ -236,7 +236,7 @@ impl Question {
         };
         let first_release = context.state.lane(key).is_some_and(|lane| {
             let mut targets = lane.targets.values();
-            targets.all(|target| target.latest.is_none())
+            targets.all(|target| target.latest().is_none())
         });
         Self {
             now: context.now,

@@ -343,24 +343,24 @@ impl Progression {
         let track = track.filter(|track| track.quarantined.is_none());
         let results = track.into_iter().flat_map(|track| &track.results);
         results
-            .filter(|(resource, _)| lane.targets.get(resource).is_some_and(|it| !it.leaving))
-            .filter_map(|(_, result)| Some((self.counts_from(result)?, result.replaced_at)))
+            .filter(|(resource, _)| lane.targets.get(resource).is_some_and(|it| !it.leaving()))
+            .filter_map(|(_, result)| Some((self.counts_from(result)?, result.replaced_at())))
             .collect()
     }
 
     fn counts_from(&self, result: &Success) -> Option<Timestamp> {
         let counts = match &self.spec.success_statuses {
-            Some(statuses) => statuses.contains(&result.status),
-            None => result.status == JobStatus::Successful,
+            Some(statuses) => statuses.contains(&result.status()),
+            None => result.status() == JobStatus::Successful,
         };
-        if !counts || result.rolled_back {
+        if !counts || result.rolled_back() {
             return None;
         }
         let required = self.spec.require_verification_passed.unwrap_or(true);
-        match result.verified {
-            Verified::NotAsked => Some(result.completed_at),
-            Verified::Passed(at) if required => Some(result.completed_at.max(at)),
-            _ => (!required).then_some(result.completed_at),
+        match result.verified() {
+            Verified::NotAsked => Some(result.completed_at()),
+            Verified::Passed(at) if required => Some(result.completed_at().max(at)),
+            _ => (!required).then_some(result.completed_at()),
         }
     }
 

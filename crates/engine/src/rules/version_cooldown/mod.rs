@@ -59,12 +59,12 @@ impl RuleEvaluator for Spec {
             now,
             ..
         } = context;
-        let release = match target.active {
-            Some(_) => target.latest,
-            None => target.current,
+        let release = match target.active() {
+            Some(_) => target.latest(),
+            None => target.current(),
         };
         let reference = release
-            .and_then(|id| state.brief(target, id))
+            .and_then(|id| state.brief(*target, id))
             .and_then(|release| state.versions.get(&release.version));
         let created = version.created_at;
         let Some(reference) = reference else {

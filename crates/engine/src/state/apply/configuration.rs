@@ -49,10 +49,6 @@ impl State {
                 self.dirty.lanes.retain(|key| key.deployment != *id);
             }
             Fact::ResourcePut { resource } => {
-                let targets = self
-                    .resources
-                    .get(&resource.id)
-                    .map_or(0, |stored| stored.targets);
                 if let Some(stored) = self.resources.get(&resource.id) {
                     // Another resource may have taken the identifier of a deleted one.
                     let identifier = stored.resource.identifier();
@@ -65,22 +61,16 @@ impl State {
                 self.resources.put(resource);
                 self.dirty.resources.insert(resource.id);
                 self.touch_referring();
-                if targets > 0 {
-                    let lanes = self
-                        .lanes
-                        .iter()
-                        .filter(|(_, lane)| lane.targets.contains_key(&resource.id));
-                    let lanes: Vec<_> = lanes.map(|(key, _)| *key).collect();
-                    self.dirty.configured.extend(&lanes);
-                    self.dirty.lanes.extend(lanes);
-                }
+                let lanes = self.resources.lanes(resource.id);
+                self.dirty.configured.extend(lanes);
+                self.dirty.lanes.extend(lanes);
             }
             Fact::ResourceDeleted { id } => {
                 self.touch_referring();
                 if let Some(stored) = self.resources.get_mut(id) {
                     stored.deleted = true;
                     self.identifiers.remove(stored.resource.identifier());
-                    if stored.targets == 0 {
+                    if self.resources.lanes(*id).is_empty() {
                         self.resources.remove(id);
                     } else {
                         self.dirty.resources.insert(*id);

@@ -77,27 +77,8 @@ impl State {
             let left = lane.left.remove(resource);
             returned.extend(left.as_ref().map(|_| *resource));
             let left = left.unwrap_or_default();
-            let target = Target {
-                joined_at: now,
-                number: left.number,
-                latest: None,
-                latest_order: None,
-                floor: None,
-                good: Vec::new(),
-                current: None,
-                kept: None,
-                deployed: None,
-                before: left.deployed,
-                brought: None,
-                active: None,
-                block: None,
-                leaving: false,
-            };
-            lane.add(*resource, target);
-            self.on_resource.add(*resource, key);
-            if let Some(stored) = self.resources.get_mut(resource) {
-                stored.targets += 1;
-            }
+            lane.add(*resource, Target::new(now, left.number, left.deployed));
+            self.resources.enter(*resource, key);
         }
         self.set_members(key, &returned, true);
         for resource in stayed {
@@ -140,17 +121,15 @@ impl State {
                 lane.left.insert(*resource, left);
             }
             self.touch_neighbours(key.deployment, *resource);
-            self.on_resource.remove(*resource, key);
+            self.resources.exit(*resource, key);
             for release in [target.latest, target.current].into_iter().flatten() {
                 self.archive_release(release);
             }
-            if let Some(stored) = self.resources.get_mut(resource) {
-                stored.targets = stored.targets.saturating_sub(1);
-                if stored.deleted && stored.targets == 0 {
-                    self.resources.remove(resource);
-                    for lane in self.lanes.values_mut() {
-                        lane.left.remove(resource);
-                    }
+            let deleted = self.resources.get(resource).is_some_and(|it| it.deleted);
+            if deleted && self.resources.lanes(*resource).is_empty() {
+                self.resources.remove(resource);
+                for lane in self.lanes.values_mut() {
+                    lane.left.remove(resource);
                 }
             }
         }

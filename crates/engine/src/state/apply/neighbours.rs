@@ -9,7 +9,7 @@ impl State {
         if self.waiting.asking.is_empty() {
             return;
         }
-        let lanes = self.on_resource.lanes(resource).iter();
+        let lanes = self.resources.lanes(resource).iter();
         let asking = lanes.filter(|key| {
             let lane = self.lanes.get(key);
             key.deployment != own && lane.is_some_and(|it| it.asked_about.contains(&resource))
@@ -68,10 +68,9 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::Target;
     use stagegate_model::{
-        Digest, Fact, JobId, JobStatus, NewJob, Order, OrderCause, ReleaseId, ReleaseStatus,
-        StartKind, Version, VersionStatus,
+        Digest, Fact, JobId, JobStatus, Json, Metadata, NewJob, Order, OrderCause, ReleaseId,
+        ReleaseStatus, Resource, StartKind, Timestamp, Version, VersionStatus,
     };
     use std::collections::BTreeSet;
     use uuid::Uuid;
@@ -98,6 +97,20 @@ mod tests {
 
     fn state() -> State {
         let mut state = State::default();
+        for number in [HOST, OTHER] {
+            let resource = Resource {
+                id: id(number),
+                name: number.to_string(),
+                identifier: number.to_string(),
+                kind: String::new(),
+                version: String::new(),
+                metadata: Metadata::new(),
+                config: Json::Null,
+                created_at: Timestamp(0),
+                updated_at: None,
+            };
+            state.apply(&Fact::ResourcePut { resource });
+        }
         for deployment in [DATABASE, API, WEB, CACHE] {
             state.apply(&Fact::TargetsJoined {
                 deployment: id(deployment),
@@ -194,8 +207,8 @@ mod tests {
     #[test]
     fn a_success_marks_only_those_who_asked_about_its_resource() {
         let state = succeeded();
-        let target: &Target = &state.lanes[&lane(DATABASE)].targets[&id(HOST)];
-        assert_eq!(target.brought, target.current);
+        let target = state.lanes[&lane(DATABASE)].targets.get(&id(HOST)).unwrap();
+        assert_eq!(target.brought(), target.current());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Folding what departs from the ordinary course: orders, holds, quarantine, retries, rollouts.
 
-use super::super::{Clock, Held, LaneKey, Retry, Rollout, Standstill, State, Track};
+use super::super::{Clock, Held, LaneKey, Retry, Rollout, Standstill, State, Success, Track};
 use stagegate_model::{
     EnvironmentId, Fact, Order, PromotionId, ReleaseId, ReleaseStatus, ResourceId, StartKind,
     TargetKey, Timestamp, VersionId, VersionOrder,
@@ -198,7 +198,7 @@ impl State {
             return;
         }
         // What runs there is not waited for longer than it must be.
-        let active = lane.targets.get(&key.resource).and_then(|it| it.active);
+        let active = lane.targets.get(&key.resource).and_then(|it| it.active());
         // Nor is what waits to be tried again, whether or not the log was just read.
         let retried = lane.retries.get(&key.resource).map(|it| it.release);
         let retried = retried.and_then(|id| self.releases.get(&id));
@@ -235,7 +235,7 @@ impl State {
         }
         let member = self.is_member(lane_key, key.resource);
         let track = self.tracks.entry((version, key.environment)).or_default();
-        track.change_result(key.resource, member, |result| result.rolled_back = true);
+        track.change_result(key.resource, member, Success::roll_back);
         self.touch_deployment(key.deployment);
         self.touch_neighbours(key.deployment, key.resource);
     }
@@ -259,9 +259,9 @@ impl State {
         let cancelled: Vec<ResourceId> = lane
             .targets
             .iter()
-            .filter(|(_, target)| target.active.is_none() && target.floor == Some(order))
+            .filter(|(_, target)| target.active().is_none() && target.floor() == Some(order))
             .filter(|(_, target)| {
-                let latest = target.latest.and_then(|id| releases.get(&id));
+                let latest = target.latest().and_then(|id| releases.get(&id));
                 latest.is_some_and(|it| {
                     it.version == version.id && it.status == ReleaseStatus::Cancelled
                 })
@@ -281,7 +281,7 @@ impl State {
             let latest = lane
                 .targets
                 .get(&key.resource)
-                .and_then(|it| it.latest_order);
+                .and_then(|it| it.latest_order());
             set_floor(lane, key.resource, latest);
         }
     }

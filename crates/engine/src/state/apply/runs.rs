@@ -125,8 +125,8 @@ impl State {
         let Some(target) = lane.targets.get(&new.resource) else {
             return;
         };
-        let (before, current) = (target.latest, target.current);
-        let floor = target.floor;
+        let (before, current) = (target.latest(), target.current());
+        let floor = target.floor();
         let forward = floor < Some(order);
         lane.change(new.resource, |target| {
             target.number = new.number;
@@ -243,19 +243,16 @@ impl State {
             .tracks
             .entry((version, target.environment))
             .or_default();
-        let result = Success {
-            status,
-            completed_at: now,
-            verified,
-            replaced_at: None,
-            rolled_back: undone,
-        };
+        let mut result = Success::new(status, now, verified);
+        if undone {
+            result.roll_back();
+        }
         // A redeploy that has not succeeded does not un-count the success before it.
         let keep = track.results.get(&target.resource).is_some_and(|old| {
-            old.status == JobStatus::Successful
+            old.status() == JobStatus::Successful
                 && status != JobStatus::Successful
-                && old.replaced_at.is_none()
-                && !old.rolled_back
+                && old.replaced_at().is_none()
+                && !old.rolled_back()
         });
         // What was forced past the gates is no evidence for anything further on.
         if !keep && !forced {
@@ -285,7 +282,7 @@ impl State {
         let member = self.is_member(key, resource);
         let track = self.tracks.entry((before, key.environment)).or_default();
         track.change_result(resource, member, |result| {
-            result.replaced_at = result.replaced_at.or(Some(now));
+            result.replace(now);
         });
     }
 
@@ -301,8 +298,8 @@ impl State {
         let member = self.is_member(job.target.into(), resource);
         if let Some(track) = self.tracks.get_mut(&(job.version, job.target.environment)) {
             track.change_result(resource, member, |result| {
-                if (result.status, result.completed_at) == (status, completed_at) {
-                    result.verified = verified;
+                if (result.status(), result.completed_at()) == (status, completed_at) {
+                    result.set_verified(verified);
                 }
             });
         }

@@ -73,7 +73,7 @@ impl State {
             let blocked = || {
                 self.lanes
                     .get(key)
-                    .is_some_and(|lane| lane.targets.values().any(|it| it.block.is_some()))
+                    .is_some_and(|lane| lane.targets.values().any(|it| it.block().is_some()))
             };
             self.variables.follows_references(key.deployment) && (redeploys || blocked())
         };

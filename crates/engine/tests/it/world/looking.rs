@@ -40,13 +40,13 @@ impl World {
     /// The version that last succeeded on a resource.
     pub fn current(&self, resource: &str, environment: &str) -> Option<String> {
         let lane = self.state().lane(self.lane(environment))?;
-        self.release_tag(lane.targets.get(&self.resource_id(resource))?.current)
+        self.release_tag(lane.targets.get(&self.resource_id(resource))?.current())
     }
 
     /// The version of the latest release on a resource, however it ended.
     pub fn latest(&self, resource: &str, environment: &str) -> Option<String> {
         let lane = self.state().lane(self.lane(environment))?;
-        self.release_tag(lane.targets.get(&self.resource_id(resource))?.latest)
+        self.release_tag(lane.targets.get(&self.resource_id(resource))?.latest())
     }
 
     /// The latest promotion of a version into an environment.

@@ -606,7 +606,8 @@ impl World {
     pub fn job_on(&self, resource: &str, environment: &str) -> &Job {
         let lane = self.lane(environment);
         let resource = self.resource_id(resource);
-        let latest = self.state().lanes()[&lane].targets[&resource].latest;
+        let target = self.state().lanes()[&lane].targets.get(&resource);
+        let latest = target.and_then(|target| target.latest());
         self.job(self.release(latest.expect("a release")).job)
     }
 
