@@ -11,8 +11,8 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
 /// How many workspaces may wait for a snapshot; one that finds no place asks again with its next entry.
 pub(crate) const QUEUED_MAX: usize = 64;
 
-/// Entries between two snapshots, at least.
-pub const ENTRIES_PER_SNAPSHOT: u64 = 2_000;
+/// Entries between two snapshots, at least: a start reads as many in a fraction of a second.
+pub const ENTRIES_PER_SNAPSHOT: u64 = 10_000;
 
 /// A snapshot that was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -167,13 +167,13 @@ mod tests {
     fn one_at_a_time_and_none_too_soon() {
         let mut pace = SnapshotPace::at(100, 150);
         assert_eq!(pace.entries(), 50);
-        assert!(!pace.written(2_099, 10));
-        assert!(pace.written(2_100, 10));
+        assert!(!pace.written(10_099, 10));
+        assert!(pace.written(10_100, 10));
         pace.begun();
-        assert!(!pace.written(9_000, 10), "one is under way");
+        assert!(!pace.written(39_000, 10), "one is under way");
         pace.ended(None);
-        assert_eq!(pace.entries(), 8_900, "none was made");
-        assert!(!pace.written(9_001, 10));
-        assert!(pace.written(11_000, 10), "it is tried again");
+        assert_eq!(pace.entries(), 38_900, "none was made");
+        assert!(!pace.written(39_001, 10));
+        assert!(pace.written(49_000, 10), "it is tried again");
     }
 }
