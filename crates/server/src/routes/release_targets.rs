@@ -231,11 +231,13 @@ pub(super) async fn jobs(
             let lane = state.lane(key.into());
             let target = lane.and_then(|lane| lane.targets.get(&key.resource));
             // Others of its jobs have left memory.
-            let releases = target.into_iter().flat_map(|it| [it.latest, it.current]);
+            let releases = target
+                .into_iter()
+                .flat_map(|it| [it.latest(), it.current()]);
             let releases = releases
                 .flatten()
                 .filter_map(|id| state.releases().get(&id));
-            let active = target.and_then(|it| it.active);
+            let active = target.and_then(|it| it.active());
             let ids: BTreeSet<JobId> = releases.map(|it| it.job).chain(active).collect();
             let of_target = ids.iter().filter_map(|id| state.jobs().get(id));
             let mut of_target: Vec<&Job> = of_target.map(|it| &**it).collect();
