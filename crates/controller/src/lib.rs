@@ -7,6 +7,7 @@
 //! [`step`], which knows none of them.
 
 mod abridged;
+mod brief;
 mod checks;
 mod clock;
 mod decide;
@@ -28,6 +29,7 @@ mod workspace;
 mod write;
 
 pub use abridged::Abridged;
+pub use brief::Brief;
 pub use clock::{Clock, SystemClock};
 pub use leases::Pulse;
 pub use load::LoadError;

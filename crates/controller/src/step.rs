@@ -4,7 +4,7 @@
 //! run the same code.
 
 use crate::leases::{Lapsed, Leases};
-use crate::{Abridged, Committed, Pulse, SubmitError, load, lock, measure, unavailable};
+use crate::{Abridged, Brief, Committed, Pulse, SubmitError, load, lock, measure, unavailable};
 use stagegate_engine::{Engine, SNAPSHOT_SCHEMA, State};
 use stagegate_model::{
     Actor, Cause, Command, Entry, EntryId, Fact, JobId, Rejection, SEMANTICS_VERSION, Timestamp,
@@ -574,6 +574,7 @@ impl Shard {
         let body = entry.to_bytes();
         let abridged = Abridged::of(&entry, body.len());
         let row = Row::following(self.head.as_ref(), self.workspace, id, time, body);
+        let brief = Brief::record(&entry, &row);
         self.head = Some(row.head());
         let mut append = Append::new(row, 0);
         append.touches = touched
@@ -595,6 +596,7 @@ impl Shard {
         append
             .archive
             .extend(abridged.and_then(|it| it.record().ok()));
+        append.archive.extend(brief);
         append.side = side;
         Some(Prepared {
             append,

@@ -1,50 +1,45 @@
 //! The log as audit: pages of it, by what it touches, and whether it is what was written.
 
-use super::entry_json;
-use crate::answer::{Answer, Failure, Json};
+mod page;
+
+use crate::answer::{Answer, Failure, Json, JsonText};
 use crate::body::Query;
 use crate::references;
 use crate::scope::{Scope, parse_id};
 use crate::secret::hex;
-use serde::Serialize;
+use page::{Page, Wanted};
 use stagegate_api::{
     AuditQuery, AuditVerification, BrokenEntry, LIMIT_DEFAULT, LIMIT_MAX, LogHead,
 };
-use stagegate_model::WorkspaceId;
-use stagegate_model::{Json as AnyJson, PolicyId, PromotionId, UserId};
-use stagegate_store::{EntityRef, Row, Store, StoreError};
-use std::collections::BTreeSet;
+use stagegate_model::{PolicyId, PromotionId, UserId};
+use stagegate_store::{EntityRef, StoreError};
 use uuid::Uuid;
 
-/// Like [`stagegate_api::Audit`], with the entries as they are stored.
-#[derive(Serialize)]
-pub(super) struct Audit {
-    entries: Vec<AnyJson>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    total: Option<u64>,
-}
-
 /// In order of their numbers. With `after`, or with nothing, from there on; with `before` alone, those next to it.
-pub(super) async fn list(scope: Scope, Query(query): Query<AuditQuery>) -> Answer<Json<Audit>> {
-    let entities = entities(&scope, &query).await?;
-    let range = Range {
+pub(super) async fn list(scope: Scope, Query(query): Query<AuditQuery>) -> Answer<JsonText> {
+    let wanted = Wanted {
+        touching: entities(&scope, &query).await?,
         after: query.after,
         before: query.before,
         limit: query.limit.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX),
+        whole: query.whole.unwrap_or(false),
     };
-    let (rows, total) = scope
-        .store(move |store, workspace| {
-            if entities.is_empty() {
-                range.read(store, workspace)
-            } else {
-                range.read_touching(store, workspace, &entities)
-            }
-        })
-        .await?;
-    Ok(Json(Audit {
-        entries: rows.iter().filter_map(entry_json).collect(),
-        total,
-    }))
+    let read = scope.store(move |store, workspace| wanted.read(store, workspace));
+    Ok(text(read.await?))
+}
+
+/// Like [`stagegate_api::Audit`], with the entries as they are stored.
+fn text(page: Page) -> JsonText {
+    let mut text = b"{\"entries\":[".to_vec();
+    text.extend(page.entries.join(&b','));
+    text.push(b']');
+    for (member, number) in [("total", page.total), ("next", page.next)] {
+        if let Some(number) = number {
+            text.extend(format!(",\"{member}\":{number}").into_bytes());
+        }
+    }
+    text.push(b'}');
+    JsonText(text)
 }
 
 /// What the entries must touch. Names are looked up; a deployment's tag is no name of one version, so a version
@@ -113,106 +108,6 @@ async fn entities(scope: &Scope, query: &AuditQuery) -> Answer<Vec<EntityRef>> {
         entities.push(EntityRef::new("user", id.0));
     }
     Ok(entities)
-}
-
-#[derive(Clone, Copy)]
-struct Range {
-    after: Option<u64>,
-    before: Option<u64>,
-    limit: usize,
-}
-
-type Found = (Vec<Row>, Option<u64>);
-
-impl Range {
-    fn holds(&self, seq: u64) -> bool {
-        self.after.is_none_or(|after| seq > after) && self.before.is_none_or(|before| seq < before)
-    }
-
-    /// Those at the beginning of the range, or at its end when only that is given.
-    fn cut(&self, mut seqs: Vec<u64>) -> Vec<u64> {
-        let superfluous = seqs.len().saturating_sub(self.limit);
-        if self.after.is_none() && self.before.is_some() {
-            seqs.drain(..superfluous);
-        } else {
-            seqs.truncate(self.limit);
-        }
-        seqs
-    }
-
-    fn read(&self, store: &dyn Store, workspace: WorkspaceId) -> Result<Found, StoreError> {
-        let head = store.head(workspace)?.map_or(0, |head| head.seq);
-        let first = self.after.map_or(1, |after| after.saturating_add(1));
-        let last = self
-            .before
-            .map_or(head, |before| before.saturating_sub(1).min(head));
-        if first > last {
-            return Ok((Vec::new(), Some(0)));
-        }
-        let limit = u64::try_from(self.limit).unwrap_or(u64::MAX);
-        let from = if self.after.is_none() && self.before.is_some() {
-            first.max(last.saturating_sub(limit - 1))
-        } else {
-            first
-        };
-        let to = last.min(from.saturating_add(limit - 1));
-        let mut rows: Vec<Row> = Vec::new();
-        // The store gives fewer than asked for where entries are large.
-        let mut next = from;
-        while next <= to {
-            let wanted = usize::try_from(to - next + 1).unwrap_or(self.limit);
-            let page = store.read(workspace, next - 1, wanted)?;
-            let Some(end) = page.last() else { break };
-            next = end.seq + 1;
-            rows.extend(page);
-        }
-        Ok((rows, Some(last - first + 1)))
-    }
-
-    fn read_touching(
-        &self,
-        store: &dyn Store,
-        workspace: WorkspaceId,
-        entities: &[EntityRef],
-    ) -> Result<Found, StoreError> {
-        let mut seqs: Option<BTreeSet<u64>> = None;
-        for entity in entities {
-            let touching: BTreeSet<u64> = all_touching(store, workspace, entity, self)?;
-            seqs = Some(match seqs {
-                None => touching,
-                Some(before) => before.intersection(&touching).copied().collect(),
-            });
-        }
-        let seqs: Vec<u64> = seqs.unwrap_or_default().into_iter().collect();
-        let total = u64::try_from(seqs.len()).ok();
-        let mut rows = Vec::new();
-        for seq in self.cut(seqs) {
-            rows.extend(store.row(workspace, seq)?);
-        }
-        Ok((rows, total))
-    }
-}
-
-fn all_touching(
-    store: &dyn Store,
-    workspace: WorkspaceId,
-    entity: &EntityRef,
-    range: &Range,
-) -> Result<BTreeSet<u64>, StoreError> {
-    const PAGE: usize = 10_000;
-    let mut found = BTreeSet::new();
-    let mut before = range.before;
-    loop {
-        let page = store.touching(workspace, entity, before, PAGE)?;
-        let Some(last) = page.last() else { break };
-        before = Some(*last);
-        let beyond = range.after.is_some_and(|after| *last <= after);
-        found.extend(page.iter().copied().filter(|seq| range.holds(*seq)));
-        if beyond {
-            break;
-        }
-    }
-    Ok(found)
 }
 
 /// Recomputes the chain from the database alone.
