@@ -55,17 +55,23 @@ impl World {
 
     /// Carries out a command and everything that follows at once; gives the facts of each entry.
     pub fn run(&mut self, command: Command) -> Result<Vec<Vec<Fact>>> {
+        let mut entries = Vec::new();
+        self.each_entry(command, |facts| entries.push(facts))?;
+        Ok(entries)
+    }
+
+    /// [`World::run`], with each entry handed on as soon as it is made.
+    pub fn each_entry(&mut self, command: Command, mut take: impl FnMut(Vec<Fact>)) -> Result<()> {
         let context = self.context();
         let executed = self.engine.execute(command, context);
-        let facts = executed.map_err(|refused| anyhow::anyhow!("refused: {}", refused.message))?;
+        take(executed.map_err(|refused| anyhow::anyhow!("refused: {}", refused.message))?);
         self.engine.take_archive();
-        let mut entries = vec![facts];
         while self.engine.is_dirty() {
             let context = self.context();
-            entries.push(self.engine.settle(context));
+            take(self.engine.settle(context));
             self.engine.take_archive();
         }
-        Ok(entries)
+        Ok(())
     }
 
     fn context(&mut self) -> Context {
@@ -123,8 +129,13 @@ pub struct Durable {
     pub store: SqliteStore,
     pub now: Timestamp,
     ids: Ids,
+    /// Entries that are not written yet, while a log is only being made.
+    held_back: Option<Vec<Append>>,
     _folder: tempfile::TempDir,
 }
+
+/// How many entries are written together while a log is only being made.
+const HELD_BACK_MAX: usize = 2_000;
 
 /// What a command came to on the disk.
 pub struct Written {
@@ -145,6 +156,7 @@ impl Durable {
             store,
             now: BEGINNING,
             ids: Ids::default(),
+            held_back: None,
             _folder: folder,
         };
         for command in creation(fleet) {
@@ -179,6 +191,14 @@ impl Durable {
         self.settle(&mut written)?;
         written.spent = started.elapsed();
         Ok(written)
+    }
+
+    /// Makes a log, of which nothing is measured, in large commits, and without what is found by other keys.
+    pub fn make_log(&mut self, make: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        self.held_back = Some(Vec::new());
+        make(self)?;
+        let rest = self.held_back.take().unwrap_or_default();
+        Ok(self.store.append(&rest)?)
     }
 
     /// Leaves a snapshot of the state behind, as the controller does.
@@ -219,11 +239,21 @@ impl Durable {
         prepared: stagegate_controller::step::Prepared,
         written: &mut Written,
     ) -> Result<()> {
-        let appends: [Append; 1] = [prepared.append];
+        let mut append: Append = prepared.append;
+        written.facts += prepared.facts.len();
+        if let Some(held_back) = &mut self.held_back {
+            (append.touches, append.archive) = Default::default();
+            held_back.push(append);
+            if held_back.len() >= HELD_BACK_MAX {
+                self.store.append(held_back)?;
+                held_back.clear();
+            }
+            return Ok(());
+        }
+        let appends = [append];
         self.store.append(&appends)?;
         let [append] = appends;
         written.bodies.push(append.row.body);
-        written.facts += prepared.facts.len();
         Ok(())
     }
 }

@@ -1,11 +1,12 @@
 //! Reading a workspace back: the latest snapshot, then the log behind it, each record checked against the chain.
 
+use crate::body;
 use crate::step::{Shard, said_by};
 use crate::workspace::{Resting, Workspace};
 use stagegate_engine::{Engine, SNAPSHOT_SCHEMA, State};
 use stagegate_model::{Entry, Timestamp, WorkspaceId};
 use stagegate_store::{
-    GENESIS_HASH, Head, Rest, Row, Snapshot, Store, StoreError, VerifyReport, verify_chain,
+    GENESIS_HASH, Head, Rest, Row, SnapshotHead, Store, StoreError, VerifyReport, verify_chain,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -228,23 +229,18 @@ impl Pages<'_> {
 
 /// The state of the latest snapshot that can be used; a snapshot is a cache, so any doubt means none.
 fn from_snapshot(store: &dyn Store, workspace: WorkspaceId) -> Result<Option<Shard>, LoadError> {
-    let Some(snapshot) = store.latest_snapshot(workspace, SNAPSHOT_SCHEMA)? else {
-        return Ok(None);
-    };
-    let Some(row) = store.row(workspace, snapshot.seq)? else {
-        return Ok(None);
-    };
-    if row.hash != snapshot.entry_hash {
-        return Ok(None);
+    for (head, bytes) in store.snapshots(workspace, SNAPSHOT_SCHEMA)? {
+        let row = store.row(workspace, head.seq)?;
+        let Some(row) = row.filter(|row| row.hash == head.entry_hash) else {
+            continue;
+        };
+        let state = body::read(store, &head, bytes)?;
+        if let Some(state) = state.filter(|state| state.head().seq == head.seq) {
+            let engine = Engine::new(state);
+            return Ok(Some(Shard::at(workspace, engine, Some(row.head()))));
+        }
     }
-    let Ok(state) = rmp_serde::from_slice::<State>(&snapshot.body) else {
-        return Ok(None);
-    };
-    if state.head().seq != snapshot.seq {
-        return Ok(None);
-    }
-    let engine = Engine::new(state);
-    Ok(Some(Shard::at(workspace, engine, Some(row.head()))))
+    Ok(None)
 }
 
 /// Writes a snapshot of a state whose last entry is durable; gives its size in bytes.
@@ -254,17 +250,11 @@ pub(crate) fn save(
     state: &State,
     entry_hash: stagegate_store::Hash,
 ) -> Result<u64, StoreError> {
-    let body = rmp_serde::to_vec_named(state).map_err(|error| StoreError::Invalid {
-        what: error.to_string(),
-    })?;
-    let seq = state.head().seq;
-    let bytes = u64::try_from(body.len()).unwrap_or(u64::MAX);
-    store.put_snapshot(&Snapshot {
+    let head = SnapshotHead {
         workspace,
-        seq,
+        seq: state.head().seq,
         entry_hash,
         schema_version: SNAPSHOT_SCHEMA,
-        body,
-    })?;
-    Ok(bytes)
+    };
+    body::write(store, &head, state)
 }

@@ -2,7 +2,8 @@
 
 use crate::counts::Counts;
 use stagegate_model::WorkspaceId;
-use stagegate_store::{Append, Layer, Snapshot, SqliteStore, Store, StoreError};
+use stagegate_store::{Append, Layer, SnapshotHead, SqliteStore, Store, StoreError};
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -158,32 +159,47 @@ impl Layer for FaultyStore {
         }
     }
 
-    fn latest_snapshot(
+    fn snapshots(
         &self,
         workspace: WorkspaceId,
         schema_version: u32,
-    ) -> Result<Option<Snapshot>, StoreError> {
+    ) -> Result<Vec<(SnapshotHead, u64)>, StoreError> {
         self.readable()?;
-        let latest = self.inner.latest_snapshot(workspace, schema_version)?;
+        let mut kept = self.inner.snapshots(workspace, schema_version)?;
         let damage = self.faults().snapshots;
-        Ok(latest.and_then(|mut snapshot| {
-            match damage {
-                Snapshots::Whole => self.count("snapshot: read whole"),
-                Snapshots::Truncated => {
-                    self.count("snapshot: read truncated");
-                    let half = snapshot.body.len() / 2;
-                    snapshot.body.truncate(half);
-                }
-                Snapshots::Foreign => {
-                    self.count("snapshot: read of another history");
-                    snapshot.entry_hash[0] ^= 1;
-                }
-                Snapshots::Missing => {
-                    self.count("snapshot: missing");
-                    return None;
-                }
+        if kept.is_empty() {
+            return Ok(kept);
+        }
+        match damage {
+            Snapshots::Whole => self.count("snapshot: read whole"),
+            Snapshots::Truncated => self.count("snapshot: read truncated"),
+            Snapshots::Foreign => {
+                self.count("snapshot: read of another history");
+                kept.iter_mut()
+                    .for_each(|(head, _)| head.entry_hash[0] ^= 1);
             }
-            Some(snapshot)
-        }))
+            Snapshots::Missing => {
+                self.count("snapshot: missing");
+                kept.clear();
+            }
+        }
+        Ok(kept)
+    }
+
+    fn read_snapshot(
+        &self,
+        head: &SnapshotHead,
+        take: &mut dyn FnMut(Vec<u8>) -> ControlFlow<()>,
+    ) -> Result<bool, StoreError> {
+        self.readable()?;
+        if self.faults().snapshots == Snapshots::Whole {
+            return self.inner.read_snapshot(head, take);
+        }
+        // Whatever is wrong with it, it is said to be whole.
+        self.inner.read_snapshot(head, &mut |mut part| {
+            part.truncate(part.len() / 2);
+            take(part)
+        })?;
+        Ok(true)
     }
 }

@@ -3,9 +3,11 @@
 
 use crate::{
     ApiKey, Append, ArchiveRecord, Cursor, Delivery, DeliveryRecord, EntityRef, Hash, Head, Lease,
-    Rest, Row, Session, SideWrite, Snapshot, Store, StoreError, User,
+    Rest, Row, Session, SideWrite, SnapshotHead, Store, StoreError, User,
 };
 use stagegate_model::{KeyId, NotifierId, Timestamp, UserId, WorkspaceId};
+use std::io;
+use std::ops::ControlFlow;
 use uuid::Uuid;
 
 macro_rules! layer {
@@ -57,8 +59,9 @@ layer! {
     workspaces() -> Vec<WorkspaceId>;
     heads() -> Vec<(WorkspaceId, Head)>;
     log_size_bytes(workspace: WorkspaceId) -> u64;
-    put_snapshot(snapshot: &Snapshot) -> ();
-    latest_snapshot(workspace: WorkspaceId, schema_version: u32) -> Option<Snapshot>;
+    write_snapshot(head: &SnapshotHead, write: &mut dyn FnMut(&mut dyn io::Write) -> io::Result<()>) -> u64;
+    snapshots(workspace: WorkspaceId, schema_version: u32) -> Vec<(SnapshotHead, u64)>;
+    read_snapshot(head: &SnapshotHead, take: &mut dyn FnMut(Vec<u8>) -> ControlFlow<()>) -> bool;
     put_rests(rests: &[Rest]) -> ();
     rests() -> Vec<Rest>;
     acquire_lease(workspace: WorkspaceId, holder: &str, now: Timestamp, ttl_millis: i64) -> Option<Lease>;

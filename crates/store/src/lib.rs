@@ -38,7 +38,7 @@ pub use lease::Lease;
 pub use log::{Append, ENTRY_BODY_BYTES_MAX, EntityRef, GENESIS_HASH, Hash, Head, Row, entry_hash};
 pub use rest::Rest;
 pub use side::{ApiKey, Session, SideWrite, User};
-pub use snapshot::Snapshot;
+pub use snapshot::{Snapshot, SnapshotHead};
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use store::Store;
 pub use verify::{VerifyReport, verify_chain};

@@ -2,9 +2,11 @@
 
 use crate::{
     ApiKey, Append, ArchiveRecord, Cursor, Delivery, DeliveryRecord, EntityRef, Hash, Head, Lease,
-    Rest, Row, Session, SideWrite, Snapshot, StoreError, User,
+    Rest, Row, Session, SideWrite, Snapshot, SnapshotHead, StoreError, User,
 };
 use stagegate_model::{KeyId, NotifierId, Timestamp, UserId, WorkspaceId};
+use std::io;
+use std::ops::ControlFlow;
 use uuid::Uuid;
 
 /// Durable storage of every workspace's log and of what belongs beside it.
@@ -74,19 +76,61 @@ pub trait Store: Send + Sync {
 
     // ---- snapshots -----------------------------------------------------------------------------
 
-    /// Keeps this snapshot and the newest other one of its workspace; older ones go in the same
-    /// transaction. Does not hold up appends. One older than both that are kept changes nothing.
+    /// Keeps this snapshot, of which `write` writes the body, and the newest other one of its workspace; older ones go
+    /// in the same transaction. Does not hold up appends. One older than both that are kept changes nothing. Gives the
+    /// size of the body in bytes. What fails may be tried again: `write` may be called twice.
     ///
     /// # Errors
-    /// [`StoreError::Invalid`] when the log has no entry `seq` with that hash.
-    fn put_snapshot(&self, snapshot: &Snapshot) -> Result<(), StoreError>;
+    /// [`StoreError::Invalid`] when the log has no entry `seq` with that hash, or when `write` fails.
+    fn write_snapshot(
+        &self,
+        head: &SnapshotHead,
+        write: &mut dyn FnMut(&mut dyn io::Write) -> io::Result<()>,
+    ) -> Result<u64, StoreError>;
 
-    /// The newest snapshot with this schema version that is undamaged and whose entry is in the log.
+    /// The snapshots with this schema version whose entry is in the log, newest first, with the sizes of their bodies in
+    /// bytes. They may be damaged.
+    fn snapshots(
+        &self,
+        workspace: WorkspaceId,
+        schema_version: u32,
+    ) -> Result<Vec<(SnapshotHead, u64)>, StoreError>;
+
+    /// Hands out a snapshot's body part by part, until `take` wants no more. Whether it was handed out whole and
+    /// undamaged: what was handed out otherwise is worth nothing.
+    fn read_snapshot(
+        &self,
+        head: &SnapshotHead,
+        take: &mut dyn FnMut(Vec<u8>) -> ControlFlow<()>,
+    ) -> Result<bool, StoreError>;
+
+    /// [`Store::write_snapshot`] of a body that is in memory.
+    ///
+    /// # Errors
+    /// As [`Store::write_snapshot`].
+    fn put_snapshot(&self, snapshot: &Snapshot) -> Result<(), StoreError> {
+        self.write_snapshot(&snapshot.head, &mut |out| out.write_all(&snapshot.body))?;
+        Ok(())
+    }
+
+    /// The newest snapshot with this schema version that is undamaged and whose entry is in the log, whole.
     fn latest_snapshot(
         &self,
         workspace: WorkspaceId,
         schema_version: u32,
-    ) -> Result<Option<Snapshot>, StoreError>;
+    ) -> Result<Option<Snapshot>, StoreError> {
+        for (head, _) in self.snapshots(workspace, schema_version)? {
+            let mut body = Vec::new();
+            let is_whole = self.read_snapshot(&head, &mut |part| {
+                body.extend_from_slice(&part);
+                ControlFlow::Continue(())
+            })?;
+            if is_whole {
+                return Ok(Some(Snapshot { head, body }));
+            }
+        }
+        Ok(None)
+    }
 
     /// Notes that workspaces are at rest, in one transaction; each in place of what was noted of it before. Like a
     /// snapshot it may be lost.

@@ -3,12 +3,10 @@
 use stagegate_controller::{Clock, Committed, Controller, Options, SubmitError, SystemClock};
 use stagegate_model::{
     Actor, Change, Command, Deployment, DeploymentId, Environment, EnvironmentId, Fact, JobAgent,
-    JobId, JobReport, JobStatus, KeyId, Metadata, NewVersion, Policy, Resource, Role,
-    Rule, System, UserId, VersionId, VersionStatus, WorkspaceId,
+    JobId, JobReport, JobStatus, KeyId, Metadata, NewVersion, Policy, Resource, Role, Rule, System,
+    UserId, VersionId, VersionStatus, WorkspaceId,
 };
-use stagegate_store::{
-    Append, Layer, Row, Snapshot, SqliteStore, Store, StoreError,
-};
+use stagegate_store::{Append, Layer, Row, Snapshot, SqliteStore, Store, StoreError};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;

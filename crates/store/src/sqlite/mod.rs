@@ -20,12 +20,14 @@ mod workspace;
 
 use crate::{
     ApiKey, Append, ArchiveRecord, Cursor, Delivery, DeliveryRecord, EntityRef, Hash, Head, Lease,
-    Rest, Row, Session, SideWrite, Snapshot, Store, StoreError, User,
+    Rest, Row, Session, SideWrite, SnapshotHead, Store, StoreError, User,
 };
 use database::{Database, Schema};
 use lock::DirLock;
 use snapshots::Snapshots;
 use stagegate_model::{KeyId, NotifierId, Timestamp, UserId, WorkspaceId};
+use std::io;
+use std::ops::ControlFlow;
 use std::path::Path;
 use uuid::Uuid;
 
@@ -239,33 +241,42 @@ impl Store for SqliteStore {
         })
     }
 
-    fn put_snapshot(&self, snapshot: &Snapshot) -> Result<(), StoreError> {
-        let Snapshot { workspace, seq, .. } = *snapshot;
-        if !self.log_has(workspace, seq, &snapshot.entry_hash)? {
+    fn write_snapshot(
+        &self,
+        head: &SnapshotHead,
+        write: &mut dyn FnMut(&mut dyn io::Write) -> io::Result<()>,
+    ) -> Result<u64, StoreError> {
+        let SnapshotHead { workspace, seq, .. } = *head;
+        if !self.log_has(workspace, seq, &head.entry_hash)? {
             return Err(StoreError::invalid(format!(
                 "the snapshot is of entry number {seq}, which is not in the log of workspace \
                  `{workspace}`"
             )));
         }
-        self.snapshots.put(snapshot, |stored| {
-            self.log_has(workspace, stored.seq, &stored.entry_hash)
-        })
+        let is_current = |kept: &SnapshotHead| self.log_has(workspace, kept.seq, &kept.entry_hash);
+        self.snapshots.put(head, write, is_current)
     }
 
-    fn latest_snapshot(
+    fn snapshots(
         &self,
         workspace: WorkspaceId,
         schema_version: u32,
-    ) -> Result<Option<Snapshot>, StoreError> {
-        for stored in self.snapshots.list(workspace, schema_version)? {
-            if !self.log_has(workspace, stored.seq, &stored.entry_hash)? {
-                continue;
-            }
-            if let Some(snapshot) = self.snapshots.load(workspace, &stored)? {
-                return Ok(Some(snapshot));
+    ) -> Result<Vec<(SnapshotHead, u64)>, StoreError> {
+        let mut current = Vec::new();
+        for (head, bytes) in self.snapshots.list(workspace, schema_version)? {
+            if self.log_has(workspace, head.seq, &head.entry_hash)? {
+                current.push((head, bytes));
             }
         }
-        Ok(None)
+        Ok(current)
+    }
+
+    fn read_snapshot(
+        &self,
+        head: &SnapshotHead,
+        take: &mut dyn FnMut(Vec<u8>) -> ControlFlow<()>,
+    ) -> Result<bool, StoreError> {
+        self.snapshots.read(head, take)
     }
 
     fn put_rests(&self, rests: &[Rest]) -> Result<(), StoreError> {

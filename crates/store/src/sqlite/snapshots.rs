@@ -5,10 +5,13 @@
 
 use super::database::{Database, Schema};
 use super::{body, column, fault, fault::Fault, rests};
-use crate::{Hash, Rest, Snapshot, StoreError};
+use crate::{Hash, Rest, SnapshotHead, StoreError};
 use rusqlite::Connection;
+use sha2::{Digest as _, Sha256};
 use stagegate_model::WorkspaceId;
 use std::ffi::OsString;
+use std::io;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 
@@ -33,16 +36,17 @@ pub(super) struct Snapshots {
     path: Option<PathBuf>,
 }
 
-/// A snapshot without its body.
+/// A snapshot as it lies in the database, without its body.
 #[derive(Clone, Copy)]
-pub(super) struct Stored {
+struct Stored {
     number: i64,
-    pub(super) seq: u64,
-    pub(super) entry_hash: Hash,
-    schema_version: u32,
+    head: SnapshotHead,
     checksum: Hash,
     body_bytes: u64,
 }
+
+/// Writes the body of a snapshot.
+type Body<'b> = dyn FnMut(&mut dyn io::Write) -> io::Result<()> + 'b;
 
 impl Snapshots {
     /// Opens the database; one that cannot be used is put aside as `….damaged`.
@@ -80,17 +84,19 @@ impl Snapshots {
         })
     }
 
-    /// Keeps the snapshot; `is_current` says of each one that is there whether the log still has its
-    /// entry. Those of another history go, or they would push out every new one.
+    /// Keeps the snapshot, of which `write` writes the body; `is_current` says of each one that is there whether the
+    /// log still has its entry. Those of another history go, or they would push out every new one. Gives the size of
+    /// the body.
     pub(super) fn put(
         &self,
-        snapshot: &Snapshot,
-        is_current: impl Fn(&Stored) -> Result<bool, StoreError>,
-    ) -> Result<(), StoreError> {
-        match self.try_put(snapshot, &is_current) {
+        head: &SnapshotHead,
+        write: &mut Body<'_>,
+        is_current: impl Fn(&SnapshotHead) -> Result<bool, StoreError>,
+    ) -> Result<u64, StoreError> {
+        match self.try_put(head, write, &is_current) {
             Err(error) if fault::is_damage(&error) && self.path.is_some() => {
                 self.start_afresh()?;
-                self.try_put(snapshot, &is_current)
+                self.try_put(head, write, &is_current)
             }
             done => done,
         }
@@ -98,16 +104,17 @@ impl Snapshots {
 
     fn try_put(
         &self,
-        snapshot: &Snapshot,
-        is_current: &impl Fn(&Stored) -> Result<bool, StoreError>,
-    ) -> Result<(), StoreError> {
+        head: &SnapshotHead,
+        write: &mut Body<'_>,
+        is_current: &impl Fn(&SnapshotHead) -> Result<bool, StoreError>,
+    ) -> Result<u64, StoreError> {
         self.with(|database| {
             database.write("the snapshot cannot be written", |connection| {
                 let (mut current, mut gone) = (Vec::new(), Vec::new());
-                for stored in list(connection, snapshot.workspace)? {
-                    let is_replaced = stored.seq == snapshot.seq
-                        && stored.schema_version == snapshot.schema_version;
-                    if !is_replaced && is_current(&stored)? {
+                for stored in list(connection, head.workspace)? {
+                    let is_replaced = stored.head.seq == head.seq
+                        && stored.head.schema_version == head.schema_version;
+                    if !is_replaced && is_current(&stored.head)? {
                         current.push(stored);
                     } else {
                         gone.push(stored);
@@ -115,67 +122,63 @@ impl Snapshots {
                 }
                 let newer = current
                     .iter()
-                    .filter(|stored| stored.seq > snapshot.seq)
+                    .filter(|stored| stored.head.seq > head.seq)
                     .count();
                 let is_wanted = newer < KEPT;
                 gone.extend(current.drain(current.len().min(KEPT - usize::from(is_wanted))..));
                 for stored in gone {
                     delete(connection, stored.number)?;
                 }
-                if is_wanted {
-                    insert(connection, snapshot)?;
+                match is_wanted {
+                    true => insert(connection, head, write),
+                    false => Ok(0),
                 }
-                Ok(())
             })
         })
     }
 
-    /// What is kept, newest first; nothing when the file is damaged.
+    /// What is kept, newest first, with the sizes of the bodies; nothing when the file is damaged.
     pub(super) fn list(
         &self,
         workspace: WorkspaceId,
         schema_version: u32,
-    ) -> Result<Vec<Stored>, StoreError> {
+    ) -> Result<Vec<(SnapshotHead, u64)>, StoreError> {
         let listed = self.with(|database| {
             database.read("the snapshots cannot be read", |connection| {
                 list(connection, workspace)
             })
         });
         match listed {
-            Ok(mut stored) => {
-                stored.retain(|stored| stored.schema_version == schema_version);
-                Ok(stored)
+            Ok(stored) => {
+                let heads = stored.into_iter().map(|it| (it.head, it.body_bytes));
+                Ok(heads
+                    .filter(|(head, _)| head.schema_version == schema_version)
+                    .collect())
             }
             Err(error) if fault::is_damage(&error) => Ok(Vec::new()),
             Err(error) => Err(error),
         }
     }
 
-    /// A snapshot in full, or `None` when it is damaged.
-    pub(super) fn load(
+    /// Hands out a snapshot's body, part by part; whether it is whole and was taken whole.
+    pub(super) fn read(
         &self,
-        workspace: WorkspaceId,
-        stored: &Stored,
-    ) -> Result<Option<Snapshot>, StoreError> {
-        let loaded = self.with(|database| {
+        head: &SnapshotHead,
+        take: &mut dyn FnMut(Vec<u8>) -> ControlFlow<()>,
+    ) -> Result<bool, StoreError> {
+        let read = self.with(|database| {
             database.read("the snapshot cannot be read", |connection| {
-                load_body(connection, stored)
+                let stored = list(connection, head.workspace)?;
+                match stored.iter().find(|stored| stored.head == *head) {
+                    Some(stored) => read_body(connection, stored, take),
+                    None => Ok(false),
+                }
             })
         });
-        let body = match loaded {
-            Ok(Some(body)) => body,
-            Ok(None) => return Ok(None),
-            Err(error) if fault::is_damage(&error) => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let snapshot = Snapshot {
-            workspace,
-            seq: stored.seq,
-            entry_hash: stored.entry_hash,
-            schema_version: stored.schema_version,
-            body,
-        };
-        Ok((snapshot.checksum() == stored.checksum).then_some(snapshot))
+        match read {
+            Err(error) if fault::is_damage(&error) => Ok(false),
+            done => done,
+        }
     }
 
     /// Notes workspaces at rest.
@@ -250,9 +253,12 @@ fn list(connection: &Connection, workspace: WorkspaceId) -> Result<Vec<Stored>, 
     let stored = statement.query_map([workspace.0.as_bytes()], |row| {
         Ok(Stored {
             number: row.get(0)?,
-            seq: column::number(row, 1)?,
-            entry_hash: column::hash(row, 2)?,
-            schema_version: row.get(3)?,
+            head: SnapshotHead {
+                workspace,
+                seq: column::number(row, 1)?,
+                entry_hash: column::hash(row, 2)?,
+                schema_version: row.get(3)?,
+            },
             checksum: column::hash(row, 4)?,
             body_bytes: column::number(row, 5)?,
         })
@@ -267,46 +273,126 @@ fn delete(connection: &Connection, number: i64) -> Result<(), Fault> {
     Ok(())
 }
 
-fn insert(connection: &Connection, snapshot: &Snapshot) -> Result<(), Fault> {
+fn insert(
+    connection: &Connection,
+    head: &SnapshotHead,
+    write: &mut Body<'_>,
+) -> Result<u64, Fault> {
+    // How large it becomes and what its checksum is, is known once it is written.
     connection
         .prepare_cached(
             "INSERT INTO snapshot (workspace, seq, schema_version, entry_hash, checksum, body_bytes)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+             VALUES (?1, ?2, ?3, ?4, ?5, 0)",
         )?
         .execute((
-            snapshot.workspace.0.as_bytes(),
-            column::integer(snapshot.seq)?,
-            snapshot.schema_version,
-            &snapshot.entry_hash,
-            &snapshot.checksum(),
-            column::integer(snapshot.body.len() as u64)?,
+            head.workspace.0.as_bytes(),
+            column::integer(head.seq)?,
+            head.schema_version,
+            &head.entry_hash,
+            &Hash::default(),
         ))?;
     let number = connection.last_insert_rowid();
-    let mut statement = connection.prepare_cached(
-        "INSERT INTO chunk (snapshot, ordinal, encoding, body) VALUES (?1, ?2, ?3, ?4)",
-    )?;
-    for (ordinal, chunk) in snapshot.body.chunks(CHUNK_BYTES).enumerate() {
-        let (encoding, body) = body::encode(chunk);
-        statement.execute((number, column::limit(ordinal), encoding, &*body))?;
+    let mut chunks = Chunks {
+        connection,
+        number,
+        checksum: head.checksum(),
+        written: 0,
+        ordinal: 0,
+        chunk: Vec::with_capacity(CHUNK_BYTES),
+        fault: None,
+    };
+    let written = write(&mut chunks).and_then(|()| chunks.put());
+    if let Some(fault) = chunks.fault {
+        return Err(fault);
     }
-    Ok(())
+    written.map_err(|error| StoreError::invalid(format!("the snapshot's body: {error}")))?;
+    let checksum: Hash = chunks.checksum.finalize().into();
+    connection
+        .prepare_cached("UPDATE snapshot SET checksum = ?2, body_bytes = ?3 WHERE snapshot = ?1")?
+        .execute((number, &checksum, column::integer(chunks.written)?))?;
+    Ok(chunks.written)
 }
 
-fn load_body(connection: &Connection, stored: &Stored) -> Result<Option<Vec<u8>>, Fault> {
+/// Writes a body in chunks.
+struct Chunks<'c> {
+    connection: &'c Connection,
+    number: i64,
+    checksum: Sha256,
+    /// Bytes that are in the database.
+    written: u64,
+    ordinal: usize,
+    chunk: Vec<u8>,
+    /// Why nothing more can be written.
+    fault: Option<Fault>,
+}
+
+impl Chunks<'_> {
+    fn put(&mut self) -> io::Result<()> {
+        if self.chunk.is_empty() {
+            return Ok(());
+        }
+        self.checksum.update(&self.chunk);
+        let (encoding, body) = body::encode(&self.chunk);
+        let put = self
+            .connection
+            .prepare_cached(
+                "INSERT INTO chunk (snapshot, ordinal, encoding, body) VALUES (?1, ?2, ?3, ?4)",
+            )
+            .and_then(|mut statement| {
+                statement.execute((self.number, column::limit(self.ordinal), encoding, &*body))
+            });
+        if let Err(error) = put {
+            self.fault = Some(error.into());
+            return Err(io::ErrorKind::Other.into());
+        }
+        self.written += self.chunk.len() as u64;
+        self.ordinal += 1;
+        self.chunk.clear();
+        Ok(())
+    }
+}
+
+impl io::Write for Chunks<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let room = CHUNK_BYTES.saturating_sub(self.chunk.len());
+        let (now, _) = bytes.split_at(bytes.len().min(room));
+        self.chunk.extend_from_slice(now);
+        if self.chunk.len() >= CHUNK_BYTES {
+            self.put()?;
+        }
+        Ok(now.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn read_body(
+    connection: &Connection,
+    stored: &Stored,
+    take: &mut dyn FnMut(Vec<u8>) -> ControlFlow<()>,
+) -> Result<bool, Fault> {
     let mut statement = connection
         .prepare_cached("SELECT encoding, body FROM chunk WHERE snapshot = ?1 ORDER BY ordinal")?;
     let mut chunks = statement.query([stored.number])?;
-    let mut body = Vec::new();
+    let mut checksum = stored.head.checksum();
+    let mut bytes = 0;
     while let Some(row) = chunks.next()? {
-        let Some(bytes) = row
+        let Some(chunk) = row
             .get_ref(1)?
             .as_blob()
             .ok()
             .and_then(|bytes| body::decode(row.get(0).ok()?, bytes).ok())
         else {
-            return Ok(None);
+            return Ok(false);
         };
-        body.extend_from_slice(&bytes);
+        checksum.update(&chunk);
+        bytes += chunk.len() as u64;
+        if take(chunk).is_break() {
+            return Ok(false);
+        }
     }
-    Ok(Some(body).filter(|body| body.len() as u64 == stored.body_bytes))
+    let checksum: Hash = checksum.finalize().into();
+    Ok(bytes == stored.body_bytes && checksum == stored.checksum)
 }

@@ -1,14 +1,16 @@
 //! Snapshots.
 
 use crate::fixture::{Log, workspace};
-use stagegate_store::{Snapshot, Store};
+use stagegate_store::{Snapshot, SnapshotHead, Store};
 
 pub fn snapshot(log: &Log, seq: u64, body: &[u8]) -> Snapshot {
     Snapshot {
-        workspace: log.workspace,
-        seq,
-        entry_hash: log.rows[seq as usize - 1].hash,
-        schema_version: 1,
+        head: SnapshotHead {
+            workspace: log.workspace,
+            seq,
+            entry_hash: log.rows[seq as usize - 1].hash,
+            schema_version: 1,
+        },
         body: body.to_vec(),
     }
 }
@@ -39,7 +41,7 @@ pub fn two_are_kept(store: &dyn Store) {
     // In their own schema each, so that what is kept can be told from outside.
     let put = |seq: u64| {
         let mut snapshot = snapshot(&log, seq, b"state");
-        snapshot.schema_version = seq as u32;
+        snapshot.head.schema_version = seq as u32;
         store.put_snapshot(&snapshot).unwrap();
     };
     let kept = || -> Vec<u32> {
@@ -71,7 +73,7 @@ pub fn one_of_another_schema_is_passed_over(store: &dyn Store) {
     log.append(store, 5);
     let old = snapshot(&log, 2, b"old layout");
     let mut new = snapshot(&log, 4, b"new layout");
-    new.schema_version = 2;
+    new.head.schema_version = 2;
     store.put_snapshot(&old).unwrap();
     store.put_snapshot(&new).unwrap();
     assert_eq!(store.latest_snapshot(log.workspace, 1).unwrap(), Some(old));
@@ -83,9 +85,9 @@ pub fn one_that_is_not_of_this_log_is_refused(store: &dyn Store) {
     let mut log = Log::new(1);
     log.append(store, 2);
     let mut other_hash = snapshot(&log, 2, b"state");
-    other_hash.entry_hash = [7; 32];
+    other_hash.head.entry_hash = [7; 32];
     let mut ahead = snapshot(&log, 2, b"state");
-    ahead.seq = 3;
+    ahead.head.seq = 3;
     for refused in [other_hash, ahead] {
         let error = store.put_snapshot(&refused).unwrap_err();
         assert_eq!(error.code(), "storage_invalid");

@@ -386,7 +386,8 @@ mod tests {
             describe(&freeze, 0, &names),
             "freeze Holidays was set from a until a person ends it: b"
         );
-        let made = json!({"type": "jobsCreated", "version": "v", "environment": "e", "jobs": [{}, {}]});
+        let made =
+            json!({"type": "jobsCreated", "version": "v", "environment": "e", "jobs": [{}, {}]});
         let told = describe(&made, 9_998, &names);
         assert_eq!(told, "10000 jobs created for v1.2.3 in production");
         let later = json!({"type": "notYetKnown", "a": 1});

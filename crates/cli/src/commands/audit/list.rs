@@ -130,11 +130,7 @@ impl Filter {
 }
 
 /// So many entries: a page of large ones has fewer.
-async fn entries(
-    workspace: &Workspace,
-    mut query: AuditQuery,
-    limit: usize,
-) -> Result<Vec<Entry>> {
+async fn entries(workspace: &Workspace, mut query: AuditQuery, limit: usize) -> Result<Vec<Entry>> {
     let mut all: Vec<Entry> = Vec::new();
     loop {
         query.limit = Some(limit - all.len());

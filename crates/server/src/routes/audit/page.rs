@@ -308,8 +308,13 @@ mod tests {
                 let (touches, bytes) = of(seq);
                 let body = format!("{{\"seq\":{seq},\"filler\":\"{}\"}}", "x".repeat(bytes));
                 let id = EntryId(Uuid::from_u128(u128::from(seq)));
-                let row =
-                    Row::following(head.as_ref(), WORKSPACE, id, Timestamp(0), body.into_bytes());
+                let row = Row::following(
+                    head.as_ref(),
+                    WORKSPACE,
+                    id,
+                    Timestamp(0),
+                    body.into_bytes(),
+                );
                 head = Some(row.head());
                 let mut append = Append::new(row, 0);
                 append.touches = touches.into_iter().map(entity).collect();
@@ -386,13 +391,13 @@ mod tests {
             },
         ];
         for wanted in asked {
-            let before = [&store.rows, &store.looked_at, &store.others]
-                .map(|it| it.load(Ordering::Relaxed));
+            let before =
+                [&store.rows, &store.looked_at, &store.others].map(|it| it.load(Ordering::Relaxed));
             let page = wanted.read(&store, WORKSPACE).unwrap();
             assert_eq!(page.entries.len(), 50);
             assert!(page.next.is_some());
-            let after = [&store.rows, &store.looked_at, &store.others]
-                .map(|it| it.load(Ordering::Relaxed));
+            let after =
+                [&store.rows, &store.looked_at, &store.others].map(|it| it.load(Ordering::Relaxed));
             assert_eq!(after[0] - before[0], 50, "entries");
             assert!(after[1] - before[1] <= 51, "of the index");
             assert!(after[2] - before[2] <= 2, "other questions");

@@ -276,7 +276,7 @@ fn with_snapshots() -> (tempfile::TempDir, Log) {
 fn latest(dir: &Path, log: &Log) -> Option<u64> {
     let store = SqliteStore::open(dir).unwrap();
     let found = store.latest_snapshot(log.workspace, 1).unwrap();
-    found.map(|snapshot| snapshot.seq)
+    found.map(|snapshot| snapshot.head.seq)
 }
 
 #[test]
@@ -316,12 +316,12 @@ fn a_snapshot_of_another_history_is_passed_over_and_makes_room() {
         .collect();
     store.append(&restored).unwrap();
     let found = store.latest_snapshot(log.workspace, 1).unwrap().unwrap();
-    assert_eq!(found.seq, 2);
+    assert_eq!(found.head.seq, 2);
     let row = log.next("another third");
     store.append(&[Append::new(row, 0)]).unwrap();
     store.put_snapshot(&snapshot(&log, 3, b"state")).unwrap();
     let found = store.latest_snapshot(log.workspace, 1).unwrap().unwrap();
-    assert_eq!(found.seq, 3);
+    assert_eq!(found.head.seq, 3);
 }
 
 #[test]
@@ -345,7 +345,7 @@ fn a_snapshot_file_that_goes_bad_while_open_is_replaced() {
     assert_eq!(store.latest_snapshot(log.workspace, 1).unwrap(), None);
     store.put_snapshot(&snapshot(&log, 5, b"state")).unwrap();
     let found = store.latest_snapshot(log.workspace, 1).unwrap().unwrap();
-    assert_eq!(found.seq, 5);
+    assert_eq!(found.head.seq, 5);
     assert_eq!(read_all(&store, log.workspace), log.rows);
 }
 

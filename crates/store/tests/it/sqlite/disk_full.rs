@@ -1,7 +1,9 @@
 //! A full disk refuses writes cleanly, and they work again once there is space.
 
 use crate::fixture::{Log, read_all};
-use stagegate_store::{Append, Snapshot, SqliteOptions, SqliteStore, Store, verify_chain};
+use stagegate_store::{
+    Append, Snapshot, SnapshotHead, SqliteOptions, SqliteStore, Store, verify_chain,
+};
 
 /// Appends rows of `bytes` bytes that do not compress until one is refused for want of space, and says
 /// how many were taken.
@@ -93,10 +95,12 @@ fn a_really_full_disk() {
         assert!(read_all(&store, log.workspace) == log.rows);
     }
     let snapshot = Snapshot {
-        workspace: log.workspace,
-        seq: 1,
-        entry_hash: log.rows[0].hash,
-        schema_version: 1,
+        head: SnapshotHead {
+            workspace: log.workspace,
+            seq: 1,
+            entry_hash: log.rows[0].hash,
+            schema_version: 1,
+        },
         body: log.rows.iter().flat_map(|row| row.body.clone()).collect(),
     };
     assert_eq!(
