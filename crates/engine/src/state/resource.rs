@@ -250,6 +250,16 @@ impl Resources {
         self.stored.values()
     }
 
+    /// Those from that place on, deleted ones included.
+    pub fn from_place(&self, place: usize) -> impl Iterator<Item = &StoredResource> {
+        self.stored.from_place(place).map(|(_, stored)| stored)
+    }
+
+    /// How many there are, deleted ones included.
+    pub fn len(&self) -> usize {
+        self.stored.len()
+    }
+
     pub fn remove(&mut self, id: &ResourceId) {
         self.stored.remove(id);
     }

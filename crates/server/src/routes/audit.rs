@@ -11,21 +11,24 @@ use page::{Page, Wanted};
 use stagegate_api::{
     AuditQuery, AuditVerification, BrokenEntry, LIMIT_DEFAULT, LIMIT_MAX, LogHead,
 };
+use stagegate_controller::Looking;
 use stagegate_model::{PolicyId, PromotionId, UserId};
 use stagegate_store::{EntityRef, StoreError};
 use uuid::Uuid;
 
 /// In order of their numbers. With `after`, or with nothing, from there on; with `before` alone, those next to it.
 pub(super) async fn list(scope: Scope, Query(query): Query<AuditQuery>) -> Answer<JsonText> {
-    let wanted = Wanted {
-        touching: entities(&scope, &query).await?,
-        after: query.after,
-        before: query.before,
-        limit: query.limit.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX),
-        whole: query.whole.unwrap_or(false),
+    let look = move |looking: &Looking<'_>| {
+        let wanted = Wanted {
+            touching: entities(looking, &query)?,
+            after: query.after,
+            before: query.before,
+            limit: query.limit.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX),
+            whole: query.whole.unwrap_or(false),
+        };
+        Ok(text(wanted.read(looking.store(), looking.workspace())?))
     };
-    let read = scope.store(move |store, workspace| wanted.read(store, workspace));
-    Ok(text(read.await?))
+    scope.look(look).await
 }
 
 /// Like [`stagegate_api::Audit`], with the entries as they are stored.
@@ -44,7 +47,7 @@ fn text(page: Page) -> JsonText {
 
 /// What the entries must touch. Names are looked up; a deployment's tag is no name of one version, so a version
 /// is given by id.
-async fn entities(scope: &Scope, query: &AuditQuery) -> Answer<Vec<EntityRef>> {
+fn entities(looking: &Looking<'_>, query: &AuditQuery) -> Answer<Vec<EntityRef>> {
     let mut entities = Vec::new();
     if let Some(text) = &query.promotion {
         entities.push(EntityRef::new(
@@ -52,54 +55,46 @@ async fn entities(scope: &Scope, query: &AuditQuery) -> Answer<Vec<EntityRef>> {
             parse_id::<PromotionId>(text, "promotion")?.0,
         ));
     }
-    if let Some(text) = query.version.clone() {
-        let found = scope
-            .ask(move |engine| {
-                let state = engine.state();
-                let versions = state.deployments().keys();
-                let found: Vec<Uuid> = versions
-                    .filter_map(|id| references::version(state, *id, Some(&text)).ok())
-                    .map(|version| version.id.0)
-                    .collect();
-                match found[..] {
-                    [id] => Ok(id),
-                    [] => Err(Failure::no_such("version", &text).at("version")),
-                    _ => Err(Failure::new(
-                        "invalid_query",
-                        format!("several deployments have a version `{text}`"),
-                    )
-                    .at("version")
-                    .hint("give the version's id")),
-                }
-            })
-            .await?;
+    if let Some(text) = &query.version {
+        let found = looking.at(|engine| {
+            let state = engine.state();
+            let versions = state.deployments().keys();
+            let found: Vec<Uuid> = versions
+                .filter_map(|id| references::version(state, *id, Some(text)).ok())
+                .map(|version| version.id.0)
+                .collect();
+            match found[..] {
+                [id] => Ok(id),
+                [] => Err(Failure::no_such("version", text).at("version")),
+                _ => Err(Failure::new(
+                    "invalid_query",
+                    format!("several deployments have a version `{text}`"),
+                )
+                .at("version")
+                .hint("give the version's id")),
+            }
+        })??;
         entities.push(EntityRef::new("version", found));
     }
-    if let Some(text) = query.environment.clone() {
-        let found = scope
-            .ask(move |engine| {
-                // One that was deleted has a history all the same.
-                match text.parse::<Uuid>() {
-                    Ok(id) => Ok(id),
-                    Err(_) => references::environment(engine.state(), &text).map(|it| it.id.0),
-                }
-            })
-            .await?;
+    if let Some(text) = &query.environment {
+        // One that was deleted has a history all the same.
+        let found = match text.parse::<Uuid>() {
+            Ok(id) => id,
+            Err(_) => looking
+                .at(|engine| references::environment(engine.state(), text).map(|it| it.id.0))??,
+        };
         entities.push(EntityRef::new("environment", found));
     }
-    if let Some(text) = query.policy.clone() {
-        let found = scope
-            .ask(move |engine| match engine.state().policy_by_name(&text) {
-                Some(policy) => Ok(policy.id.0),
-                None => parse_id::<PolicyId>(&text, "policy").map(|id| id.0),
-            })
-            .await?;
-        entities.push(EntityRef::new("policy", found));
+    if let Some(text) = &query.policy {
+        let known = looking.at(|engine| engine.state().policy_by_name(text).map(|it| it.id))?;
+        let found = match known {
+            Some(id) => id,
+            None => parse_id::<PolicyId>(text, "policy")?,
+        };
+        entities.push(EntityRef::new("policy", found.0));
     }
     if let Some(text) = &query.user {
-        let users = scope
-            .store(|store, workspace| store.users(workspace))
-            .await?;
+        let users = looking.store().users(looking.workspace())?;
         let named = users.iter().find(|user| user.name == *text);
         let id = match named {
             Some(user) => user.id,

@@ -30,8 +30,14 @@ pub(super) async fn list(
     let page = scope
         .read(move |engine| {
             let state = engine.state();
-            api::Page::cut(state.resources(), paging.limit(), paging.offset())
-                .map(|it| wire::resource(state, it))
+            let (limit, offset) = (paging.limit(), paging.offset());
+            let told = state.resources_from(offset).take(limit);
+            api::Page {
+                items: told.map(|it| wire::resource(state, it)).collect(),
+                limit,
+                offset,
+                total: state.resource_count(),
+            }
         })
         .await?;
     Ok(Json(page))
