@@ -124,7 +124,7 @@ impl Wanted {
             1 => wanted,
             _ => AT_A_TIME,
         };
-        let mut trails: Vec<Trail> = self
+        let mut trails: Vec<Trail<'_>> = self
             .touching
             .iter()
             .map(|entity| Trail {
@@ -492,7 +492,7 @@ mod tests {
             assert_eq!((all.len(), pages), (20, 5));
         }
         // The next ones have a short form.
-        let mut head = store.head(WORKSPACE).unwrap();
+        let mut head = store.inner.head(WORKSPACE).unwrap();
         let brief = format!("{{\"seq\":21,\"hash\":\"{}\"}}", "0".repeat(64)).into_bytes();
         let id = EntryId(Uuid::from_u128(21));
         let body = format!("{{\"seq\":21,\"filler\":\"{}\"}}", "x".repeat(300_000)).into_bytes();
