@@ -35,7 +35,7 @@ pub use brief::Brief;
 pub use clock::{Clock, SystemClock};
 pub use leases::Pulse;
 pub use load::LoadError;
-pub use looking::Looking;
+pub use looking::{Configuration, Looking};
 pub use notify::{DELIVERIES_PENDING_MAX, Pace};
 pub use stagegate_integrations::notify::{DeliveryError, Secrets};
 pub use stagegate_store::SideWrite;

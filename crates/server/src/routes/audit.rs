@@ -80,13 +80,15 @@ fn entities(looking: &Looking<'_>, query: &AuditQuery) -> Answer<Vec<EntityRef>>
         // One that was deleted has a history all the same.
         let found = match text.parse::<Uuid>() {
             Ok(id) => id,
-            Err(_) => looking
-                .at(|engine| references::environment(engine.state(), text).map(|it| it.id.0))??,
+            Err(_) => looking.at_configuration(|it| {
+                let found = it.environment_by_name(text).map(|it| it.id.0);
+                found.ok_or_else(|| references::unknown_environment(it.environments(), text))
+            })??,
         };
         entities.push(EntityRef::new("environment", found));
     }
     if let Some(text) = &query.policy {
-        let known = looking.at(|engine| engine.state().policy_by_name(text).map(|it| it.id))?;
+        let known = looking.at_configuration(|it| it.policy_by_name(text).map(|it| it.id))?;
         let found = match known {
             Some(id) => id,
             None => parse_id::<PolicyId>(text, "policy")?,
