@@ -2,6 +2,7 @@
 
 use crate::Json;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// One log entry: the cause and all that was decided because of it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -19,11 +20,24 @@ pub struct Entry {
     pub semantics: u32,
     /// Each with its `type`.
     pub facts: Vec<Json>,
+    /// Of a very large entry that is not told whole: what is not told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<LeftOut>,
     /// Covers this entry and, through the previous one's, all before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hash: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prev_hash: Option<String>,
+}
+
+/// What is left out of an entry.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LeftOut {
+    /// So many facts, behind those that are told.
+    pub facts: usize,
+    /// By the place of a fact that is told, from 0: so many members of its lists (jobs, resources).
+    pub listed: BTreeMap<usize, usize>,
 }
 
 /// A page of the audit trail.
@@ -35,6 +49,10 @@ pub struct Audit {
     /// How many match on all pages, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total: Option<u64>,
+    /// There may be more: where it goes on, as the next `before` where the query has that alone, else as the next
+    /// `after`. A page of large entries has fewer of them than were asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<u64>,
 }
 
 /// The query of `GET …/audit`. All that is given must hold.
@@ -49,6 +67,9 @@ pub struct AuditQuery {
     pub before: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
+    /// Very large entries whole; else they are told in short, see [`Entry::left_out`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub promotion: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// Entries whose bodies have at most so many bytes are read as they are.
-const WHOLE_BYTES_MAX: usize = 64 * 1024;
+pub(crate) const WHOLE_BYTES_MAX: usize = 64 * 1024;
 /// Jobs of one fact that are kept.
 const JOBS_KEPT: usize = 3;
 

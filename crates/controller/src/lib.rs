@@ -8,6 +8,7 @@
 
 mod abridged;
 mod body;
+mod brief;
 mod checks;
 mod clock;
 mod decide;
@@ -15,6 +16,7 @@ mod keys;
 mod leases;
 mod load;
 mod loading;
+mod looking;
 mod marks;
 mod measure;
 mod notify;
@@ -29,9 +31,11 @@ mod workspace;
 mod write;
 
 pub use abridged::Abridged;
+pub use brief::Brief;
 pub use clock::{Clock, SystemClock};
 pub use leases::Pulse;
 pub use load::LoadError;
+pub use looking::{Configuration, Looking};
 pub use notify::{DELIVERIES_PENDING_MAX, Pace};
 pub use stagegate_integrations::notify::{DeliveryError, Secrets};
 pub use stagegate_store::SideWrite;

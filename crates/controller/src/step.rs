@@ -4,7 +4,8 @@
 //! run the same code.
 
 use crate::leases::{Lapsed, Leases};
-use crate::{Abridged, Committed, Pulse, SubmitError, load, lock, measure, unavailable};
+use crate::looking::configures;
+use crate::{Abridged, Brief, Committed, Pulse, SubmitError, load, lock, measure, unavailable};
 use stagegate_engine::{Engine, SNAPSHOT_SCHEMA, State};
 use stagegate_model::{
     Actor, Cause, Command, Entry, EntryId, Fact, JobId, Rejection, SEMANTICS_VERSION, Timestamp,
@@ -55,6 +56,8 @@ pub struct Shard {
     /// The last entry that was made.
     head: Option<Head>,
     generation: u64,
+    /// The last entry made here that configured something; none of those that were read.
+    configured_seq: u64,
     halted: Option<Halt>,
     /// The number of the entry of the snapshot from which it was read.
     snapshot_seq: u64,
@@ -161,6 +164,7 @@ impl Shard {
             engine: Engine::default(),
             head: None,
             generation: 0,
+            configured_seq: 0,
             halted: None,
             snapshot_seq: 0,
             failed_at: None,
@@ -230,6 +234,15 @@ impl Shard {
     pub fn seen(&self) -> Durable {
         Durable {
             seq: self.head.map_or(0, |head| head.seq),
+            generation: self.generation,
+        }
+    }
+
+    /// What a look at the configuration alone depends on: what was read is durable.
+    #[must_use]
+    pub(crate) fn seen_of_configuration(&self) -> Durable {
+        Durable {
+            seq: self.configured_seq,
             generation: self.generation,
         }
     }
@@ -574,6 +587,10 @@ impl Shard {
         let body = entry.to_bytes();
         let abridged = Abridged::of(&entry, body.len());
         let row = Row::following(self.head.as_ref(), self.workspace, id, time, body);
+        let brief = Brief::record(&entry, &row);
+        if entry.facts.iter().any(configures) {
+            self.configured_seq = seq;
+        }
         self.head = Some(row.head());
         let mut append = Append::new(row, 0);
         append.touches = touched
@@ -595,6 +612,7 @@ impl Shard {
         append
             .archive
             .extend(abridged.and_then(|it| it.record().ok()));
+        append.archive.extend(brief);
         append.side = side;
         Some(Prepared {
             append,

@@ -99,18 +99,26 @@ where
         return Ok(BTreeMap::new());
     }
     scope
-        .store(move |store, workspace| {
-            let mut found = BTreeMap::new();
-            for id in ids {
-                if let Some(record) = store.archived(workspace, kind, id)?
-                    && let Some(thing) = decode_as_now(store, workspace, &record)?
-                {
-                    found.insert(id, thing);
-                }
-            }
-            Ok(found)
-        })
+        .store(move |store, workspace| stored(store, workspace, kind, ids))
         .await
+}
+
+/// The same for who looks at what is stored.
+pub(crate) fn stored<T: DeserializeOwned>(
+    store: &dyn Store,
+    workspace: WorkspaceId,
+    kind: &str,
+    ids: impl IntoIterator<Item = Uuid>,
+) -> Result<BTreeMap<Uuid, T>, StoreError> {
+    let mut found = BTreeMap::new();
+    for id in ids {
+        if let Some(record) = store.archived(workspace, kind, id)?
+            && let Some(thing) = decode_as_now(store, workspace, &record)?
+        {
+            found.insert(id, thing);
+        }
+    }
+    Ok(found)
 }
 
 /// One thing that left memory.

@@ -4,7 +4,8 @@ use crate::answer::{Answer, Failure};
 use crate::scope::Scope;
 use stagegate_api as api;
 use stagegate_documents::{Persons, UnknownPerson};
-use stagegate_model::{Actor, UserId};
+use stagegate_model::{Actor, UserId, WorkspaceId};
+use stagegate_store::{Store, StoreError};
 
 /// What Stagegate itself is called where a person would be named.
 const SELF: &str = "stagegate";
@@ -17,12 +18,13 @@ pub(crate) struct People(Persons);
 
 impl People {
     pub async fn of(scope: &Scope) -> Answer<Self> {
-        let users = scope
-            .store(|store, workspace| store.users(workspace))
-            .await?;
-        Ok(Self(
-            users.into_iter().map(|user| (user.id, user.name)).collect(),
-        ))
+        scope.store(Self::stored).await
+    }
+
+    /// The same for who looks at what is stored.
+    pub fn stored(store: &dyn Store, workspace: WorkspaceId) -> Result<Self, StoreError> {
+        let users = store.users(workspace)?.into_iter();
+        Ok(Self(users.map(|user| (user.id, user.name)).collect()))
     }
 
     pub fn persons(&self) -> &Persons {

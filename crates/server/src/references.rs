@@ -2,7 +2,8 @@
 
 use crate::answer::{Answer, Failure};
 use stagegate_engine::{LaneKey, PackedResource, State, Targets};
-use stagegate_model::{Deployment, DeploymentId, Environment, ResourceId, Version};
+use stagegate_model::{Deployment, DeploymentId, Environment, EnvironmentId, ResourceId, Version};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A deployment by slug, id or name.
@@ -31,13 +32,17 @@ pub(crate) fn environment<'s>(state: &'s State, text: &str) -> Answer<&'s Arc<En
     state
         .environment_by_name(text)
         .or_else(by_id)
-        .ok_or_else(|| {
-            Failure::no_such("environment", text)
-                .at("environment")
-                .hint(known(
-                    state.environments().values().map(|it| it.name.as_str()),
-                ))
-        })
+        .ok_or_else(|| unknown_environment(state.environments(), text))
+}
+
+/// There is no such environment.
+pub(crate) fn unknown_environment(
+    all: &BTreeMap<EnvironmentId, Arc<Environment>>,
+    text: &str,
+) -> Failure {
+    Failure::no_such("environment", text)
+        .at("environment")
+        .hint(known(all.values().map(|it| it.name.as_str())))
 }
 
 /// A resource by identifier or id.

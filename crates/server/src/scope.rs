@@ -6,7 +6,7 @@ use crate::app::App;
 use crate::people::People;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use stagegate_controller::{Committed, SideWrite, SubmitError};
+use stagegate_controller::{Committed, Looking, SideWrite, SubmitError};
 use stagegate_engine::{Engine, State};
 use stagegate_model::{Change, Command, Timestamp, WorkspaceId};
 use stagegate_store::{Store, StoreError};
@@ -86,6 +86,15 @@ impl Scope {
         F: Fn(&Engine) -> Answer<T> + Send + Sync + 'static,
     {
         self.read(look).await?
+    }
+
+    /// Looks at the state and at what is stored, in one turn.
+    pub async fn look<T, F>(&self, work: F) -> Answer<T>
+    where
+        T: Send + 'static,
+        F: Fn(&Looking<'_>) -> Answer<T> + Send + Sync + 'static,
+    {
+        self.app.controller().look(self.workspace(), work).await?
     }
 
     /// Carries out a command as the caller.

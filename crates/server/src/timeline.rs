@@ -2,10 +2,8 @@
 
 mod departures;
 
-use crate::answer::Answer;
 use crate::archive;
 use crate::people::People;
-use crate::scope::Scope;
 use crate::wire;
 use stagegate_api::{Gate, Json, TimelineEvent};
 use stagegate_controller::Abridged;
@@ -61,21 +59,26 @@ pub(crate) struct Known {
 
 impl Known {
     /// Looks up what the teller had to pass over; whether that is news.
-    pub async fn learn(&mut self, scope: &Scope, events: &Events) -> Answer<bool> {
+    pub fn learn(
+        &mut self,
+        store: &dyn Store,
+        workspace: WorkspaceId,
+        events: &Events,
+    ) -> Result<bool, StoreError> {
         let jobs: Vec<JobId> = events.unknown_jobs.iter().copied().collect();
         let releases: Vec<ReleaseId> = events.unknown_releases.iter().copied().collect();
         if jobs.is_empty() && releases.is_empty() {
             return Ok(false);
         }
-        let found = jobs.iter().map(|id| id.0).collect();
-        let found: BTreeMap<_, Job> = archive::several(scope, "job", found).await?;
+        let found = jobs.iter().map(|id| id.0);
+        let found: BTreeMap<_, Job> = archive::stored(store, workspace, "job", found)?;
         let learnt = jobs.into_iter().map(|id| {
             let job = found.get(&id.0);
             (id, job.map(|job| (job.promotion, job.target.resource)))
         });
         self.jobs.extend(learnt);
-        let found = releases.iter().map(|id| id.0).collect();
-        let found: BTreeMap<_, Release> = archive::several(scope, "release", found).await?;
+        let found = releases.iter().map(|id| id.0);
+        let found: BTreeMap<_, Release> = archive::stored(store, workspace, "release", found)?;
         let learnt = releases.into_iter();
         let learnt = learnt.map(|id| (id, found.get(&id.0).map(|it| it.promotion)));
         self.releases.extend(learnt);

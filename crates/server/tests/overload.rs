@@ -7,16 +7,10 @@ use axum::http::Request;
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use stagegate_controller::{Controller, SideWrite, SystemClock};
-use stagegate_model::{Actor, Command, Entry, Fact, NotifierId, Role, UserId, WorkspaceId};
-use stagegate_model::{KeyId, Timestamp};
+use stagegate_model::{Actor, Command, Entry, Fact, Role, UserId, WorkspaceId};
 use stagegate_server::{ServerOptions, new_key, router, serve};
-use stagegate_store::{
-    ApiKey, Append, ArchiveRecord, Cursor, Delivery, DeliveryRecord, EntityRef, Hash, Head, Lease,
-    Rest, Row, Session, SnapshotHead, SqliteStore, Store, StoreError, User,
-};
+use stagegate_store::{Append, Layer, SqliteStore, Store, StoreError};
 use std::collections::BTreeSet;
-use std::io;
-use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -46,52 +40,15 @@ impl SlowStore {
     }
 }
 
-macro_rules! forward {
-    ($($name:ident($($arg:ident: $ty:ty),*) -> $ret:ty;)*) => {$(
-        fn $name(&self, $($arg: $ty),*) -> Result<$ret, StoreError> { self.inner.$name($($arg),*) }
-    )*};
-}
+impl Layer for SlowStore {
+    fn behind(&self) -> &dyn Store {
+        &self.inner
+    }
 
-impl Store for SlowStore {
     fn append(&self, batch: &[Append]) -> Result<(), StoreError> {
         let still = self.stands_still.lock().unwrap();
         drop(self.goes_on.wait_while(still, |still| *still).unwrap());
         self.inner.append(batch)
-    }
-
-    forward! {
-        head(workspace: WorkspaceId) -> Option<Head>;
-        row(workspace: WorkspaceId, seq: u64) -> Option<Row>;
-        read(workspace: WorkspaceId, after_seq: u64, limit: usize) -> Vec<Row>;
-        touching(workspace: WorkspaceId, entity: &EntityRef, before_seq: Option<u64>, limit: usize) -> Vec<u64>;
-        workspaces() -> Vec<WorkspaceId>;
-        heads() -> Vec<(WorkspaceId, Head)>;
-        put_rests(rests: &[Rest]) -> ();
-        rests() -> Vec<Rest>;
-        log_size_bytes(workspace: WorkspaceId) -> u64;
-        write_snapshot(head: &SnapshotHead, write: &mut dyn FnMut(&mut dyn io::Write) -> io::Result<()>) -> u64;
-        snapshots(workspace: WorkspaceId, schema_version: u32) -> Vec<(SnapshotHead, u64)>;
-        read_snapshot(head: &SnapshotHead, take: &mut dyn FnMut(Vec<u8>) -> ControlFlow<()>) -> bool;
-        acquire_lease(workspace: WorkspaceId, holder: &str, now: Timestamp, ttl_millis: i64) -> Option<Lease>;
-        renew_lease(workspace: WorkspaceId, holder: &str, epoch: u64, now: Timestamp, ttl_millis: i64) -> Option<Lease>;
-        release_lease(workspace: WorkspaceId, holder: &str, epoch: u64) -> bool;
-        lease(workspace: WorkspaceId) -> Option<Lease>;
-        archived(workspace: WorkspaceId, kind: &str, id: Uuid) -> Option<ArchiveRecord>;
-        archived_of_target(workspace: WorkspaceId, kind: &str, target: &str, after: Option<Cursor>, limit: usize) -> Vec<ArchiveRecord>;
-        archived_of_parent(workspace: WorkspaceId, kind: &str, parent: Uuid, after: Option<Uuid>, limit: usize) -> Vec<ArchiveRecord>;
-        archived_recent(workspace: WorkspaceId, kind: &str, after: Option<Cursor>, limit: usize) -> Vec<ArchiveRecord>;
-        write_side(writes: &[SideWrite]) -> ();
-        key_by_hash(hash: &Hash) -> Option<ApiKey>;
-        key(workspace: WorkspaceId, id: KeyId) -> Option<ApiKey>;
-        keys(workspace: WorkspaceId) -> Vec<ApiKey>;
-        user(workspace: WorkspaceId, id: UserId) -> Option<User>;
-        users(workspace: WorkspaceId) -> Vec<User>;
-        session(hash: &Hash, now: Timestamp) -> Option<(Session, ApiKey)>;
-        notify_cursor(workspace: WorkspaceId) -> Option<u64>;
-        deliveries(workspace: WorkspaceId, notifier: NotifierId, limit: usize) -> Vec<Delivery>;
-        delivery_count(workspace: WorkspaceId, notifier: NotifierId) -> u64;
-        delivery_record(workspace: WorkspaceId, notifier: NotifierId) -> Option<DeliveryRecord>;
-        purge_sessions(now: Timestamp) -> u64;
     }
 }
 

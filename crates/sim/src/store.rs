@@ -1,16 +1,11 @@
 //! The real store behind a switch for faults.
 
 use crate::counts::Counts;
-use stagegate_model::{KeyId, NotifierId, Timestamp, UserId, WorkspaceId};
-use stagegate_store::{
-    ApiKey, Append, ArchiveRecord, Cursor, Delivery, DeliveryRecord, EntityRef, Hash, Head, Lease,
-    Rest, Row, Session, SideWrite, SnapshotHead, SqliteStore, Store, StoreError, User,
-};
-use std::io;
+use stagegate_model::WorkspaceId;
+use stagegate_store::{Append, Layer, SnapshotHead, SqliteStore, Store, StoreError};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use uuid::Uuid;
 
 /// What appends do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -125,16 +120,15 @@ impl FaultyStore {
     }
 }
 
-macro_rules! forward {
-    ($($name:ident($($arg:ident: $ty:ty),*) -> $ret:ty;)*) => {$(
-        fn $name(&self, $($arg: $ty),*) -> Result<$ret, StoreError> {
-            self.readable()?;
-            self.inner.$name($($arg),*)
-        }
-    )*};
-}
+impl Layer for FaultyStore {
+    fn behind(&self) -> &dyn Store {
+        &self.inner
+    }
 
-impl Store for FaultyStore {
+    fn before(&self, _: &'static str) -> Result<(), StoreError> {
+        self.readable()
+    }
+
     fn append(&self, batch: &[Append]) -> Result<(), StoreError> {
         let detail = "injected".to_owned();
         let writes = self.faults().writes;
@@ -207,38 +201,5 @@ impl Store for FaultyStore {
             take(part)
         })?;
         Ok(true)
-    }
-
-    forward! {
-        head(workspace: WorkspaceId) -> Option<Head>;
-        row(workspace: WorkspaceId, seq: u64) -> Option<Row>;
-        read(workspace: WorkspaceId, after_seq: u64, limit: usize) -> Vec<Row>;
-        touching(workspace: WorkspaceId, entity: &EntityRef, before_seq: Option<u64>, limit: usize) -> Vec<u64>;
-        workspaces() -> Vec<WorkspaceId>;
-        heads() -> Vec<(WorkspaceId, Head)>;
-        put_rests(rests: &[Rest]) -> ();
-        rests() -> Vec<Rest>;
-        log_size_bytes(workspace: WorkspaceId) -> u64;
-        write_snapshot(head: &SnapshotHead, write: &mut dyn FnMut(&mut dyn io::Write) -> io::Result<()>) -> u64;
-        acquire_lease(workspace: WorkspaceId, holder: &str, now: Timestamp, ttl_millis: i64) -> Option<Lease>;
-        renew_lease(workspace: WorkspaceId, holder: &str, epoch: u64, now: Timestamp, ttl_millis: i64) -> Option<Lease>;
-        release_lease(workspace: WorkspaceId, holder: &str, epoch: u64) -> bool;
-        lease(workspace: WorkspaceId) -> Option<Lease>;
-        archived(workspace: WorkspaceId, kind: &str, id: Uuid) -> Option<ArchiveRecord>;
-        archived_of_target(workspace: WorkspaceId, kind: &str, target: &str, after: Option<Cursor>, limit: usize) -> Vec<ArchiveRecord>;
-        archived_of_parent(workspace: WorkspaceId, kind: &str, parent: Uuid, after: Option<Uuid>, limit: usize) -> Vec<ArchiveRecord>;
-        archived_recent(workspace: WorkspaceId, kind: &str, after: Option<Cursor>, limit: usize) -> Vec<ArchiveRecord>;
-        write_side(writes: &[SideWrite]) -> ();
-        key_by_hash(hash: &Hash) -> Option<ApiKey>;
-        key(workspace: WorkspaceId, id: KeyId) -> Option<ApiKey>;
-        keys(workspace: WorkspaceId) -> Vec<ApiKey>;
-        user(workspace: WorkspaceId, id: UserId) -> Option<User>;
-        users(workspace: WorkspaceId) -> Vec<User>;
-        session(hash: &Hash, now: Timestamp) -> Option<(Session, ApiKey)>;
-        notify_cursor(workspace: WorkspaceId) -> Option<u64>;
-        deliveries(workspace: WorkspaceId, notifier: NotifierId, limit: usize) -> Vec<Delivery>;
-        delivery_count(workspace: WorkspaceId, notifier: NotifierId) -> u64;
-        delivery_record(workspace: WorkspaceId, notifier: NotifierId) -> Option<DeliveryRecord>;
-        purge_sessions(now: Timestamp) -> u64;
     }
 }

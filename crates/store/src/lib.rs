@@ -18,6 +18,8 @@
 mod archive;
 mod delivery;
 mod error;
+#[cfg(feature = "layer")]
+mod layer;
 mod lease;
 mod log;
 mod rest;
@@ -30,6 +32,8 @@ mod verify;
 pub use archive::{ArchiveRecord, Cursor};
 pub use delivery::{Delivery, DeliveryFault, DeliveryRecord};
 pub use error::StoreError;
+#[cfg(feature = "layer")]
+pub use layer::Layer;
 pub use lease::Lease;
 pub use log::{Append, ENTRY_BODY_BYTES_MAX, EntityRef, GENESIS_HASH, Hash, Head, Row, entry_hash};
 pub use rest::Rest;

@@ -56,6 +56,15 @@ pub trait Store: Send + Sync {
         limit: usize,
     ) -> Result<Vec<u64>, StoreError>;
 
+    /// The same, oldest first, above `after_seq`.
+    fn touching_after(
+        &self,
+        workspace: WorkspaceId,
+        entity: &EntityRef,
+        after_seq: u64,
+        limit: usize,
+    ) -> Result<Vec<u64>, StoreError>;
+
     /// The workspaces that have a log, ordered by id.
     fn workspaces(&self) -> Result<Vec<WorkspaceId>, StoreError>;
 

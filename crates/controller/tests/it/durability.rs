@@ -1,7 +1,7 @@
 //! What was acknowledged is there; what was not written never happened.
 
 use crate::world::{Fault, World, jobs};
-use stagegate_controller::SubmitError;
+use stagegate_controller::{ReadError, SubmitError};
 use stagegate_model::{JobStatus, VersionStatus};
 use std::sync::atomic::Ordering;
 
@@ -98,6 +98,61 @@ async fn a_full_disk_refuses_and_loses_nothing() {
         .await
         .unwrap();
     assert_eq!(report.entries, head);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_looks_at_state_and_store_is_told_what_is_durable() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::open(dir.path()).await;
+    let deployment = world.configure(no_rules).await;
+    world.submit(world.version(deployment, "v0")).await.unwrap();
+    let (controller, workspace) = (world.controller.clone(), world.workspace);
+    let look = move || {
+        let controller = controller.clone();
+        async move {
+            let looked = controller.look(workspace, |looking| {
+                let tags = |engine: &stagegate_engine::Engine| {
+                    let versions = engine.state().versions().values();
+                    versions.map(|it| it.tag.clone()).collect::<Vec<_>>()
+                };
+                let first = looking.at(tags)?;
+                let head = looking.store().head(looking.workspace()).unwrap().unwrap();
+                let later = looking.at(|engine| engine.state().head().seq)?;
+                Ok::<_, ReadError>((first, head.seq, later))
+            });
+            looked.await.and_then(|it| it)
+        }
+    };
+    world.store.set(Fault::Full);
+    let looking = tokio::spawn({
+        let look = look.clone();
+        async move {
+            for _ in 0..100 {
+                // While it is read back nothing is told at all.
+                if let Ok((tags, ..)) = look().await {
+                    assert_eq!(tags, ["v0"], "the others were never written");
+                }
+            }
+        }
+    });
+    for number in 1..20 {
+        let refused = world.version(deployment, &format!("v{number}"));
+        world.submit(refused).await.unwrap_err();
+    }
+    looking.await.unwrap();
+    world.store.set(Fault::None);
+    for number in 20..40 {
+        let tag = format!("v{number}");
+        let Ok(committed) = world.submit(world.version(deployment, &tag)).await else {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            continue;
+        };
+        let (tags, stored, seen) = look().await.unwrap();
+        assert!(tags.contains(&tag));
+        assert!(stored >= committed.seq && seen >= stored);
+        return;
+    }
+    panic!("nothing can be written any more");
 }
 
 #[tokio::test(flavor = "multi_thread")]

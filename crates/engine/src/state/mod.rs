@@ -292,6 +292,22 @@ impl State {
             .map(|stored| &stored.resource)
     }
 
+    /// How many resources exist.
+    #[must_use]
+    pub fn resource_count(&self) -> usize {
+        // Each has an identifier of its own until it is deleted.
+        self.identifiers.len()
+    }
+
+    /// [`Self::resources`] without so many at the beginning.
+    pub fn resources_from(&self, place: usize) -> impl Iterator<Item = &Arc<PackedResource>> {
+        let all_exist = self.resources.len() == self.resource_count();
+        let (at, skipped) = if all_exist { (place, 0) } else { (0, place) };
+        let from = self.resources.starting_at(at);
+        let existing = from.filter(|stored| !stored.deleted).skip(skipped);
+        existing.map(|stored| &stored.resource)
+    }
+
     /// A resource, also one that was deleted while a target still runs a job there.
     #[must_use]
     pub fn resource(&self, id: ResourceId) -> Option<&Arc<PackedResource>> {

@@ -256,6 +256,16 @@ impl Resources {
         self.stored.values()
     }
 
+    /// Those from that place on, deleted ones included.
+    pub fn starting_at(&self, place: usize) -> impl Iterator<Item = &StoredResource> {
+        self.stored.starting_at(place).map(|(_, stored)| stored)
+    }
+
+    /// How many there are, deleted ones included.
+    pub fn len(&self) -> usize {
+        self.stored.len()
+    }
+
     pub fn remove(&mut self, id: &ResourceId) {
         if let Some(gone) = self.stored.remove(id) {
             self.presence.give_back(gone.lanes);

@@ -247,6 +247,28 @@ impl<K: Ord, V> SortedMap<K, V> {
         }
     }
 
+    /// Those from that place on, in the order of the keys: chunks before it are passed over whole.
+    #[must_use]
+    pub fn starting_at(&self, place: usize) -> Iter<'_, K, V> {
+        let mut left = place;
+        let mut chunks = self.chunks.iter();
+        let front = chunks.find(|chunk| {
+            let is_there = left < chunk.len();
+            if !is_there {
+                left -= chunk.len();
+            }
+            is_there
+        });
+        Iter {
+            chunks,
+            front: front
+                .and_then(|chunk| chunk.get(left..))
+                .unwrap_or_default()
+                .iter(),
+            back: [].iter(),
+        }
+    }
+
     pub fn keys(&self) -> impl DoubleEndedIterator<Item = &K> + Clone {
         self.iter().map(|(key, _)| key)
     }
@@ -457,6 +479,19 @@ mod tests {
         let tree: BTreeMap<u64, u64> = many.map(|key| (key, key)).collect();
         assert!(map.iter().eq(tree.iter()));
         assert_eq!(map.len(), tree.len());
+    }
+
+    #[test]
+    fn a_page_begins_at_any_place() {
+        let map: SortedMap<u64, u64> = (0..1_000).rev().map(|key| (key, key)).collect();
+        for place in [0, 1, 127, 128, 129, 500, 999, 1_000, 5_000] {
+            let told: Vec<u64> = map.starting_at(place).take(300).map(|it| *it.0).collect();
+            let place = place as u64;
+            let expected: Vec<u64> = (place..1_000.min(place + 300)).collect();
+            assert_eq!(told, expected, "{place}");
+        }
+        let none = SortedMap::<u64, u64>::default();
+        assert!(none.starting_at(0).next().is_none());
     }
 
     #[test]

@@ -13,7 +13,6 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::stream;
 use serde::Deserialize;
 use stagegate_controller::Durable;
-use stagegate_model::Json as AnyJson;
 use stagegate_store::Row;
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -118,23 +117,29 @@ impl Reader {
             if bytes > PAGE_BYTES && !self.ready.is_empty() {
                 break;
             }
-            let entry = entry_json(&row)?;
             self.after = row.seq;
             let event = Event::default()
                 .event("entry")
                 .id(row.seq.to_string())
-                .data(entry.to_string());
+                .data(String::from_utf8(entry_text(row)?).ok()?);
             self.ready.push_back(event);
         }
         (!self.ready.is_empty()).then_some(())
     }
 }
 
-/// An entry as it is stored, with its hashes.
-pub(crate) fn entry_json(row: &Row) -> Option<AnyJson> {
-    let mut entry: AnyJson = serde_json::from_slice(&row.body).ok()?;
-    let members = entry.as_object_mut()?;
-    members.insert("hash".to_owned(), hex(&row.hash).into());
-    members.insert("prevHash".to_owned(), hex(&row.prev_hash).into());
-    Some(entry)
+/// An entry as it is stored, with its hashes: a store gives only what has the hash that was written, so it is not read
+/// again here, however large it is.
+pub(super) fn entry_text(row: Row) -> Option<Vec<u8>> {
+    let mut text = row.body;
+    if text.first() != Some(&b'{') || text.pop() != Some(b'}') {
+        return None;
+    }
+    let hashes = format!(
+        ",\"hash\":\"{}\",\"prevHash\":\"{}\"}}",
+        hex(&row.hash),
+        hex(&row.prev_hash)
+    );
+    text.extend(hashes.into_bytes());
+    Some(text)
 }

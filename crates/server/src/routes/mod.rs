@@ -41,7 +41,6 @@ mod why;
 mod windows;
 mod workspaces;
 
-pub(crate) use events::entry_json;
 pub(crate) use inbox::inbox;
 pub(crate) use promotions::{JobsPage, Told, told};
 pub(crate) use votes::vote;

@@ -9,11 +9,14 @@ use crate::references;
 use crate::scope::{Scope, parse_id};
 use crate::{timeline, wire};
 use stagegate_api as api;
+use stagegate_controller::Looking;
 use stagegate_engine::{Engine, Job, Promotion, State, Verification};
-use stagegate_model::{DeploymentId, EnvironmentId, JobId, PromotionId, Timestamp, VersionId};
+use stagegate_model::{
+    DeploymentId, EnvironmentId, JobId, PromotionId, Timestamp, VersionId, WorkspaceId,
+};
+use stagegate_store::{Store, StoreError};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use uuid::Uuid;
 
 /// Which promotions are asked for.
@@ -180,30 +183,30 @@ struct Looked {
 /// How often it is looked again because something left memory between two looks.
 const LOOKS_MAX: usize = 4;
 
-/// A promotion with all that is known of it, wherever it is. However many jobs it has, a page of them is read; the state
-/// is looked at once, so that it is waited once until what was seen is durable.
+/// A promotion with all that is known of it, wherever it is. However many jobs it has, a page of them is read.
 pub(crate) async fn told(scope: &Scope, id: PromotionId, page: JobsPage) -> Answer<Told> {
-    let people = Arc::new(People::of(scope).await?);
+    let now = scope.now();
+    scope
+        .look(move |looking| tell(looking, id, page, now))
+        .await
+}
+
+fn tell(looking: &Looking<'_>, id: PromotionId, page: JobsPage, now: Timestamp) -> Answer<Told> {
+    let (store, workspace) = (looking.store(), looking.workspace());
+    let people = People::stored(store, workspace)?;
     let mut known = timeline::Known::default();
     for look_number in 1..=LOOKS_MAX {
-        let stored = Arc::new(stored(scope, id, page).await?);
-        let now = scope.now();
-        let (seen, names, places) = (Arc::clone(&stored), Arc::clone(&people), known.clone());
-        let looked = scope
-            .read(move |engine| look(engine, id, page, &seen, &places, &names, now))
-            .await?;
+        let stored = stored(store, workspace, id, page)?;
+        let looked = looking.at(|engine| look(engine, id, page, &stored, &known, &people, now))?;
         let Some(looked) = looked else {
             // It may have left memory since the store was asked.
-            if archive::one::<Promotion>(scope, "promotion", id.0)
-                .await?
-                .is_none()
-            {
+            if store.archived(workspace, "promotion", id.0)?.is_none() {
                 return Err(Failure::no_such("promotion", id));
             }
             continue;
         };
-        let (of_archive, has_left) = after_look(scope, id, page, &looked).await?;
-        let news = known.learn(scope, &looked.events).await?;
+        let (of_archive, has_left) = after_look(store, workspace, id, page, &looked)?;
+        let news = known.learn(store, workspace, &looked.events)?;
         // Where much ends at once, what ends meanwhile is missing at last rather than the answer.
         if (news || has_left) && look_number < LOOKS_MAX {
             continue;
@@ -226,19 +229,20 @@ pub(crate) async fn told(scope: &Scope, id: PromotionId, page: JobsPage) -> Answ
     Err(Failure::internal())
 }
 
-async fn stored(scope: &Scope, id: PromotionId, page: JobsPage) -> Answer<Stored> {
-    scope
-        .store(move |store, workspace| {
-            let promotion = store.archived(workspace, "promotion", id.0)?;
-            let after = page.after.map(|it| it.0);
-            let jobs = store.archived_of_parent(workspace, "job", id.0, after, page.limit + 1)?;
-            Ok(Stored {
-                promotion: promotion.as_ref().and_then(archive::decode),
-                jobs: jobs.iter().filter_map(archive::decode).collect(),
-                story: timeline::story(store, workspace, id)?,
-            })
-        })
-        .await
+fn stored(
+    store: &dyn Store,
+    workspace: WorkspaceId,
+    id: PromotionId,
+    page: JobsPage,
+) -> Result<Stored, StoreError> {
+    let promotion = store.archived(workspace, "promotion", id.0)?;
+    let after = page.after.map(|it| it.0);
+    let jobs = store.archived_of_parent(workspace, "job", id.0, after, page.limit + 1)?;
+    Ok(Stored {
+        promotion: promotion.as_ref().and_then(archive::decode),
+        jobs: jobs.iter().filter_map(archive::decode).collect(),
+        story: timeline::story(store, workspace, id)?,
+    })
 }
 
 /// `None` when the promotion is neither in memory nor among what is stored.
@@ -293,29 +297,25 @@ fn look(
 }
 
 /// The verifications that are not in memory, and whether a job has left memory since the store was asked.
-async fn after_look(
-    scope: &Scope,
+fn after_look(
+    store: &dyn Store,
+    workspace: WorkspaceId,
     id: PromotionId,
     page: JobsPage,
     looked: &Looked,
-) -> Answer<(Vec<Verification>, bool)> {
-    let missing = looked.missing.clone();
+) -> Result<(Vec<Verification>, bool), StoreError> {
     let told: BTreeSet<Uuid> = looked.jobs.iter().map(|job| job.id.0).collect();
     let last = looked.next_job.map(|it| it.0);
-    scope
-        .store(move |store, workspace| {
-            let after = page.after.map(|it| it.0);
-            let jobs = store.archived_of_parent(workspace, "job", id.0, after, page.limit)?;
-            let within = |id: Uuid| last.is_none_or(|last| id <= last);
-            let has_left = jobs
-                .iter()
-                .any(|it| within(it.id) && !told.contains(&it.id));
-            let mut found = Vec::new();
-            for id in missing {
-                let record = store.archived(workspace, "verification", id)?;
-                found.extend(record.as_ref().and_then(archive::decode::<Verification>));
-            }
-            Ok((found, has_left))
-        })
-        .await
+    let after = page.after.map(|it| it.0);
+    let jobs = store.archived_of_parent(workspace, "job", id.0, after, page.limit)?;
+    let within = |id: Uuid| last.is_none_or(|last| id <= last);
+    let has_left = jobs
+        .iter()
+        .any(|it| within(it.id) && !told.contains(&it.id));
+    let mut found = Vec::new();
+    for id in &looked.missing {
+        let record = store.archived(workspace, "verification", *id)?;
+        found.extend(record.as_ref().and_then(archive::decode::<Verification>));
+    }
+    Ok((found, has_left))
 }

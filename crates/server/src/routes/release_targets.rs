@@ -34,15 +34,19 @@ pub(super) async fn list(
             if !state.environments().contains_key(&lane.environment) {
                 return Err(Failure::no_such("environment", lane.environment));
             }
-            let targets = state.lane(lane).into_iter().flat_map(|lane| &lane.targets);
-            Ok(
-                api::Page::cut(targets, paging.limit(), paging.offset()).map(
-                    |(resource, target)| {
-                        let key = wire::release_target(lane.target(*resource));
-                        (key, Standing::of(state, target))
-                    },
-                ),
-            )
+            let (limit, offset) = (paging.limit(), paging.offset());
+            let found = state.lane(lane);
+            let targets = found.into_iter().flat_map(|lane| &lane.targets);
+            let told = targets.skip(offset).take(limit).map(|(resource, target)| {
+                let key = wire::release_target(lane.target(*resource));
+                (key, Standing::of(state, target))
+            });
+            Ok(api::Page {
+                items: told.collect::<Vec<_>>(),
+                limit,
+                offset,
+                total: found.map_or(0, |lane| lane.targets.len()),
+            })
         })
         .await?;
     let gone = Gone::of(&scope, page.items.iter().map(|(_, standing)| standing)).await?;

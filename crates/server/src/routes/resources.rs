@@ -8,6 +8,7 @@ use crate::scope::Scope;
 use crate::wire;
 use serde::Deserialize;
 use stagegate_api as api;
+use stagegate_controller::Looking;
 use stagegate_model::{Change, Json as AnyJson, Resource, ResourceId};
 use uuid::Uuid;
 
@@ -27,27 +28,36 @@ pub(super) async fn list(
         limit: query.limit,
         offset: query.offset,
     };
-    let page = scope
-        .read(move |engine| {
-            let state = engine.state();
-            api::Page::cut(state.resources(), paging.limit(), paging.offset())
-                .map(|it| wire::resource(state, it))
-        })
-        .await?;
-    Ok(Json(page))
+    let (limit, offset) = (paging.limit(), paging.offset());
+    let look = move |looking: &Looking<'_>| {
+        let workspace = looking.workspace().to_string();
+        let page = looking.at_configuration(|configuration| {
+            let told = configuration.resources_from(offset).take(limit);
+            api::Page {
+                items: told
+                    .map(|it| wire::resource_in(workspace.clone(), it))
+                    .collect(),
+                limit,
+                offset,
+                total: configuration.resource_count(),
+            }
+        })?;
+        Ok(page)
+    };
+    Ok(Json(scope.look(look).await?))
 }
 
 pub(super) async fn get(scope: Scope) -> Answer<Json<api::Resource>> {
     let identifier = scope.text("identifier").to_owned();
-    let found = scope
-        .ask(move |engine| {
-            let state = engine.state();
-            let found = state.resource_by_identifier(&identifier);
+    let look = move |looking: &Looking<'_>| {
+        let workspace = looking.workspace().to_string();
+        looking.at_configuration(|configuration| {
+            let found = configuration.resource_by_identifier(&identifier);
             let found = found.ok_or_else(|| Failure::no_such("resource", &identifier))?;
-            Ok(wire::resource(state, found))
-        })
-        .await?;
-    Ok(Json(found))
+            Ok(wire::resource_in(workspace, found))
+        })?
+    };
+    Ok(Json(scope.look(look).await?))
 }
 
 pub(super) async fn upsert(

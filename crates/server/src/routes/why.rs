@@ -8,6 +8,7 @@ use crate::references;
 use crate::scope::{Scope, parse_id};
 use crate::wire;
 use stagegate_api as api;
+use stagegate_controller::Looking;
 use stagegate_engine::{Engine, LaneKey, Link, Need, Release, Shown, State, TargetState};
 use stagegate_model::{ResourceId, Timestamp};
 use std::collections::BTreeMap;
@@ -21,11 +22,14 @@ pub(super) async fn get(
     Query(query): Query<api::WhyQuery>,
 ) -> Answer<Json<api::Why>> {
     let now = scope.now();
-    let people = People::of(&scope).await?;
-    let told = scope.ask(move |engine| ask(engine, &query, now)).await?;
-    let mut why = told.complete(&scope).await?;
-    people.why(&mut why);
-    Ok(Json(why))
+    let look = move |looking: &Looking<'_>| {
+        let people = People::stored(looking.store(), looking.workspace())?;
+        let told = looking.at(|engine| ask(engine, &query, now))??;
+        let mut why = told.complete(looking)?;
+        people.why(&mut why);
+        Ok(why)
+    };
+    Ok(Json(scope.look(look).await?))
 }
 
 /// The same for every environment of the deployment, and who waits for whom.
@@ -34,15 +38,17 @@ pub(super) async fn chain(
     Query(query): Query<api::WhyChainQuery>,
 ) -> Answer<Json<api::WhyChain>> {
     let now = scope.now();
-    let people = People::of(&scope).await?;
-    let look = move |engine: &Engine| ask_chain(engine, &query, now);
-    let (mut chain, environments) = scope.ask(look).await?;
-    for told in environments {
-        chain.environments.push(told.complete(&scope).await?);
-    }
-    chain.summary = people.tell(&chain.summary);
-    chain.environments.iter_mut().for_each(|it| people.why(it));
-    Ok(Json(chain))
+    let look = move |looking: &Looking<'_>| {
+        let people = People::stored(looking.store(), looking.workspace())?;
+        let (mut chain, environments) = looking.at(|engine| ask_chain(engine, &query, now))??;
+        for told in environments {
+            chain.environments.push(told.complete(looking)?);
+        }
+        chain.summary = people.tell(&chain.summary);
+        chain.environments.iter_mut().for_each(|it| people.why(it));
+        Ok(chain)
+    };
+    Ok(Json(scope.look(look).await?))
 }
 
 fn ask(engine: &Engine, query: &api::WhyQuery, now: Timestamp) -> Answer<Told> {
@@ -119,10 +125,11 @@ struct Told {
 }
 
 impl Told {
-    async fn complete(self, scope: &Scope) -> Answer<api::Why> {
+    fn complete(self, looking: &Looking<'_>) -> Answer<api::Why> {
         let mut why = self.why;
-        let ids = self.gone.iter().map(|(_, id)| *id).collect();
-        let found = archive::several::<Release>(scope, "release", ids).await?;
+        let ids = self.gone.iter().map(|(_, id)| *id);
+        let (store, workspace) = (looking.store(), looking.workspace());
+        let found: BTreeMap<_, Release> = archive::stored(store, workspace, "release", ids)?;
         for (place, id) in self.gone {
             if let (Some(target), Some(release)) = (why.targets.get_mut(place), found.get(&id)) {
                 target.variables = wire::resolved_variables(&release.variables);

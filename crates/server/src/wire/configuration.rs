@@ -75,11 +75,16 @@ pub(crate) fn deployment(deployment: &model::Deployment) -> api::Deployment {
     }
 }
 
-pub(crate) fn resource(state: &State, resource: &PackedResource) -> api::Resource {
+pub(crate) fn resource(state: &State, it: &PackedResource) -> api::Resource {
+    resource_in(workspace_id(state), it)
+}
+
+/// The same for who knows the workspace's id.
+pub(crate) fn resource_in(workspace_id: String, resource: &PackedResource) -> api::Resource {
     let resource = resource.whole();
     api::Resource {
         id: Some(resource.id.to_string()),
-        workspace_id: workspace_id(state),
+        workspace_id,
         identifier: resource.identifier,
         name: resource.name,
         kind: resource.kind,

@@ -3,6 +3,7 @@
 use crate::world::{World, until};
 use serde_json::Value;
 use stagegate_controller::Abridged;
+use stagegate_model::Role;
 use std::collections::BTreeSet;
 
 const HOSTS: usize = 400;
@@ -196,4 +197,70 @@ async fn why_tells_a_page_of_targets_and_counts_all() {
     assert_eq!(link["targets"].as_array().unwrap().len(), 5);
     assert_eq!(link["targetCounts"]["running"], HOSTS - 1);
     assert!(link["nextTarget"].is_string());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_resources_begins_anywhere() {
+    let world = many().await;
+    let pages = async |count: usize| {
+        let mut all = Vec::new();
+        for offset in (0..count + 70).step_by(70) {
+            let path = format!("/resources?limit=70&offset={offset}");
+            let page = world.get(&path).await.expect(200);
+            assert_eq!(page["total"], count, "{path}");
+            assert_eq!(page["offset"], offset);
+            let names = page["items"].as_array().unwrap().iter();
+            all.extend(names.map(|it| it["name"].as_str().unwrap().to_owned()));
+        }
+        all
+    };
+    let all = pages(HOSTS).await;
+    assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), HOSTS);
+    assert_eq!(all.len(), HOSTS, "each once");
+    // One on which a job still runs is kept for it, and is none of the resources any more.
+    let gone = all[100].clone();
+    let path = format!("/resources/identifier/{gone}");
+    world
+        .call(Role::Admin, "DELETE", &path, None)
+        .await
+        .expect(202);
+    let expected: Vec<String> = all.into_iter().filter(|it| *it != gone).collect();
+    assert_eq!(pages(HOSTS - 1).await, expected);
+    let lane = world.get("/why?deployment=api&environment=Production&limit=1");
+    assert!(lane.await.expect(200)["targetCounts"]["running"].is_number());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_audit_tells_an_entry_of_many_jobs_in_short_unless_it_is_wanted_whole() {
+    let world = many().await;
+    let made = |page: &Value| {
+        let entries = page["entries"].as_array().unwrap().iter();
+        let is_made = |fact: &Value| fact["type"] == "jobsCreated";
+        let mut having = entries.filter(|it| it["facts"].as_array().unwrap().iter().any(is_made));
+        having.next().unwrap().clone()
+    };
+    let short = made(&world.get("/audit?environment=Production").await.expect(200));
+    let whole = "/audit?environment=Production&whole=true";
+    let whole = made(&world.get(whole).await.expect(200));
+    for member in ["seq", "id", "time", "actor", "cause", "hash", "prevHash"] {
+        assert!(!short[member].is_null());
+        assert_eq!(short[member], whole[member], "{member}");
+    }
+    assert!(whole["leftOut"].is_null());
+    let facts = |entry: &Value| entry["facts"].as_array().unwrap().clone();
+    let left_out = short["leftOut"]["facts"].as_u64().unwrap() as usize;
+    assert_eq!(facts(&short).len() + left_out, facts(&whole).len());
+    let (mut jobs, mut cut) = (0, 0);
+    for (place, (told, fact)) in facts(&short).iter().zip(facts(&whole)).enumerate() {
+        let (Some(told), Some(all)) = (told["jobs"].as_array(), fact["jobs"].as_array()) else {
+            continue;
+        };
+        assert_eq!(told[..], all[..told.len()]);
+        jobs += all.len();
+        let missing = short["leftOut"]["listed"][place.to_string()].as_u64();
+        assert_eq!(told.len() + missing.unwrap_or(0) as usize, all.len());
+        cut += missing.unwrap_or(0);
+    }
+    assert_eq!(jobs, HOSTS);
+    assert!(cut > 0 && short.to_string().len() * 2 < whole.to_string().len());
 }

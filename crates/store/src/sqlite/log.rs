@@ -343,20 +343,44 @@ pub(super) fn touching(
     before_seq: Option<u64>,
     limit: usize,
 ) -> Result<Vec<u64>, Fault> {
+    let sql = "SELECT seq FROM touch WHERE ws = ?1 AND entity = ?2 AND kind = ?3 AND seq < ?4
+         ORDER BY seq DESC LIMIT ?5";
+    let before = before_seq.unwrap_or(u64::MAX);
+    touching_beside(connection, sql, workspace, entity, before, limit)
+}
+
+/// The same, oldest first.
+pub(super) fn touching_after(
+    connection: &Connection,
+    workspace: WorkspaceId,
+    entity: &EntityRef,
+    after_seq: u64,
+    limit: usize,
+) -> Result<Vec<u64>, Fault> {
+    let sql = "SELECT seq FROM touch WHERE ws = ?1 AND entity = ?2 AND kind = ?3 AND seq > ?4
+         ORDER BY seq LIMIT ?5";
+    touching_beside(connection, sql, workspace, entity, after_seq, limit)
+}
+
+fn touching_beside(
+    connection: &Connection,
+    sql: &str,
+    workspace: WorkspaceId,
+    entity: &EntityRef,
+    seq: u64,
+    limit: usize,
+) -> Result<Vec<u64>, Fault> {
     let Some(ws) = workspace::number(connection, workspace)? else {
         return Ok(Vec::new());
     };
     let id: &Uuid = &entity.id;
-    let mut statement = connection.prepare_cached(
-        "SELECT seq FROM touch WHERE ws = ?1 AND entity = ?2 AND kind = ?3 AND seq < ?4
-         ORDER BY seq DESC LIMIT ?5",
-    )?;
+    let mut statement = connection.prepare_cached(sql)?;
     let seqs = statement.query_map(
         (
             ws,
             id.as_bytes(),
             &*entity.kind,
-            column::bound(before_seq.unwrap_or(u64::MAX)),
+            column::bound(seq),
             column::limit(limit),
         ),
         |row| column::number(row, 0),

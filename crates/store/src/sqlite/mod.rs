@@ -215,6 +215,18 @@ impl Store for SqliteStore {
         })
     }
 
+    fn touching_after(
+        &self,
+        workspace: WorkspaceId,
+        entity: &EntityRef,
+        after_seq: u64,
+        limit: usize,
+    ) -> Result<Vec<u64>, StoreError> {
+        self.database.read(READ_LOG, |connection| {
+            log::touching_after(connection, workspace, entity, after_seq, limit)
+        })
+    }
+
     fn workspaces(&self) -> Result<Vec<WorkspaceId>, StoreError> {
         self.database.read(READ_LOG, workspace::with_entries)
     }

@@ -248,10 +248,21 @@ pub fn finds_what_touches_an_entity(store: &dyn Store) {
     assert_eq!(find(None, 2), [6, 4]);
     assert_eq!(find(Some(4), 10), [2]);
     assert!(find(Some(2), 10).is_empty());
+    let find_after = |after, limit| {
+        store
+            .touching_after(log.workspace, &version, after, limit)
+            .unwrap()
+    };
+    assert_eq!(find_after(0, 10), [2, 4, 6]);
+    assert_eq!(find_after(0, 2), [2, 4]);
+    assert_eq!(find_after(4, 10), [6]);
+    assert!(find_after(6, 10).is_empty() && find_after(u64::MAX, 10).is_empty());
     let actor = EntityRef::new("actor", id(5, 1));
     let by_actor = store.touching(log.workspace, &actor, None, 10).unwrap();
     assert_eq!(by_actor.len(), 6);
     let elsewhere = store.touching(workspace(9), &actor, None, 10);
+    assert!(elsewhere.unwrap().is_empty());
+    let elsewhere = store.touching_after(workspace(9), &actor, 0, 10);
     assert!(elsewhere.unwrap().is_empty());
 }
 

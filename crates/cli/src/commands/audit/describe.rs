@@ -79,15 +79,15 @@ impl Names {
     }
 }
 
-/// One fact as a line.
-pub fn describe(fact: &Json, names: &Names) -> String {
+/// One fact as a line; of its list so many members are left out.
+pub fn describe(fact: &Json, left_out: usize, names: &Names) -> String {
     let text = |member: &str| fact[member].as_str().unwrap_or_default().to_owned();
     let name = |member: &str| names.name(fact[member].as_str().unwrap_or_default());
     let because = |member: &str| match fact[member].as_str() {
         Some(reason) if !reason.is_empty() => format!(": {reason}"),
         _ => String::new(),
     };
-    let count = |member: &str| fact[member].as_array().map_or(0, Vec::len);
+    let count = |member: &str| fact[member].as_array().map_or(0, Vec::len) + left_out;
     let kind = fact["type"].as_str().unwrap_or_default();
     match kind {
         "workspaceCreated" => format!("workspace {} was created", text("slug")),
@@ -363,31 +363,35 @@ mod tests {
             "vote": "approved", "reason": "fine",
         });
         assert_eq!(
-            describe(&vote, &names),
+            describe(&vote, 0, &names),
             "u: approved v1.2.3 in production: fine"
         );
         let put = json!({"type": "jobAgentPut", "agent": {"name": "local"}});
-        assert_eq!(describe(&put, &names), "job agent local was set");
+        assert_eq!(describe(&put, 0, &names), "job agent local was set");
         let order = json!({
             "type": "targetOrdered", "target": {"environment": "e"},
             "order": {"kind": "breakGlass", "version": "v", "cause": "person", "by": "u", "reason": "all down"},
         });
         assert_eq!(
-            describe(&order, &names),
+            describe(&order, 0, &names),
             "BREAK-GLASS: a target is to get v1.2.3 past every gate in production by u: all down"
         );
         let skip = json!({"type": "skipCreated", "skip": {"rule": "r", "version": "v", "reason": "incident"}});
         assert_eq!(
-            describe(&skip, &names),
+            describe(&skip, 0, &names),
             "r was set aside for v1.2.3 in every environment: incident"
         );
         let freeze = json!({"type": "freezePut", "freeze": {"name": "Holidays", "startsAt": "a", "reason": "b"}});
         assert_eq!(
-            describe(&freeze, &names),
+            describe(&freeze, 0, &names),
             "freeze Holidays was set from a until a person ends it: b"
         );
+        let made =
+            json!({"type": "jobsCreated", "version": "v", "environment": "e", "jobs": [{}, {}]});
+        let told = describe(&made, 9_998, &names);
+        assert_eq!(told, "10000 jobs created for v1.2.3 in production");
         let later = json!({"type": "notYetKnown", "a": 1});
-        assert!(describe(&later, &names).contains("notYetKnown"));
+        assert!(describe(&later, 0, &names).contains("notYetKnown"));
         assert_eq!(names.actor(&json!({"kind": "system"})), "stagegate");
     }
 }

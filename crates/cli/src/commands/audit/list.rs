@@ -49,7 +49,11 @@ impl Filter {
     pub async fn run(self, session: Session) -> Result<Answer> {
         let out = &session.out;
         let workspace = session.workspace().await?;
-        let query = self.query(&workspace).await?;
+        let query = AuditQuery {
+            // What programs read has all of it.
+            whole: out.is_json().then_some(true),
+            ..self.query(&workspace).await?
+        };
         // Before the first page, so that nothing falls between it and the stream.
         let head = workspace.status(None).await?.seq;
         let names = if out.is_json() {
@@ -67,7 +71,7 @@ impl Filter {
                 ..query.clone()
             },
         };
-        let entries = workspace.audit(&first).await?.entries;
+        let entries = entries(&workspace, first, usize::from(self.limit)).await?;
         if !self.follow {
             out.show(&entries, |entries, paint| render(entries, &names, paint))?;
             return Ok(Answer::Yes);
@@ -125,6 +129,26 @@ impl Filter {
     }
 }
 
+/// So many entries: a page of large ones has fewer.
+async fn entries(workspace: &Workspace, mut query: AuditQuery, limit: usize) -> Result<Vec<Entry>> {
+    let mut all: Vec<Entry> = Vec::new();
+    loop {
+        query.limit = Some(limit - all.len());
+        let page = workspace.audit(&query).await?;
+        let next = page.next;
+        if query.after.is_none() && query.before.is_some() {
+            all.splice(0..0, page.entries);
+            query.before = next;
+        } else {
+            all.extend(page.entries);
+            query.after = next;
+        }
+        if next.is_none() || all.len() >= limit {
+            return Ok(all);
+        }
+    }
+}
+
 /// Shows what fits the query as it is added.
 async fn follow(
     workspace: &Workspace,
@@ -141,12 +165,15 @@ async fn follow(
                 after: Some(seen),
                 ..query.clone()
             };
-            let entries = workspace.audit(&page).await?.entries;
-            let Some(last) = entries.last() else { break };
-            if last.seq <= seen {
+            let page = workspace.audit(&page).await?;
+            let entries = page.entries;
+            let Some(last) = entries.last().map(|it| it.seq).or(page.next) else {
+                break;
+            };
+            if last <= seen {
                 return Err(Failure::local("internal", "the server repeats itself").into());
             }
-            seen = last.seq;
+            seen = last;
             for entry in &entries {
                 names.learn(entry);
             }
@@ -206,10 +233,13 @@ fn render_entry(entry: &Entry, names: &Names, paint: Paint) -> String {
         one_line(&names.actor(&entry.actor)),
         paint.dim(&one_line(cause))
     );
-    for fact in entry.facts.iter().take(FACTS_SHOWN_MAX) {
-        text.push_str(&format!("    {}\n", one_line(&describe(fact, names))));
+    let left_out = entry.left_out.clone().unwrap_or_default();
+    for (place, fact) in entry.facts.iter().take(FACTS_SHOWN_MAX).enumerate() {
+        let listed = left_out.listed.get(&place).copied().unwrap_or(0);
+        let told = describe(fact, listed, names);
+        text.push_str(&format!("    {}\n", one_line(&told)));
     }
-    let more = entry.facts.len().saturating_sub(FACTS_SHOWN_MAX);
+    let more = entry.facts.len().saturating_sub(FACTS_SHOWN_MAX) + left_out.facts;
     if more > 0 {
         text.push_str(&paint.dim(&format!("    and {more} more\n")));
     }
