@@ -198,7 +198,7 @@ proptest! {
 
     #[test]
     fn what_it_was_before_leaves_no_trace(before in targets(), after in targets()) {
-        let mut changed = all(&[before.clone()]);
+        let mut changed = all(std::slice::from_ref(&before));
         let seen = changed.change(
             id(0),
             |view| (view.number(), view.floor()),
