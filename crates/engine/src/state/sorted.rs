@@ -67,6 +67,13 @@ impl<K: Ord, V> SortedMap<K, V> {
         }
     }
 
+    /// The end, if the key belongs there: much comes in the order of the keys.
+    fn end_before(&self, key: &K) -> Option<(usize, usize)> {
+        let chunk = self.chunks.last()?;
+        let (last, _) = chunk.last()?;
+        (last < key).then_some((self.chunks.len() - 1, chunk.len()))
+    }
+
     #[must_use]
     pub fn get<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&V>
     where
@@ -128,7 +135,7 @@ impl<K: Ord, V> SortedMap<K, V> {
 
     /// Gives what the key had before.
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
-        let (at, place) = match self.find(&key) {
+        let (at, place) = match self.end_before(&key).map_or_else(|| self.find(&key), Err) {
             Ok((chunk, place)) => {
                 let known = self.chunks.get_mut(chunk)?.get_mut(place)?;
                 return Some(std::mem::replace(&mut known.1, value));
