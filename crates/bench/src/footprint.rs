@@ -4,6 +4,7 @@ use crate::Sizes;
 use crate::figure::{Figure, Must, Unit};
 use crate::world::{BEGINNING, World, open_jobs, report};
 use anyhow::Result;
+use stagegate_engine::Assembly;
 use stagegate_model::{Change, Command, JobStatus};
 use stagegate_sim::fleet::{fleet, version};
 
@@ -26,17 +27,19 @@ pub fn run(sizes: Sizes) -> Result<Vec<Figure>> {
     fleet.configuration = systems.cloned().collect();
     let before = resident();
     let mut world = World::of(&fleet)?;
-    let of_resources = resident().saturating_sub(before);
-    let per_resource = of_resources as f64 / size as f64;
-    let before = resident();
+    let of_resources = kept(&mut world, before)?;
     world.run(Command::Configure(configuration))?;
-    let per_target = resident().saturating_sub(before) as f64 / size as f64;
+    let with_targets = kept(&mut world, before)?;
     let id = world.id().into();
     world.run(Command::CreateVersion(version(id, fleet.everywhere, "v1")))?;
     for job in open_jobs(world.engine.state()) {
         world.run(report(job, JobStatus::Successful))?;
     }
-    let per_deployed = resident().saturating_sub(before) as f64 / size as f64;
+    let deployed = kept(&mut world, before)?;
+    let of_each = |bytes: u64| bytes as f64 / size as f64;
+    let per_resource = of_each(of_resources);
+    let per_target = of_each(with_targets.saturating_sub(of_resources));
+    let per_deployed = of_each(deployed.saturating_sub(of_resources));
     Ok(vec![
         Figure::new(
             "g",
@@ -63,4 +66,16 @@ pub fn run(sizes: Sizes) -> Result<Vec<Figure>> {
         )
         .must(Must::AtMost(200.0)),
     ])
+}
+
+/// Bytes more than `before` once the engine is one that was read back from its parts, as after a start: then there is
+/// only what is kept, and no room left over from what was there for a moment.
+fn kept(world: &mut World, before: u64) -> Result<u64> {
+    let mut assembly = Assembly::default();
+    for part in world.engine.state().parts() {
+        let bytes = rmp_serde::to_vec_named(&part)?;
+        assembly.add(rmp_serde::from_slice(&bytes)?)?;
+    }
+    world.engine = assembly.finish();
+    Ok(resident().saturating_sub(before))
 }
