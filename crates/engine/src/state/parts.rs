@@ -3,7 +3,7 @@
 
 use super::resource::{Resources, ResourcesPart};
 use super::targets::TargetsPart;
-use super::{Job, LaneKey, Release, SortedMap, State, Success, Targets};
+use super::{Head, Job, LaneKey, Release, SortedMap, State, Success, Targets};
 use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use stagegate_model::{EnvironmentId, JobId, ReleaseId, ResourceId, VersionId};
@@ -96,8 +96,11 @@ impl State {
     pub(crate) fn add(&mut self, part: Part) -> Result<(), Misfit> {
         let fits = match part {
             Part::Head(head) => {
-                *self = *head;
-                true
+                let is_first = self.head == Head::default() && self.resources.len() == 0;
+                if is_first {
+                    *self = *head;
+                }
+                is_first
             }
             Part::Resources(block) => self.resources.join(block),
             Part::Identifiers(block) => self.identifiers.join(block),
@@ -171,6 +174,18 @@ mod tests {
         };
         let nobodys = Part::Targets(lane, Targets::default());
         assert_eq!(state.add(nobodys), Err(Misfit));
+        let head = || {
+            Part::Head(Box::new(State {
+                head: Head {
+                    seq: 1,
+                    ..Head::default()
+                },
+                ..State::default()
+            }))
+        };
+        let mut state = State::default();
+        state.add(head()).unwrap();
+        assert_eq!(state.add(head()), Err(Misfit), "there is one head");
     }
 
     #[test]
