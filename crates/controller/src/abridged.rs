@@ -13,6 +13,36 @@ pub(crate) const WHOLE_BYTES_MAX: usize = 64 * 1024;
 /// Jobs of one fact that are kept.
 const JOBS_KEPT: usize = 3;
 
+/// A fact that made many jobs with only the first of them, and how many are left out; `None` of any other.
+pub(crate) fn first_jobs(fact: &Fact) -> Option<(Fact, usize)> {
+    let Fact::JobsCreated {
+        promotion,
+        version,
+        environment,
+        agent,
+        latches,
+        kind,
+        limits,
+        jobs,
+    } = fact
+    else {
+        return None;
+    };
+    let kept = jobs.get(..JOBS_KEPT)?;
+    let left_out = jobs.len() - kept.len();
+    let short = Fact::JobsCreated {
+        promotion: *promotion,
+        version: *version,
+        environment: *environment,
+        agent: *agent,
+        latches: latches.clone(),
+        kind: *kind,
+        limits: *limits,
+        jobs: kept.to_vec(),
+    };
+    (left_out > 0).then_some((short, left_out))
+}
+
 /// An entry whose facts name only some of their jobs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Abridged {
@@ -51,33 +81,12 @@ impl Abridged {
         let mut left_out = BTreeMap::new();
         let mut facts = Vec::with_capacity(entry.facts.len());
         for (index, fact) in entry.facts.iter().enumerate() {
-            let Fact::JobsCreated {
-                promotion,
-                version,
-                environment,
-                agent,
-                latches,
-                kind,
-                limits,
-                jobs,
-            } = fact
-            else {
-                facts.push(fact.clone());
-                continue;
-            };
-            let kept = jobs.get(..JOBS_KEPT).unwrap_or(jobs);
-            if kept.len() < jobs.len() {
-                left_out.insert(index, jobs.len() - kept.len());
-            }
-            facts.push(Fact::JobsCreated {
-                promotion: *promotion,
-                version: *version,
-                environment: *environment,
-                agent: *agent,
-                latches: latches.clone(),
-                kind: *kind,
-                limits: *limits,
-                jobs: kept.to_vec(),
+            facts.push(match first_jobs(fact) {
+                Some((short, jobs)) => {
+                    left_out.insert(index, jobs);
+                    short
+                }
+                None => fact.clone(),
             });
         }
         let entry = Entry {

@@ -9,6 +9,7 @@ use std::sync::mpsc::channel;
 /// Bodies up to this size are read and put together one after the other; of larger ones a part is put in its place while
 /// the next is read, checked and decoded.
 const ONE_BY_ONE_BYTES_MAX: u64 = 1024 * 1024;
+
 /// Writes a snapshot; gives the size of its body in bytes.
 pub(crate) fn write(
     store: &dyn Store,

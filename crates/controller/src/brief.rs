@@ -3,7 +3,7 @@
 //! Kept in the archive beside the log, as the text that is answered; the log has the whole. An entry without one is
 //! told as it is.
 
-use crate::abridged::WHOLE_BYTES_MAX;
+use crate::abridged::{WHOLE_BYTES_MAX, first_jobs};
 use stagegate_model::{Entry, Fact};
 use stagegate_store::{ArchiveRecord, Hash, Row};
 use std::collections::BTreeMap;
@@ -103,25 +103,7 @@ fn hex(hash: &Hash) -> String {
 fn shorten(fact: &Fact) -> Option<(Fact, usize)> {
     let mut left_out = 0;
     let short = match fact {
-        Fact::JobsCreated {
-            promotion,
-            version,
-            environment,
-            agent,
-            latches,
-            kind,
-            limits,
-            jobs,
-        } => Fact::JobsCreated {
-            promotion: *promotion,
-            version: *version,
-            environment: *environment,
-            agent: *agent,
-            latches: latches.clone(),
-            kind: *kind,
-            limits: *limits,
-            jobs: first(jobs, &mut left_out),
-        },
+        Fact::JobsCreated { .. } => return first_jobs(fact),
         Fact::TargetsJoined {
             deployment,
             environment,
