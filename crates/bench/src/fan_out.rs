@@ -2,12 +2,14 @@
 
 use crate::figure::{Figure, Must, Unit, quantile};
 use crate::footprint::resident;
-use crate::world::{Durable, World};
+use crate::served::Served;
+use crate::world::World;
 use crate::{Sizes, limits};
 use anyhow::{Result, ensure};
 use stagegate_model::{Command, Fact};
 use stagegate_sim::fleet::{fleet, version};
 use std::time::{Duration, Instant};
+use uuid::Uuid;
 
 pub fn run(sizes: Sizes) -> Result<Vec<Figure>> {
     let mut figures = Vec::new();
@@ -86,14 +88,21 @@ fn decided(size: usize) -> Result<Decided> {
     Ok(Decided { spent, grown })
 }
 
-/// How long it took, and the least that it takes.
+/// How long it took, and the least that it takes. The controller decides in one thread and writes in another, so that the
+/// next entry is decided while the one before is written.
 fn durable(size: usize) -> Result<(Duration, Duration)> {
     let fleet = fleet(size, 0, crate::world::BEGINNING);
-    let mut durable = Durable::of(&fleet)?;
-    let id = durable.id().into();
-    let command = Command::CreateVersion(version(id, fleet.everywhere, "v1"));
-    let written = durable.run(command)?;
-    Ok((written.spent, limits::write(&written.bodies)?))
+    let served = Served::of(&fleet)?;
+    let before = served.durable_seq()?;
+    let command = Command::CreateVersion(version(Uuid::now_v7().into(), fleet.everywhere, "v1"));
+    let started = Instant::now();
+    served.submit(command)?;
+    // What is read is durable, so that each reading waits for what is being written.
+    served.settled(size)?;
+    let spent = started.elapsed();
+    let bodies = served.bodies_after(before)?;
+    drop(served);
+    Ok((spent, limits::write(&bodies)?))
 }
 
 fn jobs_of(fact: &Fact) -> usize {

@@ -5,7 +5,7 @@ use crate::connection::Connection;
 use crate::figure::{Figure, Must, Unit, quantile};
 use crate::served::{Served, WORKSPACE};
 use crate::{bare, world};
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use stagegate_controller::Controller;
 use stagegate_engine::LaneKey;
 use stagegate_model::{Change, Deployment, DeploymentId, JobId, ResourceId, Role};
@@ -28,9 +28,9 @@ pub fn run(sizes: Sizes) -> Result<Vec<Figure>> {
     let served = Served::of(&fleet)?;
     let plan = Plan::of(&served, services)?;
     let spent = sizes.duration(20);
-    let before = head(&served)?;
+    let before = served.durable_seq()?;
     let sent = send(&plan, spent)?;
-    let entries = entries_between(&served, before, head(&served)?)?;
+    let entries = entries_between(&served, before, served.durable_seq()?)?;
     let limit = {
         drop(served);
         bare::run(CONNECTIONS, spent, entries.body_bytes, sent.body_bytes())?
@@ -302,14 +302,6 @@ impl Sender {
         self.sent.add(self.began, asked, body.len());
         Ok(())
     }
-}
-
-/// The log's head.
-fn head(served: &Served) -> Result<u64> {
-    let durable = served.controller.durable(WORKSPACE);
-    let durable = durable.context("the workspace is gone")?;
-    let seq = durable.borrow().seq;
-    Ok(seq)
 }
 
 /// What was written.

@@ -27,7 +27,7 @@ use std::time::Duration;
 
 /// As the program has it.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: stagegate_allocator::Allocator = stagegate_allocator::Allocator;
 
 const USAGE: &str = "\
 usage: stagegate-bench [--quick] [--json FILE] [--max TARGETS] [--seconds N] [NAME…]
@@ -175,6 +175,7 @@ fn options(arguments: impl Iterator<Item = String>) -> Result<Options> {
 }
 
 fn main() -> ExitCode {
+    stagegate_allocator::keep_free_memory();
     match run() {
         Ok(code) => code,
         Err(error) => {

@@ -19,6 +19,9 @@ use uuid::Uuid;
 pub const WORKSPACE: WorkspaceId = WorkspaceId(Uuid::from_u128(1));
 
 const SETTLED_WITHIN_SECONDS: u64 = 600;
+const LOOKS_AGAIN_AFTER: Duration = Duration::from_millis(1);
+/// How many entries are read at a time.
+const PAGE: usize = 1_000;
 
 /// A server that answers.
 pub struct Served {
@@ -140,7 +143,8 @@ impl Served {
 
     /// Waits until that many jobs were made and nothing is left to decide.
     pub fn settled(&self, jobs: usize) -> Result<()> {
-        for _ in 0..SETTLED_WITHIN_SECONDS * 100 {
+        let began = Instant::now();
+        while began.elapsed().as_secs() < SETTLED_WITHIN_SECONDS {
             let read = self.controller.read(WORKSPACE, |engine| {
                 (engine.state().jobs().len(), engine.is_dirty())
             });
@@ -148,9 +152,30 @@ impl Served {
             if made >= jobs && !is_dirty {
                 return Ok(());
             }
-            std::thread::sleep(Duration::from_millis(10));
+            std::thread::sleep(LOOKS_AGAIN_AFTER);
         }
         bail!("the fleet is not settled after {SETTLED_WITHIN_SECONDS} s")
+    }
+
+    /// The number of the last entry that is durable.
+    pub fn durable_seq(&self) -> Result<u64> {
+        let durable = self.controller.durable(WORKSPACE);
+        let durable = durable.context("the workspace is gone")?;
+        let seq = durable.borrow().seq;
+        Ok(seq)
+    }
+
+    /// The bodies of the entries behind this one.
+    pub fn bodies_after(&self, mut after: u64) -> Result<Vec<Vec<u8>>> {
+        let mut bodies = Vec::new();
+        loop {
+            let rows = self.controller.store().read(WORKSPACE, after, PAGE)?;
+            let Some(last) = rows.last() else {
+                return Ok(bodies);
+            };
+            after = last.seq;
+            bodies.extend(rows.into_iter().map(|row| row.body));
+        }
     }
 
     pub fn secret(&self, role: Role) -> Result<&str> {

@@ -26,11 +26,11 @@ pub enum Answer {
     No,
 }
 
-/// Deciding and reading the log make many small things; this took about a quarter of the time off both.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: stagegate_allocator::Allocator = stagegate_allocator::Allocator;
 
 fn main() -> ExitCode {
+    stagegate_allocator::keep_free_memory();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return failure::usage(&error),

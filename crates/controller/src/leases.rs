@@ -238,7 +238,7 @@ impl Pulse {
         Ok(Self {
             status: job.status,
             lease_seconds: job.limits.lease_seconds,
-            cancel: job.cancel.clone(),
+            cancel: job.cancel.as_deref().cloned(),
             lost: job.lost.is_some(),
         })
     }

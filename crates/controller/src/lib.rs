@@ -7,6 +7,7 @@
 //! [`step`], which knows none of them.
 
 mod abridged;
+mod background;
 mod body;
 mod brief;
 mod checks;

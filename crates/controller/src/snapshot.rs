@@ -2,7 +2,7 @@
 
 use crate::load::{self, LoadError};
 use crate::workspace::Workspace;
-use crate::{Shared, lock};
+use crate::{Shared, background, lock};
 use stagegate_model::WorkspaceId;
 use stagegate_store::Store;
 use std::sync::Arc;
@@ -127,8 +127,10 @@ pub(crate) fn written(
     }
 }
 
-/// Makes snapshots one after the other, so that no more than one state is in memory twice.
+/// Makes snapshots one after the other, so that no more than one state is in memory twice. They only make a later start
+/// faster, so they give way to everything else; while they take longer, more of the log is to be read then.
 pub(crate) fn run(shared: &Arc<Shared>, queue: &Receiver<Arc<Workspace>>) {
+    background::give_way();
     while let Ok(workspace) = queue.recv() {
         if *shared.stopping.borrow() {
             return;

@@ -18,9 +18,10 @@ mod year;
 
 /// As the program has it.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: stagegate_allocator::Allocator = stagegate_allocator::Allocator;
 
 fn main() {
+    stagegate_allocator::keep_free_memory();
     let versions = std::env::args().nth(1);
     let versions = versions
         .and_then(|text| text.parse().ok())

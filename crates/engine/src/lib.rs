@@ -52,8 +52,8 @@ pub use rules::{Action, REGISTRY, Reason, RuleKind, Verdict, documentation};
 pub use settle::Resolution;
 pub use state::{
     Archived, Brief, Cancel, Clock, Good, Head, Held, Job, Key, Lane, LaneKey, Lost, Measurement,
-    MetricRun, Misfit, Ordered, PackedJson, PackedResource, Part, PartOf, Promotion, Release,
-    Retry, Rollout, SNAPSHOT_SCHEMA, SortedMap, Standstill, State, Success, Target, TargetView,
-    Targets, Track, VariableBook, Verification, Verified, VoteRecord, WorkspaceInfo,
+    MetricRun, Misfit, Ordered, PackedResource, Part, PartOf, Promotion, Release, Retry, Rollout,
+    SNAPSHOT_SCHEMA, SortedMap, Standstill, State, Success, Target, TargetView, Targets, Track,
+    VariableBook, Verification, Verified, VoteRecord, WorkspaceInfo,
 };
 pub use touched::{Touched, touched};

@@ -4,11 +4,12 @@ use crate::tagged::Tagged;
 use crate::{
     CancelCause, Dependencies, Deployment, DeploymentId, DeploymentVariable, Digest, Environment,
     EnvironmentId, Freeze, FreezeId, Group, GroupId, JobAgent, JobAgentId, JobId, JobLimits,
-    JobStatus, Json, KeyId, MeasurementStatus, Metadata, Notifier, NotifierId, Policy, PolicyId,
-    PromotionId, PromotionStatus, RelationshipRule, RelationshipRuleId, ReleaseId, ReleaseStatus,
-    Resource, ResourceId, Role, RuleId, Skip, SkipId, System, SystemId, TargetKey, Timestamp,
-    UserId, VariableId, VariableSet, VariableSetId, VariableValue, Variables, VerificationId,
-    VerificationStatus, VerificationTrigger, Version, VersionId, VersionStatus, Vote, WorkspaceId,
+    JobStatus, Json, KeyId, MeasurementStatus, Metadata, Notifier, NotifierId, PackedJson, Policy,
+    PolicyId, PromotionId, PromotionStatus, RelationshipRule, RelationshipRuleId, ReleaseId,
+    ReleaseStatus, Resource, ResourceId, Role, RuleId, Skip, SkipId, System, SystemId, TargetKey,
+    Timestamp, UserId, VariableId, VariableSet, VariableSetId, VariableValue, Variables,
+    VerificationId, VerificationStatus, VerificationTrigger, Version, VersionId, VersionStatus,
+    Vote, WorkspaceId,
 };
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
@@ -481,7 +482,7 @@ pub struct NewJob {
     pub resource: ResourceId,
     pub attempt: u32,
     /// The agent's, the deployment's and the version's configuration, merged and rendered.
-    pub config: Json,
+    pub config: PackedJson,
     /// What its variables came out as; empty for a job that tries a release again, which keeps its own.
     #[serde(default, skip_serializing_if = "Variables::is_empty")]
     pub variables: Variables,

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 /// Allowed edges of what is built into the product. Names are without `stagegate-`.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("model", &[]),
+    ("allocator", &[]),
     ("api", &[]),
     ("expressions", &[]),
     ("engine", &["model", "expressions"]),
@@ -24,6 +25,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
+            "allocator",
             "api",
             "documents",
             "scenario",
@@ -43,7 +45,15 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     (
         "bench",
-        &["model", "engine", "store", "controller", "server", "sim"],
+        &[
+            "allocator",
+            "model",
+            "engine",
+            "store",
+            "controller",
+            "server",
+            "sim",
+        ],
     ),
     ("xtask", &[]),
 ];
@@ -52,6 +62,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
 const ALLOWED_IN_TESTS: &[(&str, &[&str])] = &[
     // The loops are fed whole documents rather than hand-made facts.
     ("controller", &["documents"]),
+    // An example runs with the allocator of the programs.
+    ("engine", &["allocator"]),
     // Routes are tested with a real runner and real agents behind them.
     ("server", &["integrations", "runner"]),
 ];

@@ -218,7 +218,8 @@ async fn a_heartbeat_finds_a_lost_job_and_hears_of_a_cancel() {
     };
     world.submit(lapse).await.unwrap();
     let lost = async || {
-        let look = move |engine: &stagegate_engine::Engine| engine.state().jobs()[&job].lost;
+        let look =
+            move |engine: &stagegate_engine::Engine| engine.state().jobs()[&job].lost.clone();
         world.controller.read(world.workspace, look).await.unwrap()
     };
     beat("r1", false).await.unwrap();

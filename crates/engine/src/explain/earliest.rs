@@ -44,7 +44,7 @@ impl Engine {
             let behind = || lane.index.free.range(..Some(version.order()));
             let all = listed
                 .is_none()
-                .then(|| behind().flat_map(|(_, ids)| ids.keys().copied()));
+                .then(|| behind().flat_map(|(_, ids)| ids.iter().copied()));
             let listed = listed.into_iter().flatten().copied();
             for id in listed.chain(all.into_iter().flatten()).filter(waits) {
                 let own = view.target_gates(&conduct, version, id, now);

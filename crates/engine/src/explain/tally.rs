@@ -4,7 +4,7 @@
 use super::{TargetStanding, TargetState};
 use crate::engine::Engine;
 use crate::settle::LaneView;
-use crate::state::{Lane, SortedMap, TargetView};
+use crate::state::{Lane, SortedSet, TargetView};
 use stagegate_model::{ResourceId, Timestamp, VerificationStatus, Version};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -163,7 +163,7 @@ impl Engine {
         let order = Some(version.order());
         let index = &lane.index;
         let mut looked: BTreeSet<ResourceId> =
-            lane.active.iter().take(SAMPLED_MAX).copied().collect();
+            index.active.iter().take(SAMPLED_MAX).copied().collect();
         looked.extend(lane.orders.keys().take(SAMPLED_MAX));
         looked.extend(lane.retries.keys().take(SAMPLED_MAX));
         looked.extend(lane.held.keys().take(SAMPLED_MAX));
@@ -173,10 +173,10 @@ impl Engine {
                 .free
                 .get(&order)
                 .into_iter()
-                .flat_map(SortedMap::keys)
+                .flat_map(SortedSet::iter)
                 .take(SAMPLED_MAX),
         );
-        let behind = index.free.range(..order).flat_map(|(_, ids)| ids.keys());
+        let behind = index.free.range(..order).flat_map(|(_, ids)| ids.iter());
         looked.extend(behind.take(SAMPLED_MAX));
         let mut samples: BTreeMap<TargetState, Vec<ResourceId>> = BTreeMap::new();
         for id in looked {

@@ -70,7 +70,7 @@ fn ended(status: JobStatus) -> Rejection {
 
 /// That a job's runner was heard of, if it was lost.
 fn found(job: &Job) -> Vec<Fact> {
-    let found = job.lost.map(|_| Fact::JobFound {
+    let found = job.lost.as_ref().map(|_| Fact::JobFound {
         id: job.id,
         epoch: job.epoch,
     });
@@ -307,8 +307,8 @@ pub(super) fn report(
     let its_runner = check_reporter(state, job, &report, context.actor)?;
     let again = job.status == report.status;
     let known = (report.external_id.is_none() || report.external_id == job.external_id)
-        && (report.exit.is_none() || report.exit == job.exit)
-        && (report.links.is_empty() || report.links == job.links);
+        && (report.exit.is_none() || report.exit.as_ref() == job.exit.as_deref())
+        && (report.links.is_empty() || report.links == *job.links());
     if again && known {
         // Nothing new, but its runner was heard of.
         return Ok(if its_runner { found(job) } else { Vec::new() });

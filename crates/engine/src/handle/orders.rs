@@ -345,7 +345,7 @@ pub(crate) fn cancelling(
         });
     }
     let lane = state.lane(key);
-    let active = lane.into_iter().flat_map(|lane| &lane.active);
+    let active = lane.into_iter().flat_map(|lane| lane.index.active.iter());
     let jobs = active.filter_map(|resource| {
         let target = lane?.targets.get(resource)?;
         state.jobs().get(&target.active()?)

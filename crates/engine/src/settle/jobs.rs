@@ -11,12 +11,12 @@ use crate::expressions::{
 use crate::rules::retry;
 use crate::rules::rollback::Failure;
 use crate::state::{Job, Verification};
-use stagegate_expressions::template::JsonTemplate;
+use stagegate_expressions::template::{JsonTemplate, TemplateError};
 use stagegate_expressions::{Roots, View};
 use stagegate_model::{
-    Fact, JobAgent, JobId, JobStatus, Json, OrderCause, PlannedMetric, PromotionId, ReleaseId,
-    ReleaseStatus, ResourceId, StartKind, Timestamp, Variables, VerificationId, VerificationStatus,
-    VerificationTrigger, Version,
+    Fact, JobAgent, JobId, JobStatus, Json, OrderCause, PackedJson, PlannedMetric, PromotionId,
+    ReleaseId, ReleaseStatus, ResourceId, StartKind, Timestamp, Variables, VerificationId,
+    VerificationStatus, VerificationTrigger, Version,
 };
 use std::sync::Arc;
 
@@ -392,16 +392,20 @@ impl LaneView<'_> {
         &self,
         template: &JsonTemplate,
         subject: &RenderSubject<'_>,
-    ) -> Result<Json, String> {
-        self.render(template, subject, Secrets::Marked)
+    ) -> Result<PackedJson, String> {
+        let write = |roots: &Roots<'_>| template.render_text(roots);
+        let text = self.rendered(subject, Secrets::Marked, write)?;
+        PackedJson::from_text(&text)
+            .map_err(|error| format!("what was rendered is no JSON: {error}"))
     }
 
-    fn render(
+    /// What a template renders for one target with `render`.
+    fn rendered<T>(
         &self,
-        template: &JsonTemplate,
         subject: &RenderSubject<'_>,
         secrets: Secrets,
-    ) -> Result<Json, String> {
+        render: impl FnOnce(&Roots<'_>) -> Result<T, TemplateError>,
+    ) -> Result<T, String> {
         let RenderSubject {
             version,
             resource,
@@ -436,9 +440,7 @@ impl LaneView<'_> {
             .with("release", View::Object(&release))
             .with("promotion", View::Object(&promotion))
             .with("variables", View::Object(&variables));
-        template
-            .render(&roots)
-            .map_err(|error| format!("{error} (on resource `{}`)", stored.identifier()))
+        render(&roots).map_err(|error| format!("{error} (on resource `{}`)", stored.identifier()))
     }
 
     /// What the policies that apply want measured at `trigger` (at any, when `None`), rendered.
@@ -475,7 +477,8 @@ impl LaneView<'_> {
                 }
                 for (metric, provider) in spec.metrics.iter().zip(&spec.providers) {
                     // The server measures; it does not know the secrets of those who carry out jobs.
-                    let provider = self.render(provider, subject, Secrets::Absent);
+                    let render = |roots: &Roots<'_>| provider.render(roots);
+                    let provider = self.rendered(subject, Secrets::Absent, render);
                     let provider =
                         provider.map_err(|error| format!("metric `{}`: {error}", metric.name))?;
                     let metric = stagegate_model::Metric {

@@ -374,7 +374,7 @@ impl ClassLook<'_, '_> {
             return (free.collect(), false);
         }
         let free = lane.index.free.range(..Some(order));
-        let free = free.flat_map(|(_, resources)| resources.keys());
+        let free = free.flat_map(|(_, resources)| resources.iter());
         let free = free.filter(|id| !self.taken.contains(id));
         // A known block costs nothing: many of them must not keep the rest from its turn.
         let is_blocked = |id: &&ResourceId| lane.index.blocked.contains(id);

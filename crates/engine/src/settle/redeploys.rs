@@ -3,7 +3,7 @@
 use super::Turn;
 use super::applicable::LaneView;
 use super::jobs::RenderSubject;
-use crate::state::{LaneKey, PackedJson, fingerprint};
+use crate::state::{LaneKey, fingerprint};
 use stagegate_model::{
     Fact, Order, OrderCause, ReleaseStatus, ResourceId, StartKind, Variables, same_values,
 };
@@ -60,8 +60,7 @@ impl Turn<'_> {
             let template = templates
                 .entry(version.id)
                 .or_insert_with(|| view.config_template(&agent, version));
-            let config = view.render_config(template, &subject);
-            let Ok(config) = config.map(|config| PackedJson::from(&config)) else {
+            let Ok(config) = view.render_config(template, &subject) else {
                 continue;
             };
             let had = state.releases.get(&release.id);

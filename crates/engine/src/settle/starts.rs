@@ -7,8 +7,8 @@ use super::look::{Outlook, Start, Urgency};
 use crate::state::{LaneKey, Retry};
 use stagegate_expressions::template::JsonTemplate;
 use stagegate_model::{
-    Block, Fact, JobAgent, JobAgentId, JobId, Json, NewJob, PromotionId, ReleaseId, ResourceId,
-    RuleId, StartKind, Timestamp, Variables, VerificationTrigger, Version,
+    Block, Fact, JobAgent, JobAgentId, JobId, NewJob, PackedJson, PromotionId, ReleaseId,
+    ResourceId, RuleId, StartKind, Timestamp, Variables, VerificationTrigger, Version,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -44,6 +44,11 @@ impl Turn<'_> {
         let mut blocked = Vec::new();
         let mut given_way = Vec::new();
         let (mut budget, mut bytes_left) = (self.budget, self.bytes_left);
+        // Those that are tried again may belong to many promotions.
+        let expected = match kind {
+            StartKind::Retry => 1,
+            _ => start.resources.len().min(budget),
+        };
         let mut more = false;
         // Only what really starts latches anything: a class whose targets are all blocked does not.
         let mut latches: BTreeSet<RuleId> = BTreeSet::new();
@@ -89,7 +94,9 @@ impl Turn<'_> {
                         rollback_of,
                     };
                     bytes_left = bytes_left.saturating_sub(told_bytes(&new));
-                    jobs.entry((promotion, agent)).or_default().push(new);
+                    let of_promotion = jobs.entry((promotion, agent));
+                    let of_promotion = of_promotion.or_insert_with(|| Vec::with_capacity(expected));
+                    of_promotion.push(new);
                     if again.is_none() && retry.is_some() {
                         given_way.push(resource);
                     }
@@ -195,45 +202,19 @@ pub(super) fn can_start(view: &LaneView<'_>, version: &Version, resource: Resour
 struct Prepared {
     agent: JobAgentId,
     number: u64,
-    config: Json,
+    config: PackedJson,
     /// None for a release that is tried again: it keeps its own.
     variables: Variables,
 }
 
-/// How many bytes of an entry go into what is told of a job, at most.
+/// How many bytes of an entry go into what is told of a job.
 pub(super) fn told_bytes(job: &NewJob) -> usize {
     // Most deployments have none, and this is asked for each of many targets.
     let variables = match job.variables.is_empty() {
         true => 0,
         false => serde_json::json!(job.variables).to_string().len(),
     };
-    written_bytes(&job.config) + variables
-}
-
-/// How many bytes a value takes at most when it is written.
-fn written_bytes(json: &Json) -> usize {
-    match json {
-        Json::Null | Json::Bool(_) => 6,
-        Json::Number(_) => 32,
-        Json::String(text) => text_bytes(text) + 1,
-        Json::Array(items) => 2 + items.iter().map(written_bytes).sum::<usize>(),
-        Json::Object(fields) => {
-            let fields = fields.iter();
-            2 + fields
-                .map(|(name, value)| text_bytes(name) + 2 + written_bytes(value))
-                .sum::<usize>()
-        }
-    }
-}
-
-/// A text in quotes: what has to be escaped takes up to six bytes.
-fn text_bytes(text: &str) -> usize {
-    let more = text.bytes().map(|byte| match byte {
-        0..0x20 => 5,
-        b'"' | b'\\' => 1,
-        _ => 0,
-    });
-    2 + text.len() + more.sum::<usize>()
+    job.config.text().len() + variables
 }
 
 /// What the jobs of a version have in common in a lane.
@@ -312,29 +293,5 @@ impl<'v, 'e> Making<'v, 'e> {
             config,
             variables: resolved,
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn a_value_never_takes_more_bytes_than_reckoned() {
-        for value in [
-            json!(null),
-            json!(false),
-            json!(-1.797_693_134_862_315_7e308),
-            json!(u64::MAX),
-            json!("plain"),
-            json!("\u{0}\u{1f}\n\"\\"),
-            json!([]),
-            json!([1, [true, "\u{7}"], {}]),
-            json!({"a\"b": {"c": [null, null]}, "\u{1}": "x"}),
-        ] {
-            let written = value.to_string().len();
-            assert!(written <= written_bytes(&value), "{value}");
-        }
     }
 }

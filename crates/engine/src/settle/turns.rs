@@ -496,12 +496,12 @@ pub(super) fn count_active(
         .state
         .lanes
         .iter()
-        .filter(|(_, lane)| !lane.active.is_empty());
+        .filter(|(_, lane)| !lane.index.active.is_empty());
     for (key, lane) in busy {
         let Some(view) = lane_view(view, *key) else {
             continue;
         };
-        for resource in &lane.active {
+        for resource in lane.index.active.iter() {
             let target = lane.targets.get(resource);
             let job = target
                 .and_then(|target| target.active())

@@ -22,14 +22,14 @@ pub type Resolution = BTreeMap<String, Result<ResolvedVariable, String>>;
 impl LaneView<'_> {
     /// All variables of a target, or why one has no value.
     pub fn resolve_variables(&self, resource: ResourceId) -> Result<Variables, String> {
-        let Some(stored) = self.engine.state.resource(resource) else {
+        let state = &self.engine.state;
+        let mut declared = state.variables.of_deployment(self.deployment.id).peekable();
+        if declared.peek().is_none() {
+            return Ok(Variables::new());
+        }
+        let Some(stored) = state.resource(resource) else {
             return Err("the resource is gone".to_owned());
         };
-        let declared = self
-            .engine
-            .state
-            .variables
-            .of_deployment(self.deployment.id);
         declared
             .map(|variable| {
                 let resolved = self.resolve_variable(variable, stored);

@@ -268,11 +268,11 @@ impl State {
                     if output_tail.is_some() {
                         job.output_tail.clone_from(output_tail);
                     }
-                    if exit.is_some() {
-                        job.exit.clone_from(exit);
+                    if let Some(exit) = exit {
+                        job.exit = Some(Box::new(exit.clone()));
                     }
                     if !links.is_empty() {
-                        job.links.clone_from(links);
+                        job.links = Some(Box::new(links.clone()));
                     }
                     job.lost = None;
                 }

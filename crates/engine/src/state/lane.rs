@@ -1,6 +1,6 @@
 //! Lanes: a deployment in an environment, with its targets and how each version stands there.
 
-use super::{SortedMap, Success, Target, TargetView, Targets};
+use super::{SortedMap, SortedSet, Success, Target, TargetView, Targets};
 use serde::{Deserialize, Serialize};
 use stagegate_model::{
     DeploymentId, EnvironmentId, GateRecord, GateState, Order, PromotionId, ReleaseId, ResourceId,
@@ -51,8 +51,6 @@ pub struct Lane {
     pub retries: BTreeMap<ResourceId, Retry>,
     /// Targets that were rolled back and take nothing that is not newer than what failed.
     pub held: BTreeMap<ResourceId, Held>,
-    /// Targets with an active job.
-    pub active: BTreeSet<ResourceId>,
     /// What is kept of targets that have left, for when they come back.
     pub left: BTreeMap<ResourceId, Left>,
     /// Open promotions of this lane.
@@ -71,9 +69,11 @@ pub struct Lane {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct LaneIndex {
     /// Those on which something may start, by their floor.
-    pub free: BTreeMap<Option<VersionOrder>, SortedMap<ResourceId, ()>>,
+    pub free: BTreeMap<Option<VersionOrder>, SortedSet<ResourceId>>,
     /// Those on which something should start and cannot.
     pub blocked: BTreeSet<ResourceId>,
+    /// Those with an active job.
+    pub active: SortedSet<ResourceId>,
     /// Those that leave when they are free.
     pub leaving: BTreeSet<ResourceId>,
     /// How many stand so.
@@ -101,13 +101,13 @@ impl LaneIndex {
 
     fn put(&mut self, resource: ResourceId, mark: Mark) {
         if mark.free {
-            self.free
-                .entry(mark.floor)
-                .or_default()
-                .insert(resource, ());
+            self.free.entry(mark.floor).or_default().insert(resource);
         }
         if mark.blocked {
             self.blocked.insert(resource);
+        }
+        if mark.standing.active {
+            self.active.insert(resource);
         }
         if mark.leaving {
             self.leaving.insert(resource);
@@ -126,6 +126,9 @@ impl LaneIndex {
         }
         if mark.blocked {
             self.blocked.remove(&resource);
+        }
+        if mark.standing.active {
+            self.active.remove(&resource);
         }
         if mark.leaving {
             self.leaving.remove(&resource);

@@ -4,7 +4,6 @@ mod apply;
 mod ended;
 mod lane;
 mod moment;
-mod packed;
 mod parts;
 mod presence;
 mod resource;
@@ -20,13 +19,13 @@ mod waiting;
 pub use ended::Brief;
 pub(crate) use ended::fingerprint;
 pub use lane::{Clock, Held, Lane, LaneKey, Left, Retry, Rollout, Standstill, Track};
-pub use packed::PackedJson;
 pub use parts::{Misfit, Part, PartOf};
 pub(crate) use resource::Keys as MetadataKeys;
 pub use resource::PackedResource;
 use resource::Resources;
 pub(crate) use runs::Ended;
 pub use sorted::SortedMap;
+pub(crate) use sorted::SortedSet;
 pub use success::{Success, Verified};
 pub use target::{Good, Target, TargetView};
 pub use targets::Targets;
@@ -46,11 +45,10 @@ use stagegate_model::{
     UserId, VerificationId, Version, VersionId, VersionOrder, Vote, WorkspaceId,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::ops::Bound;
 use std::sync::Arc;
 
 /// Raised whenever the shape of [`State`] changes, so that an older snapshot is passed over and refolded.
-pub const SNAPSHOT_SCHEMA: u32 = 7;
+pub const SNAPSHOT_SCHEMA: u32 = 8;
 
 /// Everything a workspace's decisions depend on. It is written and read in parts, of which its members are the head, without
 /// those that have parts of their own.
@@ -96,10 +94,11 @@ pub struct State {
     pub(crate) jobs: SortedMap<JobId, Box<Job>>,
     /// Those of the jobs that belong to a promotion; follows from them.
     #[serde(skip)]
-    pub(crate) jobs_of: BTreeMap<PromotionId, BTreeSet<JobId>>,
+    pub(crate) jobs_of: BTreeMap<PromotionId, SortedSet<JobId>>,
     pub(crate) verifications: BTreeMap<VerificationId, Verification>,
     /// When time alone decides of a job that has not ended; follows from the jobs.
-    pub(crate) wakes: BTreeSet<(Timestamp, JobId)>,
+    #[serde(skip)]
+    pub(crate) wakes: SortedSet<(Timestamp, JobId)>,
     pub(crate) dirty: Dirty,
     /// Releases that succeeded and have not left memory yet, with the entry in which they did, oldest first.
     pub(crate) succeeded: VecDeque<(u64, ReleaseId)>,
@@ -268,9 +267,8 @@ impl State {
         promotion: PromotionId,
         after: Option<JobId>,
     ) -> impl Iterator<Item = &Job> {
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let ids = self.jobs_of.get(&promotion).into_iter();
-        let ids = ids.flat_map(move |ids| ids.range((from, Bound::Unbounded)));
+        let ids = ids.flat_map(move |ids| ids.behind(after.as_ref()));
         ids.filter_map(|id| self.jobs.get(id).map(|job| &**job))
     }
 
@@ -483,7 +481,11 @@ impl State {
         self.lanes.values_mut().for_each(Lane::reindex);
         self.waiting = Waiting::of(&self.lanes);
         self.jobs_of.clear();
+        self.wakes = SortedSet::default();
         for job in self.jobs.values() {
+            if let Some(at) = job.wake_at {
+                self.wakes.insert((at, job.id));
+            }
             self.jobs_of
                 .entry(job.promotion)
                 .or_default()
@@ -516,6 +518,7 @@ impl State {
             && anew.tracks == self.tracks
             && anew.waiting == self.waiting
             && anew.jobs_of == self.jobs_of
+            && anew.wakes == self.wakes
             && anew.resources.are_in_the_lanes_of(&self.resources)
     }
 

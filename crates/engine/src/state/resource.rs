@@ -1,13 +1,13 @@
 //! Resources as a fleet of them is kept: each as one text, with what many have in common kept once.
 
+use super::LaneKey;
 use super::parts::in_blocks;
 use super::presence::{Place, Presence};
 use super::shared::Shared;
 use super::sorted::SortedMap;
-use super::{LaneKey, PackedJson};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use stagegate_expressions::{Object, View};
-use stagegate_model::{Json, Metadata, Resource, ResourceId, Timestamp};
+use stagegate_model::{Json, Metadata, PackedJson, Resource, ResourceId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Range;

@@ -1,11 +1,10 @@
 //! What runs and ends: promotions, releases, jobs, verifications.
 
-use super::PackedJson;
 use serde::{Deserialize, Serialize};
 use stagegate_model::{
     CancelCause, DeploymentId, EnvironmentId, JobAgentId, JobExit, JobId, JobLimits, JobStatus,
-    Json, MeasurementStatus, OrderCause, PlannedMetric, PromotionId, PromotionStatus, ReleaseId,
-    ReleaseStatus, StartKind, TargetKey, Timestamp, UserId, Variables, VerificationId,
+    Json, MeasurementStatus, OrderCause, PackedJson, PlannedMetric, PromotionId, PromotionStatus,
+    ReleaseId, ReleaseStatus, StartKind, TargetKey, Timestamp, UserId, Variables, VerificationId,
     VerificationStatus, VerificationTrigger, VersionId,
 };
 use std::collections::BTreeMap;
@@ -78,7 +77,7 @@ pub struct Release {
     pub variables: Variables,
     /// The order that it carries out, if it was not begun in the ordinary course.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ordered: Option<Ordered>,
+    pub ordered: Option<Box<Ordered>>,
     pub status: ReleaseStatus,
     pub created_at: Timestamp,
     pub ended_at: Option<Timestamp>,
@@ -122,22 +121,22 @@ pub struct Job {
     pub lease: bool,
     /// Set while the runner is not heard of.
     #[serde(default)]
-    pub lost: Option<Lost>,
+    pub lost: Option<Box<Lost>>,
     /// How often it was taken from a lost runner.
     #[serde(default)]
     pub requeues: u32,
     /// Set from when it was asked to stop.
     #[serde(default)]
-    pub cancel: Option<Cancel>,
+    pub cancel: Option<Box<Cancel>>,
     /// What its agent is told, rendered.
     pub config: PackedJson,
     pub message: String,
     pub external_id: Option<String>,
     pub output_tail: Option<String>,
     #[serde(default)]
-    pub exit: Option<JobExit>,
-    #[serde(default)]
-    pub links: BTreeMap<String, String>,
+    pub exit: Option<Box<JobExit>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) links: Option<Box<BTreeMap<String, String>>>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     /// When it first started, by whichever runner.
@@ -154,6 +153,15 @@ pub struct Job {
     pub completed_at: Option<Timestamp>,
     /// Its verifications; a re-run stands behind the one it runs again.
     pub verifications: Vec<VerificationId>,
+}
+
+impl Job {
+    /// Where more is to be seen of it, by name.
+    #[must_use]
+    pub fn links(&self) -> &BTreeMap<String, String> {
+        static NONE: BTreeMap<String, String> = BTreeMap::new();
+        self.links.as_deref().unwrap_or(&NONE)
+    }
 }
 
 /// That a job's runner is not heard of.
@@ -326,4 +334,16 @@ impl Ended {
 
 fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Many wait at the same time; what few of them have is kept apart.
+    #[test]
+    fn a_job_that_waits_takes_little() {
+        assert!(size_of::<Job>() <= 448, "{}", size_of::<Job>());
+        assert!(size_of::<Release>() <= 224, "{}", size_of::<Release>());
+    }
 }

@@ -126,10 +126,12 @@ impl<K: Ord, V> SortedMap<K, V> {
         }
     }
 
-    /// A chunk grows by few places at a time: most chunks are full, and those that are not shall not be half empty.
-    fn make_room(chunk: &mut Vec<(K, V)>) {
+    /// A chunk grows by few places at a time: most chunks are full, and those that are not shall not be half empty. One to
+    /// whose end is added will soon be full.
+    fn make_room(chunk: &mut Vec<(K, V)>, at_end: bool) {
         if chunk.len() == chunk.capacity() {
-            chunk.reserve_exact((chunk.len() / 4).clamp(1, Self::CHUNK - chunk.len()));
+            let more = if at_end { chunk.len() } else { chunk.len() / 4 };
+            chunk.reserve_exact(more.clamp(1, Self::CHUNK - chunk.len()));
         }
     }
 
@@ -149,7 +151,7 @@ impl<K: Ord, V> SortedMap<K, V> {
             return None;
         };
         if chunk.len() < Self::CHUNK {
-            Self::make_room(chunk);
+            Self::make_room(chunk, last && place == chunk.len());
             chunk.insert(place, (key, value));
         } else if last && place == chunk.len() {
             // What grows at its end leaves full chunks behind.
@@ -286,6 +288,58 @@ impl<K: Ord, V> SortedMap<K, V> {
 
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
         self.chunks.iter_mut().flatten().map(|(_, value)| value)
+    }
+}
+
+/// Keys alone, kept as those of a [`SortedMap`] are.
+#[derive(Clone)]
+pub struct SortedSet<K>(SortedMap<K, ()>);
+
+impl<K> Default for SortedSet<K> {
+    fn default() -> Self {
+        Self(SortedMap::default())
+    }
+}
+
+impl<K: Ord> SortedSet<K> {
+    pub fn insert(&mut self, key: K) {
+        self.0.insert(key, ());
+    }
+
+    pub fn remove(&mut self, key: &K) {
+        self.0.remove(key);
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    #[must_use]
+    pub fn first(&self) -> Option<&K> {
+        self.iter().next()
+    }
+
+    /// In their order.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &K> + Clone {
+        self.0.keys()
+    }
+
+    /// Those behind a key, in their order; all, where there is none.
+    pub fn behind<'s>(&'s self, key: Option<&K>) -> impl Iterator<Item = &'s K> + use<'s, K> {
+        self.0.behind(key).map(|(key, ())| key)
+    }
+}
+
+impl<K: Ord> PartialEq for SortedSet<K> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl<K: Ord + fmt::Debug> fmt::Debug for SortedSet<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.iter()).finish()
     }
 }
 

@@ -2,7 +2,10 @@
 
 use super::engine::OUTPUT_BYTES_MAX;
 use crate::data::{Roots, View};
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
+use std::borrow::Cow;
+use std::fmt::{self, Write as _};
 
 /// A piece of such a template.
 pub(super) enum Piece {
@@ -60,8 +63,9 @@ pub(super) fn write(pieces: &[Piece], roots: &Roots<'_>) -> Option<String> {
 
 fn push(text: &mut String, view: &View<'_>, fields: &[String]) -> Option<()> {
     if let View::JsonText(json) = view {
-        let json: Value = serde_json::from_str(json).ok()?;
-        return push(text, &View::Json(&json), fields);
+        let mut read = serde_json::Deserializer::from_str(json);
+        Pick { text, fields }.deserialize(&mut read).ok()?;
+        return read.end().ok();
     }
     let Some((field, fields)) = fields.split_first() else {
         match view {
@@ -79,5 +83,112 @@ fn push(text: &mut String, view: &View<'_>, fields: &[String]) -> Option<()> {
         View::Object(object) => push(text, &object.get(field)?, fields),
         View::Json(Value::Object(object)) => push(text, &View::Json(object.get(field)?), fields),
         _ => None,
+    }
+}
+
+/// Reads a JSON text and adds, of all that is in it, what the fields lead to; anything but a text or a whole number is an
+/// error, as is a text that is no JSON.
+struct Pick<'p> {
+    text: &'p mut String,
+    fields: &'p [String],
+}
+
+impl<'de> DeserializeSeed<'de> for Pick<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl Pick<'_> {
+    fn add<E: Error>(self, found: impl fmt::Display) -> Result<(), E> {
+        match self.fields.is_empty() {
+            true => write!(self.text, "{found}").map_err(E::custom),
+            false => Err(E::custom("it has no fields")),
+        }
+    }
+}
+
+impl<'de> Visitor<'de> for Pick<'_> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a text or a whole number")
+    }
+
+    fn visit_str<E: Error>(self, found: &str) -> Result<(), E> {
+        self.add(found)
+    }
+
+    fn visit_i64<E: Error>(self, found: i64) -> Result<(), E> {
+        self.add(found)
+    }
+
+    fn visit_u64<E: Error>(self, found: u64) -> Result<(), E> {
+        self.add(found)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        let Some((field, fields)) = self.fields.split_first() else {
+            return Err(A::Error::custom("it is no text"));
+        };
+        let before = self.text.len();
+        let mut found = false;
+        while let Some(key) = members.next_key::<Cow<'de, str>>()? {
+            if key != field.as_str() {
+                members.next_value::<IgnoredAny>()?;
+                continue;
+            }
+            // Of two members with one name the last counts.
+            self.text.truncate(before);
+            found = true;
+            let text = &mut *self.text;
+            members.next_value_seed(Pick { text, fields })?;
+        }
+        match found {
+            true => Ok(()),
+            false => Err(A::Error::custom("there is no such field")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_picked_from_a_text_is_what_the_value_has() {
+        let value = json!({
+            "a": {"b": "x\"y\n", "c": 1.5, "d": -7, "e": [1], "f": null, "g": true, "h": {}},
+            "b": 18_446_744_073_709_551_615_u64,
+        });
+        let text = value.to_string();
+        for path in [
+            "", "a", "a.b", "a.c", "a.d", "a.d.e", "a.e", "a.f", "a.g", "a.h", "a.h.i", "b", "c",
+            "a.b.c", "c.d",
+        ] {
+            let fields = path.split('.').filter(|it| !it.is_empty());
+            let fields: Vec<String> = fields.map(str::to_owned).collect();
+            let pushed = |view: View<'_>| {
+                let mut text = String::new();
+                push(&mut text, &view, &fields).map(|()| text)
+            };
+            assert_eq!(
+                pushed(View::JsonText(&text)),
+                pushed(View::Json(&value)),
+                "{path}"
+            );
+        }
+        for broken in ["{", "", "{\"a\": 1} 2", "{\"a\": 1"] {
+            let mut text = String::new();
+            let pushed = push(&mut text, &View::JsonText(broken), &["a".to_owned()]);
+            assert_eq!(pushed, None, "{broken}");
+        }
+        let twice = r#"{"a": "first", "a": "last"}"#;
+        let mut text = String::new();
+        push(&mut text, &View::JsonText(twice), &["a".to_owned()]).unwrap();
+        assert_eq!(text, "last");
     }
 }

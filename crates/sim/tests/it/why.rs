@@ -200,7 +200,9 @@ impl Proof<'_> {
         }
         // What runs there or is tried again may end meanwhile, and free what was in the way.
         let lane = self.engine.state().lane(told.lane);
-        if lane.is_some_and(|lane| lane.active.is_empty() && lane.retries.is_empty()) {
+        if lane.is_some_and(|lane| {
+            lane.targets.values().all(|it| it.active().is_none()) && lane.retries.is_empty()
+        }) {
             self.count("earliest: let come");
             if let Some(fact) = self.started(at.plus_millis(-1)) {
                 self.wrong(

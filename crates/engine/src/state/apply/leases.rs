@@ -1,9 +1,8 @@
 //! Folding who has a job, who lost it, and when time decides of it.
 
-use super::super::{Cancel, Job, Lost, State};
+use super::super::{Cancel, Job, Lost, SortedSet, State};
 use crate::limits::seconds;
 use stagegate_model::{CancelCause, JobId, JobStatus, ReleaseStatus, Timestamp, UserId};
-use std::collections::BTreeSet;
 
 impl State {
     pub(super) fn claim_job(&mut self, id: JobId, runner: &str, epoch: u64, lease: bool) {
@@ -26,7 +25,7 @@ impl State {
 
     pub(super) fn lose_job(&mut self, id: JobId, since: Timestamp) {
         let at = self.head.time;
-        self.with_job(id, |job| job.lost = Some(Lost { at, since }));
+        self.with_job(id, |job| job.lost = Some(Box::new(Lost { at, since })));
     }
 
     pub(super) fn find_job(&mut self, id: JobId) {
@@ -62,12 +61,13 @@ impl State {
         let at = self.head.time;
         let reason = reason.to_owned();
         self.with_job(id, |job| {
-            job.cancel = Some(Cancel {
+            let cancel = Cancel {
                 cause,
                 reason,
                 at,
                 by,
-            });
+            };
+            job.cancel = Some(Box::new(cancel));
         });
     }
 
@@ -92,7 +92,7 @@ impl State {
         }
     }
 
-    pub(super) fn unwake(wakes: &mut BTreeSet<(Timestamp, JobId)>, job: &mut Job) {
+    pub(super) fn unwake(wakes: &mut SortedSet<(Timestamp, JobId)>, job: &mut Job) {
         if let Some(at) = job.wake_at.take() {
             wakes.remove(&(at, job.id));
         }

@@ -158,7 +158,6 @@ impl State {
         let Some(lane) = self.lanes.get_mut(&key) else {
             return;
         };
-        lane.active.remove(&target.resource);
         let leaving = lane.change(target.resource, |free| {
             free.active = None;
             free.leaving

@@ -9,7 +9,6 @@ use stagegate_model::{
     Fact, JobId, JobStatus, MeasurementStatus, NewJob, PromotionId, ReleaseId, ReleaseStatus,
     ResourceId, StartKind, VerificationId, VerificationStatus, VersionId, VersionOrder,
 };
-use std::collections::BTreeMap;
 
 impl State {
     pub(super) fn create_job(
@@ -42,7 +41,8 @@ impl State {
             environment: *environment,
         };
         let target = key.target(new.resource);
-        let again = self.releases.get_mut(&new.release).map(|release| {
+        let tried = (new.attempt > 1).then(|| self.releases.get_mut(&new.release));
+        let again = tried.flatten().map(|release| {
             let before = std::mem::replace(&mut release.job, new.job);
             // The attempt before has ended; nothing refers to it any more.
             (before, release.number)
@@ -63,10 +63,12 @@ impl State {
                 kind: *kind,
                 rollback_of: new.rollback_of,
                 variables: new.variables.clone(),
-                ordered: ordered.map(|order| Ordered {
-                    cause: order.cause,
-                    reason: order.reason.clone(),
-                    by: order.by,
+                ordered: ordered.map(|order| {
+                    Box::new(Ordered {
+                        cause: order.cause,
+                        reason: order.reason.clone(),
+                        by: order.by,
+                    })
                 }),
                 status: ReleaseStatus::Pending,
                 created_at: now,
@@ -95,12 +97,12 @@ impl State {
                 lost: None,
                 requeues: 0,
                 cancel: None,
-                config: (&new.config).into(),
+                config: new.config.clone(),
                 message: String::new(),
                 external_id: None,
                 output_tail: None,
                 exit: None,
-                links: BTreeMap::new(),
+                links: None,
                 created_at: now,
                 updated_at: now,
                 started_at: None,
@@ -122,13 +124,9 @@ impl State {
             return;
         };
         lane.retries.remove(&new.resource);
-        let Some(target) = lane.targets.get(&new.resource) else {
-            return;
-        };
-        let (before, current) = (target.latest(), target.current());
-        let floor = target.floor();
-        let forward = floor < Some(order);
-        lane.change(new.resource, |target| {
+        let changed = lane.change(new.resource, |target| {
+            let had = (target.latest, target.current, target.floor);
+            let forward = target.floor < Some(order);
             target.number = new.number;
             target.latest = Some(new.release);
             target.latest_order = Some(order);
@@ -137,8 +135,11 @@ impl State {
             if forward {
                 target.floor = Some(order);
             }
+            (had, forward)
         });
-        lane.active.insert(new.resource);
+        let Some(((before, current, floor), forward)) = changed else {
+            return;
+        };
         let order_given = match retried {
             true => None,
             false => lane.orders.remove(&new.resource),
@@ -377,9 +378,6 @@ impl State {
             }
         }
         let resource = target.resource;
-        if let Some(lane) = self.lanes.get_mut(&target.into()) {
-            lane.active.remove(&resource);
-        }
         let freed = self.change_target(target.into(), resource, |target| {
             target.active = None;
             let before = target.current.filter(|before| *before != id);
