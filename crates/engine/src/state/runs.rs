@@ -136,6 +136,10 @@ pub struct Job {
     #[serde(default)]
     pub exit: Option<Box<JobExit>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[expect(
+        clippy::box_collection,
+        reason = "most jobs have none, and an empty map takes three words"
+    )]
     pub(crate) links: Option<Box<BTreeMap<String, String>>>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,

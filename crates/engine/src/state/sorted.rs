@@ -4,21 +4,27 @@
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Borrow;
+use std::cmp::Ordering;
+use std::collections::{VecDeque, vec_deque};
 use std::fmt;
 use std::marker::PhantomData;
 
-/// Chunks in order, none of them empty, each in order.
+/// Chunks in order, none of them empty, each in order. What is worked off from the beginning moves none of the others.
 #[derive(Clone)]
 pub struct SortedMap<K, V> {
-    chunks: Vec<Vec<(K, V)>>,
+    chunks: VecDeque<Vec<(K, V)>>,
     len: usize,
+    /// The chunk and the place there at which something was last changed. What is asked for next is mostly the same or the
+    /// next one; wherever this points, it is only tried first.
+    near: (usize, usize),
 }
 
 impl<K, V> Default for SortedMap<K, V> {
     fn default() -> Self {
         Self {
-            chunks: Vec::new(),
+            chunks: VecDeque::new(),
             len: 0,
+            near: (0, 0),
         }
     }
 }
@@ -57,6 +63,9 @@ impl<K: Ord, V> SortedMap<K, V> {
     where
         K: Borrow<Q>,
     {
+        if let Some(found) = self.find_near(key) {
+            return found;
+        }
         let Some(chunk) = self.chunk_of(key) else {
             return Err((0, 0));
         };
@@ -67,9 +76,30 @@ impl<K: Ord, V> SortedMap<K, V> {
         }
     }
 
+    /// The same, if it can be said without a search.
+    fn find_near<Q: Ord + ?Sized>(&self, key: &Q) -> Option<Result<(usize, usize), (usize, usize)>>
+    where
+        K: Borrow<Q>,
+    {
+        let (at, place) = self.near;
+        let chunk = self.chunks.get(at)?;
+        let (known, _) = chunk.get(place)?;
+        match known.borrow().cmp(key) {
+            Ordering::Equal => return Some(Ok((at, place))),
+            Ordering::Greater => return None,
+            Ordering::Less => {}
+        }
+        let (next, _) = chunk.get(place + 1)?;
+        match next.borrow().cmp(key) {
+            Ordering::Equal => Some(Ok((at, place + 1))),
+            Ordering::Greater => Some(Err((at, place + 1))),
+            Ordering::Less => None,
+        }
+    }
+
     /// The end, if the key belongs there: much comes in the order of the keys.
     fn end_before(&self, key: &K) -> Option<(usize, usize)> {
-        let chunk = self.chunks.last()?;
+        let chunk = self.chunks.back()?;
         let (last, _) = chunk.last()?;
         (last < key).then_some((self.chunks.len() - 1, chunk.len()))
     }
@@ -88,6 +118,7 @@ impl<K: Ord, V> SortedMap<K, V> {
         K: Borrow<Q>,
     {
         let (chunk, place) = self.find(key).ok()?;
+        self.near = (chunk, place);
         let entry = self.chunks.get_mut(chunk)?.get_mut(place)?;
         Some(&mut entry.1)
     }
@@ -102,7 +133,7 @@ impl<K: Ord, V> SortedMap<K, V> {
 
     /// Puts in what mostly comes in the order of the keys.
     pub(super) fn append(&mut self, key: K, value: V) {
-        match self.chunks.last_mut() {
+        match self.chunks.back_mut() {
             Some(last) if last.last().is_none_or(|(known, _)| *known >= key) => {
                 self.insert(key, value);
                 return;
@@ -113,7 +144,7 @@ impl<K: Ord, V> SortedMap<K, V> {
                 }
                 last.push((key, value));
             }
-            _ => self.chunks.push(vec![(key, value)]),
+            _ => self.chunks.push_back(vec![(key, value)]),
         }
         self.len += 1;
     }
@@ -121,7 +152,7 @@ impl<K: Ord, V> SortedMap<K, V> {
     /// Nothing more comes in order.
     pub(super) fn close(&mut self) {
         self.chunks.shrink_to_fit();
-        if let Some(last) = self.chunks.last_mut() {
+        if let Some(last) = self.chunks.back_mut() {
             last.shrink_to_fit();
         }
     }
@@ -139,15 +170,17 @@ impl<K: Ord, V> SortedMap<K, V> {
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
         let (at, place) = match self.end_before(&key).map_or_else(|| self.find(&key), Err) {
             Ok((chunk, place)) => {
+                self.near = (chunk, place);
                 let known = self.chunks.get_mut(chunk)?.get_mut(place)?;
                 return Some(std::mem::replace(&mut known.1, value));
             }
             Err(there) => there,
         };
         self.len += 1;
+        self.near = (at, place);
         let last = at + 1 == self.chunks.len();
         let Some(chunk) = self.chunks.get_mut(at) else {
-            self.chunks.push(vec![(key, value)]);
+            self.chunks.push_back(vec![(key, value)]);
             return None;
         };
         if chunk.len() < Self::CHUNK {
@@ -155,7 +188,8 @@ impl<K: Ord, V> SortedMap<K, V> {
             chunk.insert(place, (key, value));
         } else if last && place == chunk.len() {
             // What grows at its end leaves full chunks behind.
-            self.chunks.push(vec![(key, value)]);
+            self.chunks.push_back(vec![(key, value)]);
+            self.near = (at + 1, 0);
         } else {
             let mut upper = chunk.split_off(Self::CHUNK / 2);
             if place <= Self::CHUNK / 2 {
@@ -174,6 +208,7 @@ impl<K: Ord, V> SortedMap<K, V> {
         K: Borrow<Q>,
     {
         let (at, place) = self.find(key).ok()?;
+        self.near = (at, place);
         let chunk = self.chunks.get_mut(at)?;
         let (_, value) = chunk.remove(place);
         self.len -= 1;
@@ -196,8 +231,8 @@ impl<K: Ord, V> SortedMap<K, V> {
             .get(before)
             .is_some_and(|it| it.len() + small <= Self::CHUNK / 2)
         {
-            let mut small = self.chunks.remove(at);
-            if let Some(before) = self.chunks.get_mut(before) {
+            let small = self.chunks.remove(at);
+            if let (Some(before), Some(mut small)) = (self.chunks.get_mut(before), small) {
                 before.append(&mut small);
             }
         }
@@ -205,8 +240,8 @@ impl<K: Ord, V> SortedMap<K, V> {
 
     /// Takes entries that come behind all that are there; `false`, and nothing is taken, when they do not.
     pub(super) fn join(&mut self, behind: Self) -> bool {
-        let last = self.chunks.last().and_then(|chunk| chunk.last());
-        let first = behind.chunks.first().and_then(|chunk| chunk.first());
+        let last = self.chunks.back().and_then(|chunk| chunk.last());
+        let first = behind.chunks.front().and_then(|chunk| chunk.first());
         if let (Some((last, _)), Some((first, _))) = (last, first)
             && last >= first
         {
@@ -247,7 +282,7 @@ impl<K: Ord, V> SortedMap<K, V> {
             Ok((chunk, place)) => (chunk, place + 1),
             Err(there) => there,
         };
-        let mut chunks = self.chunks.get(chunk..).unwrap_or_default().iter();
+        let mut chunks = self.chunks.range(chunk.min(self.chunks.len())..);
         let rest = chunks.next().and_then(|chunk| chunk.get(place..));
         Iter {
             chunks,
@@ -345,7 +380,7 @@ impl<K: Ord + fmt::Debug> fmt::Debug for SortedSet<K> {
 
 /// The entries of a [`SortedMap`].
 pub struct Iter<'m, K, V> {
-    chunks: std::slice::Iter<'m, Vec<(K, V)>>,
+    chunks: vec_deque::Iter<'m, Vec<(K, V)>>,
     front: std::slice::Iter<'m, (K, V)>,
     back: std::slice::Iter<'m, (K, V)>,
 }

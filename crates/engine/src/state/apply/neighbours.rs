@@ -130,7 +130,7 @@ mod tests {
                 deployment: id(DATABASE),
                 tag: "v1".into(),
                 name: "v1".into(),
-                config: serde_json::json!({}).into(),
+                config: serde_json::json!({}),
                 job_agent_config: serde_json::json!({}),
                 job_limits: Default::default(),
                 dependencies: Default::default(),
