@@ -129,11 +129,15 @@ fn has_listeners(workspace: &Workspace) -> bool {
     workspace.durable.receiver_count() > OWN_LISTENERS || workspace.job_listeners() > 0
 }
 
-/// Whether reading it back is a short way; makes a snapshot if it were not.
+/// Whether reading it back is a short way; makes a snapshot if it were not, unless it had to wait for another: whoever
+/// needs the workspace meanwhile would wait as well.
 fn is_short(shared: &Shared, workspace: &Workspace, shard: &step::Shard) -> bool {
     let entries = lock(&workspace.snapshots).entries();
     if entries < step::ENTRIES_PER_LAST_SNAPSHOT {
         return true;
+    }
+    if shared.snapshotting.load(Ordering::Acquire) {
+        return false;
     }
     let Some(head) = shard.head() else {
         return false;

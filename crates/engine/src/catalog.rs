@@ -11,6 +11,7 @@ use crate::expressions::{
     check_agent_selector, check_cel, check_resource_selector, policy_schema, template_rejection,
     template_schema,
 };
+use crate::handle::nesting;
 use crate::limits::{self, LimitsOf};
 use crate::rules;
 use crate::state::{PackedResource, State, same_name};
@@ -68,7 +69,9 @@ pub(crate) fn configure(state: &State, changes: Vec<Change>) -> Result<Vec<Fact>
         })
         .collect();
     for (index, change) in others.into_iter().chain(policies) {
-        draft.change(change, &put).map_err(|rejection| Rejection {
+        let checked = nesting::check_change(&change);
+        let changed = checked.and_then(|()| draft.change(change, &put));
+        changed.map_err(|rejection| Rejection {
             change: Some(index),
             ..rejection
         })?;

@@ -2,6 +2,7 @@
 
 mod dependencies;
 pub(crate) mod jobs;
+pub(crate) mod nesting;
 pub(crate) mod orders;
 mod people;
 
@@ -188,6 +189,7 @@ fn check_content(config: &Json, job_agent_config: &Json) -> Result<(), Rejection
         if !json.is_object() {
             return Err(Rejection::invalid("wrong_type", "it must be an object").at(field));
         }
+        nesting::check(field, json)?;
         too_large(field, json.to_string().len(), CONFIG_BYTES_MAX)?;
     }
     template::check_json(job_agent_config, template_schema())
@@ -468,6 +470,9 @@ fn holds(engine: &mut Engine, condition: &str, data: &Json) -> Result<bool, Stri
 
 /// What was measured, with long texts cut, so that the log does not keep whole pages.
 fn bounded(data: Json) -> Json {
+    if !nesting::is_within(&data, nesting::LEVELS_MAX) {
+        return serde_json::json!({ "cut": true });
+    }
     if data.to_string().len() <= MEASURED_BYTES_MAX {
         return data;
     }

@@ -1,12 +1,13 @@
 //! JSON that is kept and seldom looked at.
 
 use crate::Json;
-use serde::de::Error as _;
-use serde::ser::Error as _;
+use serde::de::{Error as _, IgnoredAny};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::sync::Arc;
+
+/// What most texts have room in.
+const TEXT_BYTES_GUESSED: usize = 128;
 
 /// A JSON value as its text, which takes a tenth of the memory; cheap to clone. In JSON it is written and read as the value
 /// itself, elsewhere as the text.
@@ -19,8 +20,8 @@ impl PackedJson {
     /// # Errors
     /// When the text is no JSON value, or more than one.
     pub fn from_text(text: &str) -> Result<Self, serde_json::Error> {
-        let read: &RawValue = serde_json::from_str(text)?;
-        Ok(Self(read.get().into()))
+        serde_json::from_str::<IgnoredAny>(text)?;
+        Ok(Self(text.trim_ascii().into()))
     }
 
     /// The text.
@@ -59,8 +60,8 @@ impl Serialize for PackedJson {
         if !serializer.is_human_readable() {
             return serializer.serialize_str(&self.0);
         }
-        let raw: &RawValue = serde_json::from_str(&self.0).map_err(S::Error::custom)?;
-        raw.serialize(serializer)
+        // Part by part, without making the value.
+        serde_transcode::transcode(&mut serde_json::Deserializer::from_str(&self.0), serializer)
     }
 }
 
@@ -70,31 +71,12 @@ impl<'de> Deserialize<'de> for PackedJson {
             let text = Cow::<'de, str>::deserialize(deserializer)?;
             return Self::from_text(&text).map_err(D::Error::custom);
         }
-        let raw = Box::<RawValue>::deserialize(deserializer)?;
-        // Written by others it may have spaces; equal values have equal texts.
-        match is_spaced(raw.get()) {
-            true => {
-                let json: Json = serde_json::from_str(raw.get()).map_err(D::Error::custom)?;
-                Ok(Self::from(&json))
-            }
-            false => Ok(Self(raw.get().into())),
-        }
+        let mut text = Vec::with_capacity(TEXT_BYTES_GUESSED);
+        let writer = &mut serde_json::Serializer::new(&mut text);
+        serde_transcode::transcode(deserializer, writer).map_err(D::Error::custom)?;
+        let text = std::str::from_utf8(&text).map_err(D::Error::custom)?;
+        Ok(Self(text.into()))
     }
-}
-
-/// Whether a JSON text has spaces or line breaks outside its strings.
-fn is_spaced(text: &str) -> bool {
-    let (mut inside, mut escaped) = (false, false);
-    for byte in text.bytes() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = inside,
-            b'"' => inside = !inside,
-            _ if !inside && byte.is_ascii_whitespace() => return true,
-            _ => {}
-        }
-    }
-    false
 }
 
 #[cfg(test)]
@@ -136,6 +118,7 @@ mod tests {
         let plain = r#"{"value":{"a \" b":[1,2],"c":"\\"}}"#;
         let read = |text| serde_json::from_str::<Around>(text).unwrap();
         assert_eq!(read(spaced), read(plain));
-        assert!(is_spaced(spaced) && !is_spaced(plain));
+        assert_eq!(read(spaced).value.text(), r#"{"a \" b":[1,2],"c":"\\"}"#);
+        assert!(serde_json::from_str::<Around>(r#"{"value":[1e400]}"#).is_err());
     }
 }

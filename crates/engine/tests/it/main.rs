@@ -13,6 +13,7 @@ mod invariants;
 mod jobs;
 mod leases;
 mod lint;
+mod nesting;
 mod notifiers;
 mod oracle;
 mod past;
