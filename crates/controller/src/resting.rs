@@ -167,3 +167,40 @@ impl Options {
     /// After how long without use a workspace leaves memory.
     pub const REST_AFTER: Duration = Duration::from_secs(15 * 60);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Controller, SystemClock};
+    use stagegate_model::{Actor, Command, Role, UserId, WorkspaceId};
+    use stagegate_store::{SqliteStore, Store};
+    use uuid::Uuid;
+
+    #[tokio::test]
+    async fn who_goes_to_rest_does_not_wait_for_a_snapshot_that_is_being_made() {
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::in_memory().unwrap());
+        let stays = Options {
+            rest_after: None,
+            ..Options::default()
+        };
+        let controller = Controller::start_with(store, Arc::new(SystemClock), stays).unwrap();
+        let id = WorkspaceId(Uuid::now_v7());
+        controller.create_workspace(id, "w", "w").await.unwrap();
+        for _ in 0..step::ENTRIES_PER_LAST_SNAPSHOT {
+            let (user, role) = (UserId(Uuid::now_v7()), Role::Viewer);
+            let command = Command::CreateUser { id: user, role };
+            let submitted = controller.submit(id, Actor::System, command, Vec::new());
+            submitted.await.unwrap();
+        }
+        let shared = &controller.shared;
+        let workspace = shared.find(id).unwrap();
+        let short = || workspace.with(|live| is_short(shared, &workspace, live));
+        shared.snapshotting.store(true, Ordering::Release);
+        assert_eq!(short(), Some(false));
+        assert!(lock(&workspace.snapshots).entries() > 0, "none was made");
+        shared.snapshotting.store(false, Ordering::Release);
+        assert_eq!(short(), Some(true));
+        assert_eq!(lock(&workspace.snapshots).entries(), 0);
+        controller.shutdown().await;
+    }
+}

@@ -11,7 +11,7 @@ use crate::expressions::{
     check_agent_selector, check_cel, check_resource_selector, policy_schema, template_rejection,
     template_schema,
 };
-use crate::handle::nesting;
+use crate::handle::readable;
 use crate::limits::{self, LimitsOf};
 use crate::rules;
 use crate::state::{PackedResource, State, same_name};
@@ -69,7 +69,7 @@ pub(crate) fn configure(state: &State, changes: Vec<Change>) -> Result<Vec<Fact>
         })
         .collect();
     for (index, change) in others.into_iter().chain(policies) {
-        let checked = nesting::check_change(&change);
+        let checked = readable::check_change(&change);
         let changed = checked.and_then(|()| draft.change(change, &put));
         changed.map_err(|rejection| Rejection {
             change: Some(index),

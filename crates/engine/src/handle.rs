@@ -2,9 +2,9 @@
 
 mod dependencies;
 pub(crate) mod jobs;
-pub(crate) mod nesting;
 pub(crate) mod orders;
 mod people;
+pub(crate) mod readable;
 
 use crate::catalog::{self, NAME_CHARS_MAX};
 use crate::engine::{Context, Engine};
@@ -189,7 +189,7 @@ fn check_content(config: &Json, job_agent_config: &Json) -> Result<(), Rejection
         if !json.is_object() {
             return Err(Rejection::invalid("wrong_type", "it must be an object").at(field));
         }
-        nesting::check(field, json)?;
+        readable::check(field, json)?;
         too_large(field, json.to_string().len(), CONFIG_BYTES_MAX)?;
     }
     template::check_json(job_agent_config, template_schema())
@@ -470,7 +470,7 @@ fn holds(engine: &mut Engine, condition: &str, data: &Json) -> Result<bool, Stri
 
 /// What was measured, with long texts cut, so that the log does not keep whole pages.
 fn bounded(data: Json) -> Json {
-    if !nesting::is_within(&data, nesting::LEVELS_MAX) {
+    if !readable::is_readable(&data) {
         return serde_json::json!({ "cut": true });
     }
     if data.to_string().len() <= MEASURED_BYTES_MAX {

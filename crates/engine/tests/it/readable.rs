@@ -1,6 +1,6 @@
 //! What the log takes it can give back: how deep a value may be nested, and keys that mean something to others.
 
-use crate::world::World;
+use crate::world::{World, health_check};
 use serde_json::{Value, json};
 use stagegate_model::*;
 use std::collections::BTreeMap;
@@ -206,23 +206,43 @@ fn what_is_nested_deeper_than_a_log_is_read_is_refused() {
 }
 
 #[test]
-fn no_key_means_anything_to_who_reads_a_log() {
+fn keys_that_mean_something_to_who_reads_a_log_are_refused() {
     let mut world = World::new();
-    let key = "$serde_json::private::RawValue";
-    for (_, command) in &ways(&mut world) {
-        let values = [
-            json!({ key: "[[]" }),
-            json!({ key: "1", "a": 1 }),
-            json!({ "a": { key: 5 } }),
-        ];
-        for value in values {
-            // A version's content stays what it was at first.
-            let taken = world.attempt(Actor::System, command(value));
-            let code = taken.map_or_else(|it| it.code, |_| String::new());
-            assert!(
-                ["", "version_exists", "rule_invalid"].contains(&code.as_str()),
-                "{code}"
-            );
+    for (field, command) in &ways(&mut world) {
+        for key in [
+            "$serde_json::private::RawValue",
+            "$serde_json::private::Number",
+        ] {
+            for value in [json!({ key: "1" }), json!({ "a": [{ "b": 1, key: "1" }] })] {
+                let rejection = world.refused(command(value));
+                let told = (rejection.code.as_str(), rejection.field.as_str());
+                assert_eq!(told, ("invalid_name", *field));
+            }
         }
     }
+}
+
+#[test]
+fn what_was_measured_and_could_not_be_read_back_is_not_kept() {
+    let mut world = World::new();
+    world.environment("Staging");
+    world.resource("s1", "Staging");
+    world.policy_on("Staging", json!([health_check()]));
+    world.version("v1");
+    world.succeed("v1", "Staging");
+    let verification = world.running("v1", "Staging")[0];
+    let mut measured = object(101);
+    measured["statusCode"] = json!(200);
+    // The entry is read back here; what was measured counts all the same.
+    let facts = world.run(Command::RecordMeasurement {
+        verification,
+        metric: 0,
+        ordinal: 0,
+        outcome: Ok(measured),
+    });
+    let [Fact::Measured { status, data, .. }, ..] = facts.as_slice() else {
+        panic!("{facts:?}");
+    };
+    assert_eq!(*status, MeasurementStatus::Passed);
+    assert_eq!(*data, json!({ "cut": true }));
 }

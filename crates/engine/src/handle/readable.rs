@@ -1,33 +1,61 @@
-//! How deep JSON may be nested: an entry that could not be read back would be the end of its workspace.
+//! What the log takes it must give back: an entry that could not be read would be the end of its workspace.
 
 use stagegate_model::{Change, Json, Rejection, VariableValue};
 
 /// Levels of objects and lists within each other, at most. Who reads a log goes 128 levels deep, of which up to a dozen
 /// lie around a value.
-pub(crate) const LEVELS_MAX: usize = 100;
+const LEVELS_MAX: usize = 100;
 
-/// Refuses what is nested deeper.
+/// Keys that begin so mean something to who reads JSON: serde_json, built with certain features, takes an object with one
+/// of them for something else.
+const RESERVED: &str = "$serde_json::private::";
+
+/// Why a value could not be read back.
+enum Unreadable {
+    Nested,
+    Reserved,
+}
+
+/// Refuses a value that could not be read back.
 pub(crate) fn check(field: &str, json: &Json) -> Result<(), Rejection> {
-    if is_within(json, LEVELS_MAX) {
-        return Ok(());
+    match look(json, LEVELS_MAX) {
+        Ok(()) => Ok(()),
+        Err(Unreadable::Nested) => {
+            let message = format!("it is nested deeper than {LEVELS_MAX} levels");
+            Err(Rejection::invalid("too_large", message)
+                .at(field)
+                .hint("keep deeply nested data as text, or elsewhere, and refer to it"))
+        }
+        Err(Unreadable::Reserved) => {
+            let message = format!("keys that begin with `{RESERVED}` are reserved");
+            Err(Rejection::invalid("invalid_name", message)
+                .at(field)
+                .hint("give the key another name"))
+        }
     }
-    let message = format!("it is nested deeper than {LEVELS_MAX} levels");
-    Err(Rejection::invalid("too_large", message)
-        .at(field)
-        .hint("keep deeply nested data as text, or elsewhere, and refer to it"))
 }
 
-/// Whether there are no more than so many levels.
-pub(crate) fn is_within(json: &Json, levels: usize) -> bool {
-    let below = |json: &Json| is_within(json, levels - 1);
+/// Whether it can be read back.
+pub(crate) fn is_readable(json: &Json) -> bool {
+    look(json, LEVELS_MAX).is_ok()
+}
+
+fn look(json: &Json, levels: usize) -> Result<(), Unreadable> {
+    let below = |json: &Json| look(json, levels - 1);
     match json {
-        Json::Array(items) => levels > 0 && items.iter().all(below),
-        Json::Object(fields) => levels > 0 && fields.values().all(below),
-        _ => true,
+        Json::Array(_) | Json::Object(_) if levels == 0 => Err(Unreadable::Nested),
+        Json::Array(items) => items.iter().try_for_each(below),
+        Json::Object(fields) => fields.iter().try_for_each(|(key, json)| {
+            if key.starts_with(RESERVED) {
+                return Err(Unreadable::Reserved);
+            }
+            below(json)
+        }),
+        _ => Ok(()),
     }
 }
 
-/// Refuses a change of the configuration in which something is nested deeper.
+/// Refuses a change of the configuration in which something could not be read back.
 pub(crate) fn check_change(change: &Change) -> Result<(), Rejection> {
     let value = |field: &str, value: &VariableValue| match value {
         VariableValue::Literal(json) => check(field, json),
