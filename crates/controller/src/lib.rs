@@ -53,7 +53,7 @@ use stagegate_integrations::notify::Deliverer;
 use stagegate_model::{Actor, Command, Fact, Rejection, Timestamp, WorkspaceId};
 use stagegate_store::{Store, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
@@ -90,8 +90,8 @@ pub(crate) struct Shared {
     stopping: watch::Sender<bool>,
     measurer: Measurer,
     deliverer: Deliverer,
-    /// Whether a snapshot is being made, slowly: no other can be written until it is.
-    snapshotting: AtomicBool,
+    /// Held while a snapshot is being made, slowly: no other can be written until it is.
+    snapshotting: Mutex<()>,
     options: Options,
     /// Those that have something to write when the process stops.
     tasks: Mutex<Vec<tokio::task::JoinHandle<()>>>,
@@ -229,7 +229,7 @@ impl Controller {
             stopping: watch::Sender::new(false),
             measurer,
             deliverer,
-            snapshotting: AtomicBool::new(false),
+            snapshotting: Mutex::default(),
             options,
             tasks: Mutex::new(Vec::new()),
         });

@@ -7,9 +7,9 @@ use crate::workspace::{Resting, Workspace};
 use crate::{Options, Shared, load, lock, residence, step};
 use stagegate_model::Timestamp;
 use stagegate_store::Rest;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, TryLockError};
 use std::time::Duration;
 
 /// How often it is looked who can leave, at least.
@@ -136,7 +136,10 @@ fn is_short(shared: &Shared, workspace: &Workspace, shard: &step::Shard) -> bool
     if entries < step::ENTRIES_PER_LAST_SNAPSHOT {
         return true;
     }
-    if shared.snapshotting.load(Ordering::Acquire) {
+    if matches!(
+        shared.snapshotting.try_lock(),
+        Err(TryLockError::WouldBlock)
+    ) {
         return false;
     }
     let Some(head) = shard.head() else {
@@ -195,10 +198,10 @@ mod tests {
         let shared = &controller.shared;
         let workspace = shared.find(id).unwrap();
         let short = || workspace.with(|live| is_short(shared, &workspace, live));
-        shared.snapshotting.store(true, Ordering::Release);
+        let making = lock(&shared.snapshotting);
         assert_eq!(short(), Some(false));
         assert!(lock(&workspace.snapshots).entries() > 0, "none was made");
-        shared.snapshotting.store(false, Ordering::Release);
+        drop(making);
         assert_eq!(short(), Some(true));
         assert_eq!(lock(&workspace.snapshots).entries(), 0);
         controller.shutdown().await;

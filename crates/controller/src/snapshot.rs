@@ -6,7 +6,6 @@ use crate::{Shared, background, lock};
 use stagegate_model::WorkspaceId;
 use stagegate_store::Store;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
 
 /// How many workspaces may wait for a snapshot; one that finds no place asks again with its next entry.
@@ -136,9 +135,10 @@ pub(crate) fn run(shared: &Arc<Shared>, queue: &Receiver<Arc<Workspace>>) {
         if *shared.stopping.borrow() {
             return;
         }
-        shared.snapshotting.store(true, Ordering::Release);
-        let taken = snapshot_from_log(&*shared.store, workspace.id);
-        shared.snapshotting.store(false, Ordering::Release);
+        let taken = {
+            let _making = lock(&shared.snapshotting);
+            snapshot_from_log(&*shared.store, workspace.id)
+        };
         lock(&workspace.snapshots).ended(taken.ok().flatten());
     }
 }
